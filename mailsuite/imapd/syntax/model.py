@@ -1,0 +1,243 @@
+"""Pure. What the IMAP grammar yields: the arguments of commands as values.
+
+Names are those of the ABNF in RFC 3501 §9 and RFC 9051 §9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TypeAlias
+
+STAR = 0xFFFFFFFF + 1
+"""`*` in a sequence set: the largest number in use; greater than any real number."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSet:
+    """RFC 9051 `sequence-set`: inclusive ranges in the client's order, each low <= high.
+
+    `STAR` stands for `*`. `saved` is the SEARCHRES variable `$` (RFC 5182); ranges is then empty.
+    """
+
+    ranges: tuple[tuple[int, int], ...]
+    saved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLiteral:
+    """A literal that the receiver streamed into a sink instead of memory (APPEND).
+
+    `sink` is the object that `Receiver` was given for it; `size` its octets; `binary` is literal8.
+    """
+
+    sink: object
+    size: int
+    binary: bool = False
+
+
+# -- FETCH ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`section` / `section-binary`: BODY[1.2.HEADER.FIELDS (From To)].
+
+    part    part numbers, () for the message itself
+    text    "", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT" or "MIME"
+    fields  header names of HEADER.FIELDS[.NOT], as the client wrote them
+    """
+
+    part: tuple[int, ...] = ()
+    text: str = ""
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchItem:
+    """One `fetch-att`.
+
+    name     upper-case: FLAGS, UID, ENVELOPE, INTERNALDATE, RFC822, RFC822.HEADER, RFC822.TEXT,
+             RFC822.SIZE, BODY (non-extensible structure), BODYSTRUCTURE, or "BODY[" for a section,
+             "BINARY[", "BINARY.SIZE["
+    peek     BODY.PEEK[…], BINARY.PEEK[…]
+    section  for the three bracketed forms
+    partial  (first octet, count), or None
+    """
+
+    name: str
+    peek: bool = False
+    section: Section | None = None
+    partial: tuple[int, int] | None = None
+
+
+# -- SEARCH --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAll:
+    """ALL"""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFlag:
+    r"""SEEN, UNSEEN, KEYWORD x…: the flag is set, or (`negate`) it is not. `flag`: r"\Seen", "x".
+
+    RECENT is flag r"\Recent"; OLD its negation; NEW is an And of RECENT and UNSEEN.
+    """
+
+    flag: str
+    negate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHeader:
+    """FROM, TO, CC, BCC, SUBJECT, HEADER name value: substring of the decoded field."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchText:
+    """TEXT (header and body) or BODY (`body_only`)."""
+
+    value: str
+    body_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchDate:
+    """BEFORE, ON, SINCE on the internal date; SENT… (`sent`) on the Date field. No time zone."""
+
+    relation: str  # "before" | "on" | "since"
+    day: date
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSize:
+    """LARGER, SMALLER: strictly."""
+
+    relation: str  # "larger" | "smaller"
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchUid:
+    """UID sequence-set"""
+
+    uids: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSequence:
+    """A bare sequence-set of message sequence numbers."""
+
+    numbers: SequenceSet
+
+
+@dataclass(frozen=True, slots=True)
+class SearchNot:
+    """NOT key"""
+
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOr:
+    """OR key key"""
+
+    left: SearchKey
+    right: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnd:
+    """Several keys side by side, or in parentheses."""
+
+    keys: tuple[SearchKey, ...]
+
+
+SearchKey: TypeAlias = (
+    SearchAll
+    | SearchFlag
+    | SearchHeader
+    | SearchText
+    | SearchDate
+    | SearchSize
+    | SearchUid
+    | SearchSequence
+    | SearchNot
+    | SearchOr
+    | SearchAnd
+)
+
+
+# -- the arguments of commands -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AppendMessage:
+    """One message of APPEND. `flags` without \\Recent; `date` seconds since the epoch or None."""
+
+    flags: tuple[str, ...]
+    date: float | None
+    literal: StoredLiteral | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListArguments:
+    """LIST: selection options, reference, patterns, return options (RFC 5258, RFC 9051 §6.3.9).
+
+    `extended` tells that the client used the extended syntax. Options are upper-case;
+    `status_items` belong to RETURN (STATUS (…)).
+    """
+
+    reference: str
+    patterns: tuple[str, ...]
+    selection: frozenset[str] = frozenset()
+    returns: frozenset[str] = frozenset()
+    status_items: tuple[str, ...] = ()
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SearchArguments:
+    """SEARCH: `returns` None for the old form, else upper-case ESEARCH options ({"ALL"} for `()`)."""
+
+    key: SearchKey
+    returns: frozenset[str] | None = None
+    charset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreArguments:
+    """STORE: operation "+", "-" or "" (replace); `silent` for .SILENT; flags as written."""
+
+    numbers: SequenceSet
+    operation: str
+    silent: bool
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchArguments:
+    """FETCH: macros ALL, FAST, FULL are already resolved."""
+
+    numbers: SequenceSet
+    items: tuple[FetchItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One whole command line, parsed.
+
+    tag        as the client wrote it
+    name       upper-case, "UID FETCH" for the UID forms
+    arguments  what the command's parser in the command table made of its arguments
+    """
+
+    tag: str
+    name: str
+    arguments: tuple[object, ...] = field(default=())

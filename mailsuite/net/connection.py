@@ -1,0 +1,186 @@
+"""One client's connection: octets in, octets out, TLS on demand, back-pressure both ways.
+
+Promises: never holds more than `READ_LIMIT` octets that the session has not read; `drain` waits
+while the client does not read; nothing received before STARTTLS is ever seen after it.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+READ_LIMIT = 1 << 16
+WRITE_LIMIT = 1 << 18
+
+
+class Connection(asyncio.Protocol):
+    """What a session reads from and writes to. Made by `Listener`, one a client."""
+
+    __slots__ = (
+        "_buffer",
+        "_closed",
+        "_on_close",
+        "_on_open",
+        "_paused",
+        "_read_waiter",
+        "_transport",
+        "_write_waiter",
+        "local",
+        "peer",
+        "tls",
+    )
+
+    def __init__(
+        self, on_open: Callable[["Connection"], None], on_close: Callable[["Connection"], None]
+    ) -> None:
+        self._on_open = on_open
+        self._on_close = on_close
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._read_waiter: asyncio.Future[None] | None = None
+        self._write_waiter: asyncio.Future[None] | None = None
+        self._paused = False
+        self._closed = False
+        self.peer = ""
+        self.local = ""
+        self.tls = False
+
+    # -- what the event loop calls ------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self.peer = (transport.get_extra_info("peername") or ("",))[0]
+        self.local = (transport.get_extra_info("sockname") or ("",))[0]
+        self.tls = transport.get_extra_info("ssl_object") is not None
+        self._on_open(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) >= READ_LIMIT and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake(self._read_waiter)
+
+    def eof_received(self) -> bool:
+        # The session reads what is left, then sees b"". Keep the writing side open (not under
+        # TLS, where asyncio closes the transport itself).
+        self._closed = True
+        self._wake(self._read_waiter)
+        return not self.tls
+
+    def pause_writing(self) -> None:
+        self._write_waiter = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        waiter, self._write_waiter = self._write_waiter, None
+        self._wake(waiter)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._wake(self._read_waiter)
+        self.resume_writing()
+        self._transport = None
+        self._on_close(self)
+
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # -- what the session calls ---------------------------------------------------------------
+
+    @property
+    def is_closing(self) -> bool:
+        """No answer can reach the client any more."""
+        return self._transport is None or self._transport.is_closing()
+
+    @property
+    def pending(self) -> bool:
+        """The client has sent octets that have not been read yet (it pipelines)."""
+        return bool(self._buffer)
+
+    async def read(self) -> bytes:
+        """All octets that are there, waiting for the first; b"" when the client has hung up.
+
+        One reader at a time. Safe to cancel: no octet is lost.
+        """
+        while not self._buffer:
+            if self._closed:
+                return b""
+            self._read_waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._read_waiter
+            finally:
+                self._read_waiter = None
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send octets. Follow big or many writes with `drain`."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def writelines(self, chunks: list[bytes]) -> None:
+        """Send several pieces as one."""
+        self.write(b"".join(chunks))
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was sent; bounded by `WRITE_LIMIT`.
+
+        Raises ConnectionError when it is gone.
+        """
+        while (waiter := self._write_waiter) is not None:
+            await asyncio.shield(waiter)
+        if self._transport is None:
+            raise ConnectionResetError("client has gone")
+
+    async def start_tls(self, context: ssl.SSLContext, reply: bytes) -> None:
+        """Send `reply`, then go over to TLS; what the client had already sent is discarded.
+
+        (RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4.) Raises OSError (ssl.SSLError is one) when
+        the handshake fails; the connection is then closed.
+        """
+        if self._transport is None:
+            raise ConnectionResetError("client has gone")
+        # Paused, so that the client's first TLS octets can't land in our plain-text buffer.
+        if not self._paused:
+            self._transport.pause_reading()
+        self._paused = False
+        self._buffer.clear()
+        self._transport.write(reply)
+        loop = asyncio.get_running_loop()
+        try:
+            transport = await loop.start_tls(
+                self._transport, self, context, server_side=True, ssl_handshake_timeout=30
+            )
+        except BaseException:
+            self.abort()
+            raise
+        if transport is None or self._closed:
+            self.abort()
+            raise ConnectionResetError("client has gone")
+        self._transport = transport
+        self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self.tls = True
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject | None:
+        """The TLS session, for its version, cipher and client certificate."""
+        if self._transport is None:
+            return None
+        return cast(ssl.SSLObject | None, self._transport.get_extra_info("ssl_object"))
+
+    def close(self) -> None:
+        """Send what is buffered, then close."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
