@@ -64,13 +64,9 @@ async def committed(work: Coroutine[Any, Any, T]) -> T:
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
-            await asyncio.shield(task)
+            await asyncio.wait([task])
         except asyncio.CancelledError as error:
-            if task.done() and task.cancelled():
-                raise
             cancelled = error
-        except BaseException:
-            break
     if cancelled is not None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             log.error("commit failed after its caller had gone", exc_info=failure)

@@ -1,4 +1,4 @@
-"""Pure. Values that travel between rooms: envelope, outcome, route. No behaviour beyond themselves."""
+"""Pure. Values that travel between rooms: envelope, outcome, route. They only hold."""
 
 from mailsuite.mail.envelope import Envelope, Recipient
 from mailsuite.mail.outcome import Bounced, Deferred, FollowUp, Outcome, Sent

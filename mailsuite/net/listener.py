@@ -1,8 +1,8 @@
 """A listening socket and the sessions that came in by it.
 
 Promises: one task a session; an exception in a session is logged and costs that session only;
-`stop` tells every session (by cancelling it) and waits. Connections over the limits are refused with
-the protocol's own words.
+`stop` tells every session (by cancelling it) and waits. Connections over the limits are refused
+with the protocol's own words.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class Listener:
             connection.close()
 
     async def stop(self, grace: float = 1.0) -> None:
-        """Accept no more, cancel the sessions, and wait up to `grace` seconds for their last words."""
+        """Accept no more, cancel the sessions, wait up to `grace` seconds for their last words."""
         if self._server is not None:
             self._server.close()
         with contextlib.suppress(TimeoutError):

@@ -204,7 +204,7 @@ class ListArguments:
 
 @dataclass(frozen=True, slots=True)
 class SearchArguments:
-    """SEARCH: `returns` None for the old form, else upper-case ESEARCH options ({"ALL"} for `()`)."""
+    """SEARCH: `returns` None for the old form, else ESEARCH options ({"ALL"} for `()`)."""
 
     key: SearchKey
     returns: frozenset[str] | None = None

@@ -1,0 +1,28 @@
+"""Connections are counted by address, IPv6 by /64."""
+
+from mailsuite.net.limits import ConnectionLimits, network_key
+
+
+def test_per_address_and_total() -> None:
+    limits = ConnectionLimits(total=3, per_address=2)
+    assert limits.enter("192.0.2.1")
+    assert limits.enter("192.0.2.1")
+    assert not limits.enter("192.0.2.1")
+    assert limits.enter("192.0.2.2")
+    assert not limits.enter("192.0.2.3"), "over the total"
+    limits.leave("192.0.2.1")
+    assert limits.enter("192.0.2.3")
+    assert limits.count == 3
+
+
+def test_ipv6_is_counted_by_64() -> None:
+    limits = ConnectionLimits(total=10, per_address=1)
+    assert limits.enter("2001:db8:1:1::1")
+    assert not limits.enter("2001:db8:1:1:ffff::2")
+    assert limits.enter("2001:db8:1:2::1")
+
+
+def test_keys() -> None:
+    assert network_key("::ffff:192.0.2.1") == network_key("192.0.2.1")
+    assert network_key("fe80::1%eth0") == "fe80::/64"
+    assert network_key("") == ""
