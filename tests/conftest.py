@@ -1,0 +1,31 @@
+"""What every test shares: when a missing real client is a failure, and hypothesis' settings."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Shared and slow machines must not turn an example's run time into a failure.
+settings.register_profile(
+    "mailsuite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("mailsuite")
+
+
+def clients_are_required() -> bool:
+    """In CI every real client must be there; on a developer's machine its tests are skipped."""
+    return any(
+        os.environ.get(name, "").lower() in ("1", "true", "yes")
+        for name in ("CI", "MAILSUITE_REQUIRE_CLIENTS")
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("client"):
+        for name in marker.args:
+            if shutil.which(name) is not None:
+                continue
+            if clients_are_required():
+                pytest.fail(f"{name} is not installed, and is required here", pytrace=False)
+            pytest.skip(f"{name} is not installed")
