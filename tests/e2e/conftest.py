@@ -1,0 +1,92 @@
+"""Servers for the end-to-end tests: one that a worker's tests share, and ones of their own."""
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e_harness import Account, Server
+
+POOL = [Account(f"user{number}@example.test", f"secret-{number}") for number in range(20)]
+
+
+def check_log(server: Server) -> None:
+    """Whatever clients do, the program never logs a traceback of its own."""
+    log = server.log()
+    found = re.search(r"Traceback \(most recent call last\)|task failed|never retrieved", log)
+    assert found is None, f"the server's log:\n{log[-6000:]}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real processes and clients get more time than unit tests."""
+    for item in items:
+        if Path(item.path).is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(240))
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Not for tests that stop it, nor for ones that care who else gets mail."""
+    options = [f"--user={account.address}:{account.password}" for account in POOL]
+    server = Server(tmp_path_factory.mktemp("shared"), *options).start()
+    yield server
+    server.stop()
+    check_log(server)
+
+
+@pytest.fixture(scope="session")
+def unused_accounts() -> list[Account]:
+    return list(POOL)
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    assert shared_server.is_running, f"a test before this one ended it:\n{shared_server.log()}"
+    return shared_server
+
+
+@pytest.fixture
+def take_account(unused_accounts: list[Account]) -> Callable[[], Account]:
+    """Accounts of the shared server that no other test has used."""
+    return unused_accounts.pop
+
+
+@pytest.fixture
+def account(take_account: Callable[[], Account]) -> Account:
+    return take_account()
+
+
+@pytest.fixture
+def friend(take_account: Callable[[], Account]) -> Account:
+    """A second account."""
+    return take_account()
+
+
+@pytest.fixture
+def token() -> str:
+    """A word that stands in no other test's message."""
+    return f"t{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Servers of the test's own; those still running at its end are stopped."""
+    made: list[Server] = []
+
+    def make(*options: str) -> Server:
+        made.append(Server(tmp_path / f"server{len(made)}", *options))
+        return made[-1]
+
+    yield make
+    for server in made:
+        if server.is_running:
+            server.stop()
+        check_log(server)
+
+
+@pytest.fixture
+def as_root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not root")
