@@ -1,0 +1,153 @@
+"""The order in which an address is looked for.
+
+Exact user or alias, then the address without its subaddress (RFC 5233), then the domain's
+catch-all; postmaster is always somebody (RFC 5321 §4.5.1).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from mailsuite.accounts import AccountRow, AliasRow, DomainRow
+from mailsuite.mail import Alias, Mailbox, Remote, Route, Unknown
+
+MAX_DEPTH = 10  # aliases that lead to aliases
+MAX_VISITED = 1000  # addresses looked at for one question
+
+
+class Lookups(Protocol):
+    """What the router asks of the directory (`accounts.Directory`)."""
+
+    def is_local(self, domain: str) -> bool: ...
+    def lookup(self, address: str) -> AccountRow | AliasRow | None: ...
+    def catch_all(self, domain: str) -> AliasRow | None: ...
+    def domains(self) -> Sequence[DomainRow]: ...
+    def users(self, domain: str | None = None) -> Sequence[AccountRow]: ...
+
+
+class Router:
+    """Answers where an address leads.
+
+    separator   stands between user and subaddress; "" switches subaddresses off
+    postmaster  address that takes postmaster's mail where a domain names nobody for it; without
+                one it is the domain's first user, else the first user of all
+    """
+
+    __slots__ = ("_directory", "_postmaster", "_separator")
+
+    def __init__(
+        self, directory: Lookups, *, separator: str = "+", postmaster: str | None = None
+    ) -> None:
+        self._directory = directory
+        self._separator = separator
+        self._postmaster = postmaster
+
+    def route(self, address: str) -> Route:
+        """Where mail for `address` (a path without its brackets) goes.
+
+        The domain may be an A-label or U-label name in any case, with or without a final dot; an
+        address literal is always Remote. Raises accounts.DirectoryUnavailable, nothing else.
+        """
+        local, at, domain = address.rpartition("@")
+        if not at:
+            # RFC 5321 §4.5.1: <postmaster> without a domain, in any case.
+            if _unquoted(address).lower() == "postmaster":
+                return self._of_last_resort(None) or Unknown(address)
+            return Unknown(address)
+        if not self._directory.is_local(domain):
+            return Remote(_canonical(domain)) if domain else Unknown(address)
+        return self._route_local(address, _unquoted(local), domain)
+
+    def _route_local(self, address: str, local: str, domain: str) -> Route:
+        found = _as_route(self._directory.lookup(address), "")
+        if found is not None:
+            return found
+        base, separator, detail = (
+            local.partition(self._separator) if self._separator else (local, "", "")
+        )
+        if separator and base:
+            found = _as_route(self._directory.lookup(f"{base}@{domain}"), detail)
+            if found is not None:
+                return found
+        found = _as_route(self._directory.catch_all(domain), "")
+        if found is not None:
+            return found
+        if base.lower() == "postmaster":
+            return self._of_last_resort(domain) or Unknown(address)
+        return Unknown(address)
+
+    def _of_last_resort(self, domain: str | None) -> Route | None:
+        """Who takes postmaster's mail where nobody by that name is there; None without users."""
+        domains = [row.name for row in self._directory.domains()] if domain is None else []
+        for name in domains:
+            found = _as_route(self._directory.lookup(f"postmaster@{name}"), "")
+            if found is not None:
+                return found
+        if self._postmaster is not None:
+            found = _as_route(self._directory.lookup(self._postmaster), "")
+            if found is not None:
+                return found
+            _, at, elsewhere = self._postmaster.rpartition("@")
+            if at and not self._directory.is_local(elsewhere):
+                return Alias("postmaster", (self._postmaster,))
+        for name in domains:
+            found = _as_route(self._directory.catch_all(name), "")
+            if found is not None:
+                return found
+        for users in (self._directory.users(domain) if domain else (), self._directory.users()):
+            for user in users:
+                return Mailbox(user.address)
+        return None
+
+    def may_send_as(self, account: str, sender: str) -> bool:
+        """Whether `account` may give `sender` as its reverse-path (RFC 6409 §6.1).
+
+        It may when mail to `sender` reaches the account, directly or through up to ten aliases
+        after one another, a catch-all among them. The null reverse-path "" belongs to everybody:
+        a mail client sends its read receipts with it (RFC 8098 §3).
+        """
+        if not sender:
+            return True
+        owner = self._directory.lookup(account)
+        name = owner.address if owner is not None else account
+        seen: set[str] = set()
+        level = [sender]
+        for _ in range(MAX_DEPTH + 1):
+            following: list[str] = []
+            for address in level:
+                route = self.route(address)
+                if isinstance(route, Mailbox) and route.account == name:
+                    return True
+                if isinstance(route, Alias) and route.name not in seen:
+                    seen.add(route.name)
+                    following += route.targets
+                    if len(seen) + len(following) > MAX_VISITED:
+                        return False
+            level = following
+        return False
+
+
+def _as_route(row: AccountRow | AliasRow | None, detail: str) -> Mailbox | Alias | None:
+    if isinstance(row, AccountRow):
+        return Mailbox(row.address, detail)
+    if isinstance(row, AliasRow):
+        return Alias(row.address, row.targets)
+    return None
+
+
+def _unquoted(local: str) -> str:
+    """The local part without its quoting (RFC 5321 §4.1.2: both forms are the same mailbox)."""
+    if len(local) >= 2 and local[0] == local[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", local[1:-1])
+    return local
+
+
+def _canonical(domain: str) -> str:
+    """Lower-case A-labels; what can't be one, and an address literal, as it is in lower case."""
+    lowered = domain.removesuffix(".").lower()
+    if lowered.isascii():
+        return lowered
+    try:
+        return lowered.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return lowered
