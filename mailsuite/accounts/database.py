@@ -1,0 +1,165 @@
+"""The directory's SQLite file: its tables, one connection that reads and one that writes.
+
+Promises: a reader never waits for a writer (WAL); a change is durable when `write` returns; a
+failure is a DirectoryUnavailable that names the file. The file is readable by its owner only.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from mailsuite.accounts.rows import DirectoryUnavailable
+
+BUSY_TIMEOUT = 5000  # milliseconds
+
+# One script a version of the file; a later one is added at the end, never changed afterwards.
+MIGRATIONS = (
+    """
+    CREATE TABLE domains (
+        name TEXT PRIMARY KEY,
+        created REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE users (
+        address TEXT PRIMARY KEY,
+        domain TEXT NOT NULL REFERENCES domains (name),
+        password TEXT NOT NULL,
+        enabled INTEGER NOT NULL DEFAULT 1,
+        created REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX users_domain ON users (domain);
+    CREATE TABLE aliases (
+        address TEXT PRIMARY KEY,
+        domain TEXT NOT NULL REFERENCES domains (name),
+        targets TEXT NOT NULL, -- one address a line
+        created REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX aliases_domain ON aliases (domain);
+    """,
+)
+
+
+class Database:
+    """The open file. Its methods may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path`, making it where it is missing. Raises DirectoryUnavailable."""
+        self.path = path
+        self._read_lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        with self._told():
+            _make(path)
+            self._writer = _connect(path)
+            try:
+                self._prepare()
+                self._reader = _connect(path)
+            except BaseException:
+                self._writer.close()
+                raise
+            self._reader.pragma("query_only", True)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn SQLite's and the system's errors into one that a person understands."""
+        try:
+            yield
+        except apsw.BusyError as error:
+            raise DirectoryUnavailable(
+                f"{self.path}: another program holds it locked; try again"
+            ) from error
+        except (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError) as error:
+            raise DirectoryUnavailable(
+                f"{self.path}: cannot open for reading and writing ({error}); "
+                "run this as the server's user or as root"
+            ) from error
+        except (apsw.NotADBError, apsw.CorruptError) as error:
+            raise DirectoryUnavailable(
+                f"{self.path}: not a usable database ({error}); restore it from a backup"
+            ) from error
+        except apsw.Error as error:
+            raise DirectoryUnavailable(f"{self.path}: {error}") from error
+        except OSError as error:
+            raise DirectoryUnavailable(f"{self.path}: {error.strerror}") from error
+
+    def _prepare(self) -> None:
+        """Bring the tables to today's version."""
+        if self._version() == len(MIGRATIONS):
+            return
+        if self._writer.pragma("journal_mode") != "wal":
+            self._writer.pragma("journal_mode", "wal")
+        with self._transaction():
+            version = self._version()  # again: another process may have done it meanwhile
+            if version > len(MIGRATIONS):
+                raise DirectoryUnavailable(
+                    f"{self.path}: written by a newer mailsuite (version {version} of the file, "
+                    f"this program knows {len(MIGRATIONS)})"
+                )
+            for script in MIGRATIONS[version:]:
+                self._writer.execute(script)
+            self._writer.pragma("user_version", len(MIGRATIONS))
+
+    def _version(self) -> int:
+        return int(self._writer.pragma("user_version"))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if not self._writer.get_autocommit():
+                self._writer.execute("ROLLBACK")
+            raise
+
+    def state(self) -> int:
+        """A number that is another one after any change, by whichever process. Microseconds."""
+        with self._told(), self._read_lock:
+            return int(self._reader.pragma("data_version"))
+
+    def read(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """All rows of one query."""
+        with self._told(), self._read_lock:
+            return self._reader.execute(sql, arguments).fetchall()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[apsw.Connection]:
+        """A transaction: committed and durable at the end of the block, undone by an exception."""
+        with self._told(), self._write_lock, self._transaction():
+            yield self._writer
+
+    def close(self) -> None:
+        """Close both connections; calling it again does nothing."""
+        with self._read_lock, self._write_lock:
+            self._reader.close()
+            self._writer.close()
+
+
+def _make(path: Path) -> None:
+    """Create the file with tight permissions, owned by the owner of its folder.
+
+    Root may add the first domain before the server has ever run as its own user. SQLite gives the
+    files that it puts beside (`-wal`, `-shm`) the same owner and mode.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    try:
+        if os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(fd, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(fd)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_TIMEOUT)
+    connection.pragma("foreign_keys", True)
+    connection.pragma("synchronous", 2)  # FULL: a commit is on the disk, not only in the log
+    return connection
