@@ -1,0 +1,59 @@
+"""The store: mail kept as plain Maildir++ files, an index as a cache, views shared by sessions.
+
+Knows nothing of any protocol's syntax.
+"""
+
+from mailsuite.store.account import AccountStore
+from mailsuite.store.attachment import Attachment
+from mailsuite.store.errors import (
+    CannotChange,
+    InvalidName,
+    LimitReached,
+    MailboxExists,
+    MessageGone,
+    NoSuchMailbox,
+    StoreError,
+    StoreUnavailable,
+)
+from mailsuite.store.mailbox import FlagTable, Mailbox
+from mailsuite.store.message import MessageFile
+from mailsuite.store.store import Store
+from mailsuite.store.temp import TempMessage
+from mailsuite.store.values import (
+    Appended,
+    Change,
+    Copied,
+    Facets,
+    FlagsStored,
+    MailboxInfo,
+    NewMessage,
+    Row,
+    Status,
+)
+
+__all__ = [
+    "AccountStore",
+    "Appended",
+    "Attachment",
+    "CannotChange",
+    "Change",
+    "Copied",
+    "Facets",
+    "FlagTable",
+    "FlagsStored",
+    "InvalidName",
+    "LimitReached",
+    "Mailbox",
+    "MailboxExists",
+    "MailboxInfo",
+    "MessageFile",
+    "MessageGone",
+    "NewMessage",
+    "NoSuchMailbox",
+    "Row",
+    "Status",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "TempMessage",
+]

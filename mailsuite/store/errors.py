@@ -1,0 +1,33 @@
+"""Pure. What can go wrong in the store, in neutral words: each door maps them to its own replies."""
+
+
+class StoreError(Exception):
+    """Base of all errors that the store raises on purpose; the text is fit for a log, not a peer."""
+
+
+class NoSuchMailbox(StoreError):
+    """The mailbox does not exist (any more)."""
+
+
+class MailboxExists(StoreError):
+    """A mailbox of this name is there already."""
+
+
+class InvalidName(StoreError):
+    """No mailbox can have this name: control characters, an empty level, or too long."""
+
+
+class CannotChange(StoreError):
+    """The change is not allowed: INBOX deleted, a mailbox renamed into itself, an unknown flag."""
+
+
+class MessageGone(StoreError):
+    """The message has been expunged and its octets are no longer kept."""
+
+
+class LimitReached(StoreError):
+    """A bound of the store: too many keywords, or no UID left."""
+
+
+class StoreUnavailable(StoreError):
+    """The disk refused (full, failing, no permission). Nothing was changed; try again later."""
