@@ -1,0 +1,62 @@
+"""Before the maildrop is open: CAPA (RFC 2449 §5), STLS (RFC 2595 §4), USER, PASS (RFC 1939 §7)."""
+
+from mailsuite import __version__
+from mailsuite.pop3d.commands.row import Context, State
+from mailsuite.pop3d.replies import Err, Lines, Ok, Reply, StartTls
+
+
+async def capa(session: Context, _: list[bytes]) -> Reply:
+    """What is available in AUTHORIZATION is announced in both states (RFC 2449 §5)."""
+    found = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
+    if may_send_password(session):
+        found.append("USER")
+    if may_start_tls(session):
+        found.append("STLS")
+    if session.state is State.TRANSACTION:
+        found.append(f"IMPLEMENTATION mailsuite-{__version__}")
+    return Lines("capabilities follow", found)
+
+
+async def stls(session: Context, _: list[bytes]) -> Reply:
+    if session.secure:
+        return Err("TLS is active already", fault=True)
+    if not may_start_tls(session):
+        return Err("TLS is not available", fault=True)
+    return StartTls("begin TLS")
+
+
+async def user(session: Context, arguments: list[bytes]) -> Reply:
+    """The same answer for every name, so that names can't be tried out."""
+    if not may_send_password(session):
+        return Err("no password without TLS, use STLS first")
+    session.user = text(arguments[0])
+    if session.user is None:
+        return Err("the name is not UTF-8", fault=True)
+    return Ok("send PASS")
+
+
+async def pass_(session: Context, arguments: list[bytes]) -> Reply:
+    if not may_send_password(session):
+        return Err("no password without TLS, use STLS first")
+    name, session.user = session.user, None
+    if name is None:
+        return Err("USER comes first", fault=True)
+    password = text(arguments[0])
+    # A password that is not UTF-8 is nobody's, and takes the same way to its refusal.
+    return await session.sign_in(name, password if password is not None else "\ufffd")
+
+
+def may_send_password(session: Context) -> bool:
+    return session.secure or session.settings.allow_plain_auth
+
+
+def may_start_tls(session: Context) -> bool:
+    return session.settings.tls is not None and not session.secure
+
+
+def text(octets: bytes) -> str | None:
+    """UTF-8, or None."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return None

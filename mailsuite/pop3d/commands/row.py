@@ -1,0 +1,55 @@
+"""One row of the command table, and what a handler may ask of the session it runs in."""
+
+import enum
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailsuite.pop3d.maildrop import Maildrop
+from mailsuite.pop3d.replies import Reply
+from mailsuite.pop3d.settings import Settings
+
+
+class State(enum.Enum):
+    """RFC 1939 §3. UPDATE is no state for commands: QUIT runs through it."""
+
+    AUTHORIZATION = "AUTHORIZATION"
+    TRANSACTION = "TRANSACTION"
+
+
+ANY_STATE = frozenset(State)
+RAW = (-1, -1)  # one argument, all of the rest of the line, spaces included
+
+
+class Context(Protocol):
+    """The session, as a command handler sees it."""
+
+    settings: Settings
+    user: str | None  # the name that USER gave
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def secure(self) -> bool:
+        """The connection is under TLS."""
+        ...
+
+    @property
+    def maildrop(self) -> Maildrop:
+        """The open maildrop; only in TRANSACTION."""
+        ...
+
+    async def sign_in(self, name: str, password: str) -> Reply:
+        """Check a password, lock and open the maildrop, go over to TRANSACTION."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`arguments` is the least and the greatest count of words, or RAW."""
+
+    keyword: str
+    states: frozenset[State]
+    arguments: tuple[int, int]
+    handler: Callable[[Context, list[bytes]], Awaitable[Reply]]

@@ -1,0 +1,56 @@
+"""The door itself: what all POP3 sessions share, and one session for each connection.
+
+Promises: a maildrop is open in one session at a time (RFC 1939 §3, the exclusive-access lock), and
+is free again when that session has ended in whatever way.
+"""
+
+from typing import Protocol
+
+from mailsuite.net import Connection
+from mailsuite.pop3d.maildrop import Maildrop
+from mailsuite.pop3d.session import Session
+from mailsuite.pop3d.settings import Settings
+from mailsuite.store import Store
+
+BUSY = b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
+
+
+class SignIn(Protocol):
+    """Who can say whether a name and a password belong together: the accounts room."""
+
+    async def verify(self, name: str, password: str) -> str | None:
+        """The account's address, or None."""
+        ...
+
+
+class Pop3d:
+    """Gives `net.Listener` its sessions; one object for all POP3 listeners."""
+
+    def __init__(self, settings: Settings, *, accounts: SignIn, store: Store) -> None:
+        self.settings = settings
+        self._accounts = accounts
+        self._store = store
+        self._open: set[str] = set()
+
+    async def session(self, connection: Connection) -> None:
+        """Serve one client until it has gone."""
+        await Session(connection, self, self.settings).run()
+
+    # -- what a session asks of it (see session.House) ------------------------------------------
+
+    async def verify(self, name: str, password: str) -> str | None:
+        return await self._accounts.verify(name, password)
+
+    def lock(self, account: str) -> bool:
+        """Take the maildrop; False while another session has it."""
+        if account in self._open:
+            return False
+        self._open.add(account)
+        return True
+
+    def unlock(self, account: str) -> None:
+        self._open.discard(account)
+
+    async def open(self, account: str) -> Maildrop:
+        """The maildrop as it is now. Raises StoreError."""
+        return await Maildrop.open(await self._store.account(account))

@@ -1,0 +1,224 @@
+"""One client's POP3 session: reads commands, runs them by the table, writes what they answer.
+
+Promises: every command gets exactly one answer, in order, also when it is pipelined; a dropped or
+idle connection deletes nothing; an error of ours answers `-ERR [SYS/TEMP]` and is logged, or, in
+the middle of a message, closes the connection so that no half message looks whole.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from itertools import islice
+from typing import Protocol
+
+from mailsuite.base.log import get_logger
+from mailsuite.net import Connection
+from mailsuite.pop3d.commands.row import RAW, Row, State
+from mailsuite.pop3d.lines import LineSplitter, LineTooLong
+from mailsuite.pop3d.maildrop import Maildrop
+from mailsuite.pop3d.replies import Err, Lines, Octets, Ok, Reply, Source, StartTls, first_line
+from mailsuite.pop3d.settings import Settings
+from mailsuite.pop3d.syntax import parse
+from mailsuite.pop3d.table import COMMANDS
+from mailsuite.store import StoreError
+
+log = get_logger("pop3d")
+LINES_AT_ONCE = 1000
+
+
+class House(Protocol):
+    """What a session needs of the door."""
+
+    async def verify(self, name: str, password: str) -> str | None: ...
+    def lock(self, account: str) -> bool: ...
+    def unlock(self, account: str) -> None: ...
+    async def open(self, account: str) -> Maildrop: ...
+
+
+class Session:
+    """Satisfies `commands.row.Context`."""
+
+    __slots__ = (
+        "_account",
+        "_connection",
+        "_ended",
+        "_failures",
+        "_faults",
+        "_house",
+        "_lines",
+        "_maildrop",
+        "settings",
+        "user",
+    )
+
+    def __init__(self, connection: Connection, house: House, settings: Settings) -> None:
+        self.settings = settings
+        self.user: str | None = None
+        self._connection = connection
+        self._house = house
+        self._lines = LineSplitter()
+        self._account: str | None = None
+        self._maildrop: Maildrop | None = None
+        self._failures = 0
+        self._faults = 0
+        self._ended = False
+
+    async def run(self) -> None:
+        """From the greeting until one side closes."""
+        try:
+            await self._write(Ok(f"{self.settings.hostname} POP3 ready"))
+            while not self._ended:
+                try:
+                    line = await self._line()
+                except LineTooLong:
+                    await self._write(Err("the line is too long", fault=True))
+                    continue
+                if line is None:
+                    return
+                await self._write(await self._run(line))
+        except TimeoutError:
+            # RFC 1939 §3: close without a word, and delete nothing.
+            log.info("idle too long", peer=self._connection.peer, account=self._account)
+            self._connection.abort()
+        finally:
+            self._leave()
+
+    async def _line(self) -> bytes | None:
+        """The next command line; None when the client has hung up."""
+        while (line := self._lines.next()) is None:
+            async with asyncio.timeout(self.settings.idle_timeout):
+                data = await self._connection.read()
+            if not data:
+                return None
+            self._lines.feed(data)
+        return line
+
+    # -- one command ----------------------------------------------------------------------------
+
+    async def _run(self, line: bytes) -> Reply:
+        command = parse(line)
+        row = COMMANDS.get(command.keyword)
+        if row is None:
+            return Err("unknown command", fault=True)
+        if self.state not in row.states:
+            return Err(f"not in {self.state.value} state", fault=True)
+        if row.arguments == RAW:
+            arguments = [command.argument] if command.argument else []
+            least, most = 1, 1
+        else:
+            arguments = command.arguments
+            least, most = row.arguments
+        if not least <= len(arguments) <= most:
+            return Err("wrong number of arguments", fault=True)
+        return await self._handle(row, arguments)
+
+    async def _handle(self, row: Row, arguments: list[bytes]) -> Reply:
+        try:
+            return await row.handler(self, arguments)
+        except StoreError as error:
+            log.error("store failed", command=row.keyword, account=self._account, why=str(error))
+        except Exception as error:
+            log.error("command failed", command=row.keyword, account=self._account, exc_info=error)
+        # RFC 1939 §6: a QUIT that could not delete everything ends the session all the same.
+        if row.keyword == "QUIT":
+            return Err("some deleted messages not removed", code="SYS/TEMP", ends=True)
+        return Err("something went wrong here, try again later", code="SYS/TEMP")
+
+    # -- what handlers see ----------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        return State.AUTHORIZATION if self._maildrop is None else State.TRANSACTION
+
+    @property
+    def secure(self) -> bool:
+        return self._connection.tls
+
+    @property
+    def maildrop(self) -> Maildrop:
+        assert self._maildrop is not None
+        return self._maildrop
+
+    async def sign_in(self, name: str, password: str) -> Reply:
+        account = await self._house.verify(name, password)
+        if account is None:
+            log.warning("sign-in failed", peer=self._connection.peer, user=name)
+            self._failures += 1
+            await asyncio.sleep(self.settings.failure_delay)
+            ends = self._failures >= self.settings.max_failures
+            return Err("wrong name or password", code="AUTH", ends=ends)
+        if not self._house.lock(account):
+            return Err("the maildrop is open in another session", code="IN-USE")
+        try:
+            self._maildrop = await self._house.open(account)
+        except BaseException:
+            self._house.unlock(account)
+            raise
+        self._account = account
+        log.info("signed in", peer=self._connection.peer, account=account)
+        return Ok(f"maildrop has {self._maildrop.count} messages ({self._maildrop.size} octets)")
+
+    def _leave(self) -> None:
+        """Give back the maildrop. What was marked stays."""
+        if self._maildrop is not None:
+            self._maildrop.close()
+            self._maildrop = None
+        if self._account is not None:
+            self._house.unlock(self._account)
+            self._account = None
+
+    # -- answering ------------------------------------------------------------------------------
+
+    async def _write(self, reply: Reply) -> None:
+        match reply:
+            case StartTls():
+                await self._start_tls(first_line(reply))
+            case Lines(_, lines):
+                await self._write_lines(first_line(reply), lines)
+            case Octets(_, source):
+                try:
+                    await self._write_octets(first_line(reply), source)
+                finally:
+                    source.close()
+            case Ok(_, ends):
+                await self._write_status(first_line(reply), ends)
+            case Err(_, _, fault, ends):
+                self._faults += fault
+                if self._faults >= self.settings.max_faults:
+                    reply, ends = Err("too many errors, bye"), True
+                await self._write_status(first_line(reply), ends)
+
+    async def _write_status(self, line: bytes, ends: bool) -> None:
+        if ends:
+            # The maildrop is free before the client can know that the session is over.
+            self._leave()
+            self._ended = True
+        self._connection.write(line)
+        await self._drain()
+
+    async def _write_lines(self, head: bytes, lines: Iterable[str]) -> None:
+        rest = iter(lines)
+        while batch := list(islice(rest, LINES_AT_ONCE)):
+            self._connection.write(head + "".join(f"{line}\r\n" for line in batch).encode())
+            head = b""
+            await self._drain()
+            await asyncio.sleep(0)  # a long list must not hold up the other sessions
+        self._connection.write(head + b".\r\n")
+        await self._drain()
+
+    async def _write_octets(self, head: bytes, source: Source) -> None:
+        while octets := await source.next():
+            self._connection.write(head + octets)
+            head = b""
+            await self._drain()
+
+    async def _start_tls(self, line: bytes) -> None:
+        """What the client sent or said before TLS is forgotten (RFC 2595 §4)."""
+        assert self.settings.tls is not None
+        self._lines.clear()
+        self.user = None
+        await self._connection.start_tls(self.settings.tls, line)
+
+    async def _drain(self) -> None:
+        """Wait for a slow client, but no longer than for a silent one."""
+        async with asyncio.timeout(self.settings.idle_timeout):
+            await self._connection.drain()
