@@ -4,6 +4,8 @@ Promises: numbers, sizes and unique-ids never change during a session, whatever 
 to the mailbox; nothing is deleted but by `remove_marked`, which runs to its end once begun.
 """
 
+from __future__ import annotations
+
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,7 +43,7 @@ class Maildrop:
         self._marked: set[int] = set()
 
     @classmethod
-    async def open(cls, account: AccountStore) -> "Maildrop":
+    async def open(cls, account: AccountStore) -> Maildrop:
         """Take the snapshot. Raises StoreError."""
         mailbox = await account.open("INBOX")
         try:
