@@ -1,0 +1,91 @@
+"""A store and accounts in memory, as far as the POP3 door needs them, that fail on demand."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mailsuite.store import MessageGone, StoreUnavailable
+
+PASSWORDS = {"alice@example.test": "open sesame", "bob@example.test": "b"}
+
+
+class FakeInbox:
+    """A mailbox of the store, in memory."""
+
+    def __init__(self) -> None:
+        self.uidvalidity = 7
+        self.mail: dict[int, bytes] = {}
+        self.faults: dict[str, Exception] = {}
+        self.users = 0
+        self.unreadable_from = 1 << 40
+
+    @property
+    def uids(self) -> "array[int]":
+        return array("I", sorted(self.mail))
+
+    def _fail(self, call: str) -> None:
+        if (error := self.faults.pop(call, None)) is not None:
+            raise error
+
+    async def open(self, name: str) -> "FakeInbox":
+        assert name == "INBOX"
+        self._fail("open")
+        self.users += 1
+        return self
+
+    def release(self) -> None:
+        self.users -= 1
+
+    async def refresh(self) -> None:
+        self._fail("refresh")
+
+    def index(self, uid: int) -> int | None:
+        return 0 if uid in self.mail else None
+
+    async def rows(self, uids: Sequence[int], *, columns: Sequence[str]) -> list[Any]:
+        assert columns == ("size",)
+        self._fail("rows")
+        return [(uid, len(self.mail[uid])) for uid in uids]
+
+    async def open_message(self, uid: int) -> "FakeFile":
+        self._fail("open_message")
+        if uid not in self.mail:
+            raise MessageGone
+        return FakeFile(self, self.mail[uid])
+
+    async def expunge(
+        self, uids: Iterable[int], *, only_deleted: bool, origin: object = None
+    ) -> list[int]:
+        assert not only_deleted
+        self._fail("expunge")
+        return [uid for uid in uids if self.mail.pop(uid, None) is not None]
+
+
+class FakeFile:
+    def __init__(self, inbox: FakeInbox, octets: bytes) -> None:
+        self._inbox = inbox
+        self._octets = octets
+        self.size = len(octets)
+        inbox.users += 1
+
+    async def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        self._inbox._fail("read")
+        if offset >= self._inbox.unreadable_from:
+            raise StoreUnavailable("the disk failed")
+        return self._octets[offset : None if length is None else offset + length]
+
+    def close(self) -> None:
+        self._inbox.users -= 1
+
+
+class FakeStore:
+    def __init__(self) -> None:
+        self.inboxes = {address: FakeInbox() for address in PASSWORDS}
+
+    async def account(self, address: str) -> FakeInbox:
+        return self.inboxes[address]
+
+
+class FakeAccounts:
+    async def verify(self, name: str, password: str) -> str | None:
+        return name if PASSWORDS.get(name) == password else None
