@@ -1,0 +1,77 @@
+"""Pure. Messages: RFC 5322 and MIME over octets, with offsets. No parser here raises on bad mail.
+
+Exceptions to that are the SMTP path grammar and domains, where a wrong form is an answer to the
+peer: they raise ValueErrors.
+"""
+
+from mailsuite.message.address import Address, AddressList, Group, mailboxes, parse_addresses
+from mailsuite.message.body import decode_base64, decode_body, decode_quoted_printable
+from mailsuite.message.charset import codec_name, decode_text
+from mailsuite.message.date import format_date, parse_date
+from mailsuite.message.domain import MAX_DOMAIN, normalise_domain
+from mailsuite.message.header import Field, fields, first_field, split_header, unfold
+from mailsuite.message.limits import Limits
+from mailsuite.message.parameters import Params, decode_params
+from mailsuite.message.part import Part, section
+from mailsuite.message.path import (
+    MAX_LOCAL,
+    MAX_PATH,
+    ParameterError,
+    PathError,
+    address_key,
+    parse_mail_argument,
+    parse_mailbox,
+    parse_path,
+    parse_rcpt_argument,
+    quote_local,
+    split_address,
+)
+from mailsuite.message.structure import scan
+from mailsuite.message.submission import repair_submission
+from mailsuite.message.trace import count_received, delivered_to, protocol, received
+from mailsuite.message.words import decode_words
+
+__all__ = [
+    "MAX_DOMAIN",
+    "MAX_LOCAL",
+    "MAX_PATH",
+    "Address",
+    "AddressList",
+    "Field",
+    "Group",
+    "Limits",
+    "ParameterError",
+    "Params",
+    "Part",
+    "PathError",
+    "address_key",
+    "codec_name",
+    "count_received",
+    "decode_base64",
+    "decode_body",
+    "decode_params",
+    "decode_quoted_printable",
+    "decode_text",
+    "decode_words",
+    "delivered_to",
+    "fields",
+    "first_field",
+    "format_date",
+    "mailboxes",
+    "normalise_domain",
+    "parse_addresses",
+    "parse_date",
+    "parse_mail_argument",
+    "parse_mailbox",
+    "parse_path",
+    "parse_rcpt_argument",
+    "protocol",
+    "quote_local",
+    "received",
+    "repair_submission",
+    "scan",
+    "section",
+    "split_address",
+    "split_header",
+    "unfold",
+]

@@ -1,0 +1,43 @@
+"""Pure. Content-Transfer-Encodings taken off a body (RFC 2045 §6).
+
+Never raises: garbage is skipped, what is cut off is given as far as it goes.
+"""
+
+import binascii
+import re
+
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+)
+_TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
+
+
+def decode_body(octets: bytes, encoding: str) -> bytes:
+    """The octets that a body stands for; unknown encodings and the identity ones change nothing.
+
+    encoding: "base64", "quoted-printable", "7bit", "8bit", "binary", in any case.
+    """
+    name = encoding.strip().lower()
+    if name == "base64":
+        return decode_base64(octets)
+    if name == "quoted-printable":
+        return decode_quoted_printable(octets)
+    return octets
+
+
+def decode_base64(octets: bytes) -> bytes:
+    """RFC 2045 §6.8. Octets outside the alphabet are skipped; the first padding is the end."""
+    try:
+        return binascii.a2b_base64(octets)
+    except binascii.Error:
+        kept = octets.translate(None, _NOT_BASE64)
+        whole = len(kept) & ~3
+        tail = kept[whole:]
+        if len(tail) == 1:  # six bits are no octet
+            tail = b""
+        return binascii.a2b_base64(kept[:whole] + tail + b"=" * (-len(tail) % 4))
+
+
+def decode_quoted_printable(octets: bytes) -> bytes:
+    """RFC 2045 §6.7. White space at line ends is dropped, as rule (3) asks; bad escapes stay."""
+    return binascii.a2b_qp(_TRAILING.sub(b"", octets))

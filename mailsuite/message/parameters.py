@@ -1,0 +1,182 @@
+"""Pure. Content-Type and Content-Disposition values: tokens, parameters, comments (RFC 2045 §5.1).
+
+Takes what mailers really write (missing semicolons, file names with spaces and parentheses, open
+quotes) and never raises. Parameters are kept twice: as written, and decoded by RFC 2231 on demand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from mailsuite.message.charset import decode_text
+from mailsuite.message.words import decode_words
+
+Params: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+_TYPE = re.compile(rb"\s*([^][\s()<>@,;:\\\"/?=]+)\s*/\s*([^][\s()<>@,;:\\\"/?=]+)")
+_TOKEN = re.compile(rb"\s*([^][\s()<>@,;:\\\"/?=]+)")
+_PARAM = re.compile(
+    rb"""[;\s]*+ ([^\s;="]++) \s*+
+        (?: = \s*+ (?: "((?:[^"\\]++|\\.)*+) (?:"|\\?\Z) | ([^;]*+) ) )?""",
+    re.DOTALL | re.VERBOSE,
+)
+_PIECE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\(|[^"(]++', re.DOTALL)
+_PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
+_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?", re.DOTALL)
+
+_CACHED = 200
+"""Values up to this many octets are remembered: most messages repeat a few."""
+
+
+def strip_comments(value: bytes, *, inside_words: bool = False) -> bytes:
+    """Replace comments by a space each (RFC 5322 §3.2.2), nested ones too; quoted strings stay.
+
+    A parenthesis that is never closed is no comment, nor is one inside a word (`file(1).pdf`),
+    unless `inside_words`.
+    """
+    if b"(" not in value:
+        return value
+    kept: list[bytes] = []
+    at = 0
+    closed = True
+    while match := _PIECE.match(value, at):
+        piece = match[0]
+        end = match.end()
+        if piece == b"(" and closed and (inside_words or at == 0 or value[at - 1] in b" \t\r\n;=)"):
+            after = _comment_end(value, at)
+            if after < 0:
+                closed = False
+            else:
+                piece, end = b" ", after
+        kept.append(piece)
+        at = end
+    return b"".join(kept)
+
+
+def _comment_end(value: bytes, start: int) -> int:
+    depth = 0
+    for match in _PAREN.finditer(value, start):
+        if match[0] == b"(":
+            depth += 1
+        elif match[0] == b")":
+            depth -= 1
+            if depth == 0:
+                return match.end()
+    return -1
+
+
+def parse_content_type(value: bytes, limit: int) -> tuple[str, str, Params] | None:
+    """(type, subtype, parameters) of an unfolded Content-Type value, the first two lower-case.
+
+    None where the value is not valid: RFC 2045 §5.2 then has text/plain assumed.
+    """
+    return _content_type_cached(value, limit) if len(value) <= _CACHED else _type(value, limit)
+
+
+def _type(value: bytes, limit: int) -> tuple[str, str, Params] | None:
+    value = strip_comments(value)
+    match = _TYPE.match(value)
+    if not match or not match[0].isascii():
+        return None
+    major, minor = match[1].lower().decode(), match[2].lower().decode()
+    return major, minor, _params(value, match.end(), limit)
+
+
+def parse_disposition(value: bytes, limit: int) -> tuple[str, Params] | None:
+    """(disposition type in lower case, parameters) of an unfolded value (RFC 2183), or None."""
+    return _disposition_cached(value, limit) if len(value) <= _CACHED else _kind(value, limit)
+
+
+def _kind(value: bytes, limit: int) -> tuple[str, Params] | None:
+    value = strip_comments(value)
+    match = _TOKEN.match(value)
+    if not match or not match[0].isascii():
+        return None
+    return match[1].lower().decode(), _params(value, match.end(), limit)
+
+
+_content_type_cached = lru_cache(maxsize=512)(_type)
+_disposition_cached = lru_cache(maxsize=256)(_kind)
+
+
+def _params(value: bytes, at: int, limit: int) -> Params:
+    found: list[tuple[bytes, bytes]] = []
+    while len(found) < limit:
+        match = _PARAM.match(value, at)
+        if match is None:  # a stray quote or equals sign: go on after the next semicolon
+            at = value.find(b";", at) + 1
+            if at <= 0:
+                break
+            continue
+        name, quoted, plain = match.groups()
+        at = match.end()
+        if quoted is not None:
+            found.append((name, unquote(quoted)))
+        elif plain is not None:
+            text, rest = _unquoted(name, plain)
+            found.append((name, text))
+            at -= rest
+    return tuple(found)
+
+
+def _unquoted(name: bytes, text: bytes) -> tuple[bytes, int]:
+    """The value in `text`, and how many octets at its end are not part of it.
+
+    White space ends a token, but a file name written without quotes keeps its spaces, unless what
+    follows is the next parameter after a forgotten semicolon.
+    """
+    stripped = text.strip()
+    words = stripped.split(None, 1)
+    if len(words) < 2:
+        return stripped, 0
+    if b"=" not in words[1] and name.lower() in (b"name", b"filename"):
+        return stripped, 0
+    return words[0], len(words[1]) + len(text) - len(text.rstrip())
+
+
+def unquote(text: bytes) -> bytes:
+    """The content of a quoted string without its quoted pairs (RFC 5322 §3.2.4)."""
+    return _QUOTED_PAIR.sub(rb"\1", text) if b"\\" in text else text
+
+
+def decode_params(params: Params) -> dict[str, str]:
+    """Parameters as text by lower-case name: RFC 2231 continuations joined, charsets decoded.
+
+    The extended form (`filename*`) wins over the plain one, otherwise the first of a name counts.
+    Encoded words (RFC 2047) in values are decoded too: not allowed there, yet common.
+    """
+    plain: dict[str, str] = {}
+    sections: dict[str, list[tuple[int, bool, bytes]]] = {}
+    for raw_name, value in params:
+        name = raw_name.decode("latin-1").lower()
+        if "*" not in name:
+            plain.setdefault(name, decode_words(value))
+        elif match := _SECTION.fullmatch(name):
+            number = int(match[2]) if match[2] else 0
+            sections.setdefault(match[1], []).append((number, match[3] is not None, value))
+    for name, pieces in sections.items():
+        text = _join_sections(pieces)
+        if text is not None:
+            plain[name] = text
+    return plain
+
+
+def _join_sections(pieces: Sequence[tuple[int, bool, bytes]]) -> str | None:
+    """RFC 2231 §3, §4.1: sections in the order of their numbers, up to the first gap."""
+    charset = ""
+    octets: list[bytes] = []
+    for number, extended, value in sorted(pieces, key=lambda piece: piece[0]):
+        if number < len(octets):
+            continue
+        if number > len(octets):
+            break
+        if extended and number == 0 and value.count(b"'") >= 2:
+            charset_name, _, value = value.split(b"'", 2)
+            charset = charset_name.decode("latin-1")
+        octets.append(unquote_to_bytes(value) if extended else value)
+    return decode_text(b"".join(octets), charset or "utf-8") if octets else None
