@@ -1,0 +1,42 @@
+"""APPEND, also of several messages at once (RFC 3501 §6.3.11, RFC 3502, RFC 4315 APPENDUID).
+
+Promises: octets are asked for only when the mailbox is there and the size is allowed; they stream
+to the disk; all messages of a command are appended, or none.
+"""
+
+from __future__ import annotations
+
+from mailsuite.imapd.flags import check_flags
+from mailsuite.imapd.reply import Bad, No, Reply
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import grammar, response
+from mailsuite.imapd.syntax.model import AppendMessage, StoredLiteral
+from mailsuite.imapd.syntax.receiver import LiteralAnnounced
+from mailsuite.store import NewMessage, TempMessage
+
+
+async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
+    """Where the announced octets go."""
+    target = grammar.append_target(announced.chunks, utf8=session.utf8)
+    if target is None or announced.binary:
+        raise Bad("No literal expected here")
+    if announced.size == 0:
+        raise No("A message can't be empty")
+    if announced.size > session.door.settings.limits.literal:
+        raise No("Message too large", "TOOBIG")
+    await session.store.status(target)
+    return await session.store.new_temp()
+
+
+async def append(session: Session, name: str, messages: tuple[AppendMessage, ...]) -> Reply:
+    appended = await session.store.append(name, [_new(message) for message in messages])
+    uids = response.sequence_set(appended.uids).decode()
+    return Reply(code=f"APPENDUID {appended.uidvalidity} {uids}")
+
+
+def _new(message: AppendMessage) -> NewMessage:
+    literal = message.literal
+    source = literal.sink if isinstance(literal, StoredLiteral) else literal
+    if not isinstance(source, bytes | TempMessage):
+        raise TypeError(f"unexpected {type(source).__name__}")
+    return NewMessage(source, check_flags(message.flags), message.date)

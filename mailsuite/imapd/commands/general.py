@@ -1,0 +1,64 @@
+"""In any state: CAPABILITY, NOOP, LOGOUT, ID, ENABLE, NAMESPACE, CHECK.
+
+RFC 3501 §6.1, §6.4.1, RFC 2971, RFC 5161, RFC 2342.
+"""
+
+from __future__ import annotations
+
+from mailsuite.imapd.reply import OK, Reply
+from mailsuite.imapd.row import State
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
+
+ID_FIELDS = 30
+"""RFC 2971 §3.3: a client sends no more."""
+
+
+async def capability(session: Session) -> Reply:
+    session.write(b"* CAPABILITY " + session.capabilities() + b"\r\n")
+    return OK
+
+
+async def noop(session: Session) -> Reply:
+    """What has happened is told by the session, as after every command."""
+    if session.view is not None:
+        await session.view.refresh()
+    return OK
+
+
+check = noop
+"""CHECK: everything is on the disk already when a command is answered."""
+
+
+async def logout(session: Session) -> Reply:
+    session.deselect()
+    session.write(b"* BYE Goodbye\r\n")
+    session.state = State.LOGOUT
+    return OK
+
+
+async def id_(session: Session, fields: tuple[tuple[str, str | None], ...] | None) -> Reply:
+    """Says what we are; what the client says of itself helps whoever reads the log."""
+    if fields:
+        session.note_client({name.lower(): value for name, value in fields[:ID_FIELDS] if value})
+    version = session.door.settings.version
+    ours = b'"name" "mailsuite"'
+    if version:
+        ours += b' "version" ' + response.string(version.encode())
+    session.write(b"* ID (" + ours + b")\r\n")
+    return OK
+
+
+async def enable(session: Session, names: tuple[str, ...]) -> Reply:
+    """Tells what this command has switched on; what is unknown is ignored (RFC 5161 §3.1)."""
+    known = {c.name.upper() for c in session.door.capabilities if c.can_enable and c.when(session)}
+    fresh = [name for name in dict.fromkeys(names) if name in known - session.enabled]
+    session.enabled.update(fresh)
+    session.write(" ".join(["* ENABLED", *fresh]).encode() + b"\r\n")
+    return OK
+
+
+async def namespace(session: Session) -> Reply:
+    """One personal namespace, with an empty prefix."""
+    session.write(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    return OK

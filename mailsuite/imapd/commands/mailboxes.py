@@ -1,0 +1,68 @@
+"""Mailboxes as such: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS.
+
+RFC 3501 §6.3.3-6.3.7, §6.3.10, RFC 6154 §3, RFC 8438.
+"""
+
+from __future__ import annotations
+
+from mailsuite.imapd.reply import OK, No, Reply
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
+from mailsuite.store import Status
+
+STATUS_ITEMS = {
+    "MESSAGES": "messages",
+    "RECENT": "recent",
+    "UIDNEXT": "uidnext",
+    "UIDVALIDITY": "uidvalidity",
+    "UNSEEN": "unseen",
+    "DELETED": "deleted",
+    "SIZE": "size",
+}
+
+
+async def create(session: Session, name: str, special_uses: tuple[str, ...]) -> Reply:
+    """A trailing "/" only says that levels below are to come (RFC 3501 §6.3.3)."""
+    if len(special_uses) > 1:
+        raise No("A mailbox has one special use", "USEATTR")
+    use = special_uses[0] if special_uses else None
+    await session.store.create(name.removesuffix("/"), special_use=use)
+    return OK
+
+
+async def delete(session: Session, name: str) -> Reply:
+    view = session.view
+    await session.store.delete(name)
+    if view is not None and view.deleted:
+        # Its own selected mailbox: nothing is selected any more.
+        session.deselect()
+    return OK
+
+
+async def rename(session: Session, old: str, new: str) -> Reply:
+    await session.store.rename(old, new.removesuffix("/"))
+    return OK
+
+
+async def subscribe(session: Session, name: str) -> Reply:
+    """Whether the mailbox exists or not (RFC 3501 §6.3.6 leaves it to the server)."""
+    await session.store.subscribe(name.removesuffix("/"))
+    return OK
+
+
+async def unsubscribe(session: Session, name: str) -> Reply:
+    await session.store.unsubscribe(name.removesuffix("/"))
+    return OK
+
+
+async def status(session: Session, name: str, items: tuple[str, ...]) -> Reply:
+    found = await session.store.status(name)
+    session.write(status_response(session, name, items, found))
+    return OK
+
+
+def status_response(session: Session, name: str, items: tuple[str, ...], found: Status) -> bytes:
+    """Untagged STATUS."""
+    values = " ".join(f"{item} {getattr(found, STATUS_ITEMS[item])}" for item in items)
+    mailbox = response.mailbox(name, utf8=session.utf8)
+    return b"* STATUS " + mailbox + b" (" + values.encode() + b")\r\n"

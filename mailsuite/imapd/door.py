@@ -1,0 +1,44 @@
+"""The IMAP door: what all IMAP sessions share, and the function that runs one.
+
+One `Imapd` may serve several listeners. It owns none of the objects that it is given.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from mailsuite.accounts import Directory
+from mailsuite.base.tasks import Threads
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.settings import Settings
+from mailsuite.imapd.table import CAPABILITIES, COMMANDS
+from mailsuite.net import Connection
+from mailsuite.store import Store
+
+BUSY = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
+"""What a listener says to a client that is over the limits."""
+
+
+class Imapd:
+    """The door. `session` is what `net.Listener` calls with each connection."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Directory,
+        store: Store,
+        threads: Threads,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`threads` search message texts. `tls` is for STARTTLS; None: it is not offered."""
+        self.settings = settings
+        self.directory = directory
+        self.store = store
+        self.threads = threads
+        self.tls = tls
+        self.commands = COMMANDS
+        self.capabilities = CAPABILITIES
+
+    async def session(self, connection: Connection) -> None:
+        """Serve one client until it or we say goodbye."""
+        await Session(self, connection).run()

@@ -1,0 +1,196 @@
+"""What a FETCH needs of each message and how its answer is put together (RFC 3501 §6.4.5, §7.4.2).
+
+Items are sorted once a command: those that the view or a row of the index answers become plain
+functions of the row, the others byte ranges of the message. `Plan.lines` is what a message's
+answer begins with; the ranges follow. Never reads a message itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from mailsuite.imapd import facets
+from mailsuite.imapd.reply import Bad
+from mailsuite.imapd.syntax import response
+from mailsuite.imapd.syntax.model import FetchItem, Section
+from mailsuite.imapd.view import View
+from mailsuite.store import Row
+
+Render = Callable[[View, Row], bytes]
+"""(view, row of the index) -> item name, space, value"""
+
+_OLD_NAMES = {
+    "RFC822": Section(),
+    "RFC822.HEADER": Section((), "HEADER"),
+    "RFC822.TEXT": Section((), "TEXT"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """One item that is answered with octets of the message."""
+
+    name: bytes
+    section: Section
+    partial: tuple[int, int] | None
+
+    def locate(self, parts: bytes, size: int) -> tuple[int, int] | None:
+        """Where they are, [start, end), in a message of `size` octets; None: nowhere, say NIL.
+
+        Of HEADER.FIELDS it is the whole header; `cut` then takes what was asked for.
+        """
+        section = self.section
+        whole = section == Section()
+        found = (0, size) if whole else facets.locate(parts, section)
+        if found is None or self.partial is None or self.selects:
+            return found
+        return _cut(*found, self.partial)
+
+    @property
+    def selects(self) -> bool:
+        """What is asked for is not one range of octets, but some fields of a header."""
+        return bool(self.section.fields)
+
+    def pick(self, header: bytes) -> bytes:
+        """The fields asked for."""
+        inverted = self.section.text == "HEADER.FIELDS.NOT"
+        found = facets.header_fields(header, self.section.fields, invert=inverted)
+        if self.partial is None:
+            return found
+        start, end = _cut(0, len(found), self.partial)
+        return found[start:end]
+
+
+def _cut(start: int, end: int, partial: tuple[int, int]) -> tuple[int, int]:
+    first, count = partial
+    start = min(start + first, end)
+    return start, min(start + count, end)
+
+
+class Plan:
+    """The items of one FETCH, sorted.
+
+    columns     of the index that are needed
+    octets      items that need octets of the message
+    marks_seen  the command sets \\Seen
+    """
+
+    def __init__(self, items: Iterable[FetchItem], *, by_uid: bool) -> None:
+        self.columns: list[str] = []
+        self.octets: list[Octets] = []
+        self.marks_seen = False
+        self._renders: list[Render] = []
+        unique = dict.fromkeys(items)
+        if by_uid:
+            # A UID command's answers always tell the UID (RFC 3501 §6.4.8).
+            unique = dict.fromkeys((FetchItem("UID"), *unique))
+        self.names = frozenset(item.name for item in unique)
+        for item in unique:
+            self._add(item)
+        self.parts = 0
+        if any(octets.section != Section() for octets in self.octets):
+            self.parts = self._column("parts")
+
+    @property
+    def has_flags(self) -> bool:
+        """FLAGS was asked for."""
+        return "FLAGS" in self.names
+
+    def line(self, view: View, number: int, row: Row, *, flags: bool) -> bytes:
+        """A message's answer as far as the row has it; `octets` may follow directly.
+
+        `flags`: say FLAGS unasked.
+        """
+        items = [render(view, row) for render in self._renders]
+        if flags:
+            items.append(_flags(view, row))
+        space = b" " if items and self.octets else b""
+        return b"* %d FETCH (%b%b" % (number, b" ".join(items), space)
+
+    def _column(self, name: str) -> int:
+        """Its place in the rows, whose first value is the UID."""
+        if name not in self.columns:
+            self.columns.append(name)
+        return self.columns.index(name) + 1
+
+    def _add(self, item: FetchItem) -> None:
+        match item.name:
+            case "FLAGS":
+                self._renders.append(_flags)
+            case "UID":
+                self._renders.append(_uid)
+            case "RFC822.SIZE":
+                self._renders.append(_size(self._column("size")))
+            case "INTERNALDATE":
+                self._renders.append(_internal_date(self._column("internal_date")))
+            case "ENVELOPE":
+                self._renders.append(_facet(b"ENVELOPE ", self._column("envelope")))
+            case "BODYSTRUCTURE":
+                self._renders.append(_facet(b"BODYSTRUCTURE ", self._column("bodystructure")))
+            case "BODY":
+                self._renders.append(_body(self._column("bodystructure")))
+            case "RFC822" | "RFC822.HEADER" | "RFC822.TEXT":
+                section = _OLD_NAMES[item.name]
+                peek = item.name == "RFC822.HEADER"
+                self._add_section(replace(item, section=section, peek=peek))
+            case "BODY[":
+                self._add_section(item)
+            case _:
+                raise Bad(f"{item.name} is not available")
+
+    def _add_section(self, item: FetchItem) -> None:
+        section = item.section or Section()
+        name = item.name.encode() if item.name != "BODY[" else response.item_name(item)
+        octets = Octets(name, section, item.partial)
+        self.marks_seen |= not item.peek
+        if not section.part and section.text.startswith("HEADER"):
+            self._renders.append(_header(octets, self._column("header")))
+        else:
+            self.octets.append(octets)
+
+
+# -- items that a row answers --------------------------------------------------------------------
+
+
+def _flags(view: View, row: Row) -> bytes:
+    return b"FLAGS " + view.flags(row[0])
+
+
+def _uid(view: View, row: Row) -> bytes:
+    return b"UID %d" % row[0]
+
+
+def _size(column: int) -> Render:
+    return lambda view, row: b"RFC822.SIZE %d" % row[column]
+
+
+def _internal_date(column: int) -> Render:
+    return lambda view, row: b"INTERNALDATE " + response.internal_date(row[column])
+
+
+def _facet(name: bytes, column: int) -> Render:
+    def render(view: View, row: Row) -> bytes:
+        value: bytes = row[column]
+        return name + value
+
+    return render
+
+
+def _body(column: int) -> Render:
+    return lambda view, row: b"BODY " + facets.body(row[column])
+
+
+def _header(octets: Octets, column: int) -> Render:
+    """Of the message's own header, which the index keeps."""
+
+    def render(view: View, row: Row) -> bytes:
+        header: bytes = row[column]
+        if octets.selects:
+            header = octets.pick(header)
+        elif octets.partial is not None:
+            start, end = _cut(0, len(header), octets.partial)
+            header = header[start:end]
+        return octets.name + b" " + response.literal(header)
+
+    return render

@@ -1,0 +1,81 @@
+"""How a command ends: OK, NO or BAD, with a response code and a text.
+
+A handler returns a `Reply` or raises `No` or `Bad`; only the session writes it. The store's errors
+become response codes here, and nowhere else (RFC 3501 §7.1, RFC 5530, RFC 9051 §7.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailsuite.store import (
+    CannotChange,
+    InvalidName,
+    LimitReached,
+    MailboxExists,
+    MessageGone,
+    NoSuchMailbox,
+    StoreError,
+    StoreUnavailable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The end of a command. `text` "" stands for "NAME completed"; `code` without brackets."""
+
+    text: str = ""
+    code: str = ""
+    condition: str = "OK"
+
+
+OK = Reply()
+
+
+class Refusal(Exception):
+    """A command that does not succeed."""
+
+    condition = "NO"
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.reply = Reply(text, code, self.condition)
+
+
+class No(Refusal):
+    """The command was understood and failed."""
+
+
+class Bad(Refusal):
+    """The command makes no sense: syntax, or not in this state."""
+
+    condition = "BAD"
+
+
+EXPUNGE_ISSUED = Reply("Some of the messages have been expunged", "EXPUNGEISSUED", "NO")
+
+
+def from_store(error: StoreError, *, try_create: bool) -> Reply:
+    """The reply for an error of the store.
+
+    `try_create`: the command would succeed if the client made the mailbox first, as APPEND, COPY
+    and MOVE would (RFC 3501 §6.3.11, §6.4.7).
+    """
+    match error:
+        case NoSuchMailbox():
+            code = "TRYCREATE" if try_create else "NONEXISTENT"
+            return Reply("No such mailbox", code, "NO")
+        case MailboxExists():
+            return Reply("Mailbox exists already", "ALREADYEXISTS", "NO")
+        case InvalidName():
+            return Reply(str(error) or "No mailbox can have this name", "CANNOT", "NO")
+        case CannotChange():
+            return Reply(str(error) or "This cannot be done", "CANNOT", "NO")
+        case MessageGone():
+            return EXPUNGE_ISSUED
+        case LimitReached():
+            return Reply(str(error) or "Limit reached", "LIMIT", "NO")
+        case StoreUnavailable():
+            return Reply("The mail store is not available, try again later", "UNAVAILABLE", "NO")
+        case _:
+            return Reply("The mail store refused this", "CANNOT", "NO")

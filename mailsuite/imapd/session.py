@@ -1,0 +1,396 @@
+"""One IMAP connection: receives commands, keeps the state, answers each command once.
+
+Promises: tagged replies are written in one place; a handler's unexpected exception costs that
+command only and never shows its text to the client; EXPUNGE is told only where RFC 3501 §7.4.1
+allows it, whatever the handler does; every wait has an end. Never touches the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mailsuite.base.log import get_logger
+from mailsuite.imapd.reply import Bad, No, Refusal, Reply, from_store
+from mailsuite.imapd.row import Row, State
+from mailsuite.imapd.syntax import grammar, response
+from mailsuite.imapd.syntax.grammar import BadCharset, Cursor, SyntaxProblem
+from mailsuite.imapd.syntax.model import StoredLiteral
+from mailsuite.imapd.syntax.receiver import (
+    Chunk,
+    Event,
+    Hangup,
+    Line,
+    LiteralAnnounced,
+    LiteralData,
+    RawLine,
+    Receiver,
+    Refused,
+)
+from mailsuite.imapd.view import View
+from mailsuite.net import Connection
+from mailsuite.store import AccountStore, StoreError, TempMessage
+
+if TYPE_CHECKING:
+    from mailsuite.imapd.door import Imapd
+
+log = get_logger("imapd")
+SLICE = 1 << 16
+"""Octets of answers that are gathered before they are sent."""
+EARLY_LITERAL = 1 << 12
+"""The largest literal before sign-in: a user name or a password."""
+
+CLIENT_FIELDS = ("name", "version", "os", "os-version", "vendor")
+
+
+class Goodbye(Exception):
+    """The session ends with `* BYE` and this text."""
+
+
+class Session:
+    """What handlers work with. `state`, `account`, `store` and `view` tell where it stands."""
+
+    __slots__ = (
+        "_errors",
+        "_out",
+        "_out_size",
+        "_row",
+        "_store",
+        "account",
+        "connection",
+        "door",
+        "enabled",
+        "failed_sign_ins",
+        "receiver",
+        "state",
+        "tag",
+        "view",
+    )
+
+    def __init__(self, door: Imapd, connection: Connection) -> None:
+        self.door = door
+        self.connection = connection
+        self.receiver = Receiver(door.settings.limits)
+        self.state = State.NOT_AUTHENTICATED
+        self.account = ""
+        self.view: View | None = None
+        self.enabled: set[str] = set()
+        self.failed_sign_ins = 0
+        self._store: AccountStore | None = None
+        self._errors = 0
+        self.tag = "*"
+        self._row: Row | None = None
+        self._out: list[bytes] = []
+        self._out_size = 0
+
+    async def run(self) -> None:
+        """Serve the client. Ends by LOGOUT, by its hanging up, by a limit, or by cancellation."""
+        try:
+            self.write(b"* OK [CAPABILITY %b] " % self.capabilities())
+            self.write(response.text(f"{self.door.settings.hostname} ready") + b"\r\n")
+            while self.state is not State.LOGOUT:
+                event = await self.next_event(self._patience())
+                if event is None:
+                    return
+                await self._take(event)
+            await self.flush()
+        except Goodbye as goodbye:
+            self.write(b"* BYE " + response.text(str(goodbye)) + b"\r\n")
+            self._send()
+        except asyncio.CancelledError:
+            self.write(b"* BYE Server shutting down\r\n")
+            self._send()
+            raise
+        finally:
+            self.deselect()
+            for sink in self.receiver.sinks:
+                await _discard(sink)
+
+    # -- what comes in --------------------------------------------------------------------------
+
+    def _patience(self) -> float:
+        settings = self.door.settings
+        if self.state is State.NOT_AUTHENTICATED:
+            return settings.login_timeout
+        return settings.idle_timeout
+
+    async def next_event(self, timeout: float) -> Event | None:
+        """What the client sends next; None when it has hung up. Sends first what was written."""
+        while (event := self.receiver.next_event()) is None:
+            await self.flush()
+            try:
+                async with asyncio.timeout(timeout):
+                    data = await self.connection.read()
+            except TimeoutError:
+                raise Goodbye("Autologout; idle for too long") from None
+            if not data:
+                return None
+            self.receiver.feed(data)
+        return event
+
+    async def _take(self, event: Event) -> None:
+        match event:
+            case Line():
+                await self._command(event.chunks)
+            case LiteralAnnounced():
+                await self._literal(event)
+            case LiteralData(sink=TempMessage() as message):
+                await message.write(event.data)
+            case Refused():
+                for sink in event.sinks:
+                    await _discard(sink)
+                self._answer(event.tag or "*", Reply(event.text, "", event.condition))
+            case Hangup():
+                for sink in event.sinks:
+                    await _discard(sink)
+                raise Goodbye(event.text)
+            case _:
+                raise TypeError(f"unexpected {type(event).__name__}")
+
+    async def _literal(self, event: LiteralAnnounced) -> None:
+        """Grant a literal, or refuse it before its octets come (RFC 9051 §4.3, RFC 7888)."""
+        try:
+            if grammar.append_target(event.chunks, utf8=self.utf8) is None:
+                if self.state is State.NOT_AUTHENTICATED and event.size > EARLY_LITERAL:
+                    raise Bad("Literal too large")
+                granted = self.receiver.accept()
+            else:
+                granted = await self._stream(self._row_for("APPEND"), event)
+        except (Refusal, StoreError) as error:
+            reply = (
+                error.reply if isinstance(error, Refusal) else from_store(error, try_create=True)
+            )
+            code = f"[{reply.code}] " if reply.code else ""
+            self.receiver.refuse(reply.condition, code + reply.text)
+            return
+        if granted and event.synchronizing:
+            self.write(b"+ OK\r\n")
+            await self.flush()
+
+    async def _stream(self, row: Row, event: LiteralAnnounced) -> bool:
+        if row.admit is None:
+            raise Bad("No literal expected")
+        sink = await row.admit(self, event)
+        granted = self.receiver.stream(sink)
+        if not granted:
+            await _discard(sink)
+        return granted
+
+    # -- commands -------------------------------------------------------------------------------
+
+    async def _command(self, chunks: Sequence[Chunk]) -> None:
+        try:
+            self.tag, name, cursor = grammar.command_head(chunks, utf8=self.utf8)
+        except SyntaxProblem as problem:
+            self._answer(grammar.tag_of(chunks) or "*", Reply(str(problem), "", "BAD"))
+            return
+        try:
+            reply = await self._perform(name, cursor)
+        finally:
+            for chunk in chunks:
+                if isinstance(chunk, StoredLiteral):
+                    await _discard(chunk.sink)
+        if reply is not None:
+            if reply.condition != "BAD":
+                numbered = self._row is not None and self._row.uses_numbers
+                self.synchronize(may_expunge=not numbered)
+            text = reply.text or f"{name} completed"
+            self._answer(self.tag, Reply(text, reply.code, reply.condition))
+        await self.flush()
+
+    async def _perform(self, name: str, cursor: Cursor) -> Reply | None:
+        """Run the command's handler; whatever happens becomes a reply."""
+        self._row = None
+        try:
+            row = self._row = self._row_for(name)
+            arguments = grammar.parse(row.parser, cursor)
+            if row.writes and self.view is not None and self.view.read_only:
+                raise No("Mailbox is selected read-only", "READ-ONLY")
+            return await row.handler(self, *arguments)
+        except Refusal as refusal:
+            return refusal.reply
+        except SyntaxProblem as problem:
+            return Reply(str(problem), "", "BAD")
+        except BadCharset as problem:
+            charsets = " ".join(problem.supported)
+            return Reply("Charset is not known", f"BADCHARSET ({charsets})", "NO")
+        except StoreError as error:
+            return from_store(error, try_create=self._row is not None and self._row.try_create)
+        except (ConnectionError, Goodbye):
+            raise
+        except Exception:
+            log.exception("command failed", command=name, account=self.account)
+            return Reply("Internal error", "SERVERBUG", "NO")
+
+    def _row_for(self, name: str) -> Row:
+        """The command's row. Raises Bad if there is none or the state does not allow it."""
+        row = self.door.commands.get(name)
+        if row is None:
+            raise Bad("Unknown command")
+        if not row.states & self.state:
+            if self.state is State.NOT_AUTHENTICATED:
+                raise Bad("Sign in first")
+            if self.state is State.AUTHENTICATED and row.states is State.SELECTED:
+                raise Bad("No mailbox is selected")
+            raise Bad("Not allowed in this state")
+        return row
+
+    def synchronize(self, *, may_expunge: bool) -> None:
+        """Tell what has happened in the selected mailbox."""
+        if self.view is not None:
+            if self.view.deleted:
+                raise Goodbye("The selected mailbox has been deleted")
+            self.write_all(self.view.sync(may_expunge))
+
+    def _answer(self, tag: str, reply: Reply) -> None:
+        """The one place where commands are answered, and errors counted."""
+        self.write(self._tagged(tag, reply))
+        if reply.condition == "OK":
+            self._errors = 0
+        elif reply.condition == "BAD":
+            self._errors += 1
+            if self._errors >= self.door.settings.errors:
+                raise Goodbye("Too many errors")
+
+    @staticmethod
+    def _tagged(tag: str, reply: Reply) -> bytes:
+        code = f"[{reply.code}] " if reply.code else ""
+        return f"{tag} {reply.condition} {code}".encode() + response.text(reply.text) + b"\r\n"
+
+    # -- what goes out --------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Add octets to the answer. Follow big or many writes with `flush`."""
+        self._out.append(data)
+        self._out_size += len(data)
+        if self._out_size >= SLICE:
+            self._send()
+
+    def write_all(self, chunks: Iterable[bytes]) -> None:
+        """Add several pieces."""
+        for chunk in chunks:
+            self.write(chunk)
+
+    def _send(self) -> None:
+        if self._out:
+            out, self._out, self._out_size = self._out, [], 0
+            self.connection.writelines(out)
+
+    async def flush(self) -> None:
+        """Send what was written and wait while the client does not read.
+
+        Raises ConnectionError when it is gone or has stopped reading.
+        """
+        self._send()
+        try:
+            async with asyncio.timeout(self.door.settings.write_timeout):
+                await self.connection.drain()
+        except TimeoutError:
+            self.connection.abort()
+            raise ConnectionResetError("client has stopped reading") from None
+
+    async def breathe(self) -> None:
+        """Send, and let other sessions have their turn: between the slices of long work."""
+        await self.flush()
+        await asyncio.sleep(0)
+
+    async def read_line(self, timeout: float) -> bytes:
+        """A line that is no command (AUTHENTICATE, IDLE). Raises Bad when it is too long."""
+        self.receiver.expect_line()
+        event = await self.next_event(timeout)
+        match event:
+            case None:
+                raise ConnectionResetError("client has gone")
+            case Refused():
+                raise Bad(event.text)
+            case Hangup():
+                raise Goodbye(event.text)
+            case RawLine():
+                return event.data
+            case _:
+                raise TypeError(f"unexpected {type(event).__name__}")
+
+    # -- states (RFC 3501 §3) -------------------------------------------------------------------
+
+    @property
+    def secure(self) -> bool:
+        """Passwords may cross this connection."""
+        return self.connection.tls or (
+            self.door.settings.allow_plain_auth and _is_loopback(self.connection.peer)
+        )
+
+    @property
+    def utf8(self) -> bool:
+        """Mailbox names go out as UTF-8 (RFC 6855, RFC 9051 §5.1)."""
+        return bool(self.enabled & {"IMAP4REV2", "UTF8=ACCEPT"})
+
+    @property
+    def store(self) -> AccountStore:
+        """The account's mailboxes; only in rows that ask for a signed-in state."""
+        if self._store is None:
+            raise Bad("Sign in first")
+        return self._store
+
+    @property
+    def selected(self) -> View:
+        """The selected mailbox; only in rows that ask for the selected state."""
+        if self.view is None:
+            raise Bad("No mailbox is selected")
+        return self.view
+
+    def capabilities(self) -> bytes:
+        """What is announced now, in the table's order."""
+        names = [c.name for c in self.door.capabilities if c.when(self)]
+        return " ".join(names).encode()
+
+    def note_client(self, fields: dict[str, str]) -> None:
+        """Log what the client says of itself (RFC 2971)."""
+        log.info(
+            "client",
+            account=self.account,
+            peer=self.connection.peer,
+            client={name: value[:100] for name, value in fields.items() if name in CLIENT_FIELDS},
+        )
+
+    async def sign_in(self, account: str) -> None:
+        """Go over to the authenticated state."""
+        self._store = await self.door.store.account(account)
+        self.account = account
+        self.state = State.AUTHENTICATED
+        log.info("signed in", account=account, peer=self.connection.peer, tls=self.connection.tls)
+
+    def select(self, view: View) -> None:
+        """Go over to the selected state."""
+        self.view = view
+        self.state = State.SELECTED
+
+    def deselect(self) -> None:
+        """Leave the selected mailbox, if there is one."""
+        view, self.view = self.view, None
+        if view is not None:
+            view.close()
+            if self.state is State.SELECTED:
+                self.state = State.AUTHENTICATED
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Answer OK and go over to TLS; what the client sent after the command is discarded."""
+        self._send()
+        await self.connection.start_tls(
+            context, self._tagged(self.tag, Reply("Begin TLS negotiation now"))
+        )
+        self.receiver.reset()
+
+
+async def _discard(sink: object) -> None:
+    if isinstance(sink, TempMessage):
+        await sink.discard()
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,126 @@
+"""The commands and the capabilities of the IMAP door: the one place to add an extension to.
+
+A row names a command's parser, its handler, the states in which it is allowed, and what the
+session has to see to (see `row`). A capability is announced when its condition holds, and only
+when it is whole.
+"""
+
+from __future__ import annotations
+
+from mailsuite import sasl
+from mailsuite.imapd.commands import (
+    append,
+    copy,
+    expunge,
+    fetch,
+    general,
+    idle,
+    list_,
+    login,
+    mailboxes,
+    search,
+    select,
+    store,
+)
+from mailsuite.imapd.row import ANY, SIGNED_IN, Capability, Row, State
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import grammar
+
+SELECTED = State.SELECTED
+NOT_AUTHENTICATED = State.NOT_AUTHENTICATED
+
+_ROWS = (
+    # RFC 3501 §6.1, any state
+    Row("CAPABILITY", grammar.no_arguments, general.capability, ANY),
+    Row("NOOP", grammar.no_arguments, general.noop, ANY),
+    Row("LOGOUT", grammar.no_arguments, general.logout, ANY),
+    Row("ID", grammar.id_, general.id_, ANY),  # RFC 2971
+    # §6.2, not authenticated
+    Row("STARTTLS", grammar.no_arguments, login.starttls, NOT_AUTHENTICATED),
+    Row("AUTHENTICATE", grammar.authenticate, login.authenticate, NOT_AUTHENTICATED),
+    Row("LOGIN", grammar.login, login.login, NOT_AUTHENTICATED),
+    # §6.3, authenticated
+    Row("SELECT", grammar.mailbox, select.select, SIGNED_IN),
+    Row("EXAMINE", grammar.mailbox, select.examine, SIGNED_IN),
+    Row("CREATE", grammar.create, mailboxes.create, SIGNED_IN),
+    Row("DELETE", grammar.mailbox, mailboxes.delete, SIGNED_IN),
+    Row("RENAME", grammar.rename, mailboxes.rename, SIGNED_IN),
+    Row("SUBSCRIBE", grammar.mailbox, mailboxes.subscribe, SIGNED_IN),
+    Row("UNSUBSCRIBE", grammar.mailbox, mailboxes.unsubscribe, SIGNED_IN),
+    Row("LIST", grammar.list_, list_.list_, SIGNED_IN),
+    Row("LSUB", grammar.lsub, list_.lsub, SIGNED_IN),
+    Row("STATUS", grammar.status, mailboxes.status, SIGNED_IN),
+    Row("APPEND", grammar.append, append.append, SIGNED_IN, try_create=True, admit=append.admit),
+    Row("ENABLE", grammar.enable, general.enable, SIGNED_IN),  # RFC 5161
+    Row("NAMESPACE", grammar.no_arguments, general.namespace, SIGNED_IN),  # RFC 2342
+    Row("IDLE", grammar.no_arguments, idle.idle, SIGNED_IN),  # RFC 2177
+    # §6.4, selected
+    Row("CHECK", grammar.no_arguments, general.check, SELECTED),
+    Row("CLOSE", grammar.no_arguments, select.close, SELECTED),
+    Row("UNSELECT", grammar.no_arguments, select.unselect, SELECTED),  # RFC 3691
+    Row("EXPUNGE", grammar.no_arguments, expunge.expunge, SELECTED, writes=True),
+    Row("UID EXPUNGE", grammar.uid_expunge, expunge.uid_expunge, SELECTED, writes=True),
+    Row("SEARCH", grammar.search, search.search, SELECTED, uses_numbers=True),
+    Row("UID SEARCH", grammar.search, search.uid_search, SELECTED),
+    Row("FETCH", grammar.fetch, fetch.fetch, SELECTED, uses_numbers=True),
+    Row("UID FETCH", grammar.fetch, fetch.uid_fetch, SELECTED),
+    Row("STORE", grammar.store, store.store, SELECTED, uses_numbers=True, writes=True),
+    Row("UID STORE", grammar.store, store.uid_store, SELECTED, writes=True),
+    Row("COPY", grammar.copy, copy.copy, SELECTED, try_create=True),
+    Row("UID COPY", grammar.copy, copy.uid_copy, SELECTED, try_create=True),
+    Row("MOVE", grammar.copy, copy.move, SELECTED, writes=True, try_create=True),  # RFC 6851
+    Row("UID MOVE", grammar.copy, copy.uid_move, SELECTED, writes=True, try_create=True),
+)
+COMMANDS = {row.name: row for row in _ROWS}
+
+
+def _always(session: Session) -> bool:
+    return True
+
+
+def _signed_in(session: Session) -> bool:
+    return bool(session.state & SIGNED_IN)
+
+
+def _signed_out(session: Session) -> bool:
+    return not _signed_in(session)
+
+
+def _may_start_tls(session: Session) -> bool:
+    return _signed_out(session) and session.door.tls is not None and not session.connection.tls
+
+
+def _no_login(session: Session) -> bool:
+    return _signed_out(session) and not session.secure
+
+
+def _may_use(mechanism: str) -> Capability:
+    def when(session: Session) -> bool:
+        return _signed_out(session) and mechanism in sasl.mechanisms(secure=session.secure)
+
+    return Capability(f"AUTH={mechanism}", when)
+
+
+CAPABILITIES = (
+    Capability("IMAP4rev1", _always),
+    Capability("STARTTLS", _may_start_tls),
+    Capability("LOGINDISABLED", _no_login),
+    *map(_may_use, sasl.mechanisms(secure=True)),
+    Capability("SASL-IR", _signed_out),  # RFC 4959
+    Capability("LITERAL+", _always),  # RFC 7888
+    Capability("ID", _always),  # RFC 2971
+    Capability("ENABLE", _always),  # RFC 5161
+    Capability("IDLE", _signed_in),  # RFC 2177
+    Capability("NAMESPACE", _signed_in),  # RFC 2342
+    Capability("CHILDREN", _signed_in),  # RFC 3348
+    Capability("UIDPLUS", _signed_in),  # RFC 4315
+    Capability("UNSELECT", _signed_in),  # RFC 3691
+    Capability("MOVE", _signed_in),  # RFC 6851
+    Capability("SPECIAL-USE", _signed_in),  # RFC 6154
+    Capability("LIST-EXTENDED", _signed_in),  # RFC 5258
+    Capability("LIST-STATUS", _signed_in),  # RFC 5819
+    Capability("ESEARCH", _signed_in),  # RFC 4731
+    Capability("SEARCHRES", _signed_in),  # RFC 5182
+    Capability("MULTIAPPEND", _signed_in),  # RFC 3502
+    Capability("STATUS=SIZE", _signed_in),  # RFC 8438
+)

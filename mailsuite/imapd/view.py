@@ -1,0 +1,236 @@
+"""A session's own view of the selected mailbox: sequence numbers live only here.
+
+Promises: the numbers that the client knows change only in `sync`, and messages leave only when it
+`may_expunge` (RFC 3501 §7.4.1); until then they can still be fetched. Changes that this session
+made itself are not told to it twice. Costs a few hundred octets: the columns are the store's.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+
+from mailsuite.imapd.flags import SYSTEM_FLAGS
+from mailsuite.imapd.reply import Bad
+from mailsuite.imapd.syntax import response
+from mailsuite.imapd.syntax.model import STAR, SequenceSet
+from mailsuite.store import Change, Mailbox, MessageGone
+
+
+class View:
+    """One selected mailbox of one session. Positions count from 0, sequence numbers from 1."""
+
+    __slots__ = (
+        "_changed",
+        "_flag_octets",
+        "_keywords",
+        "_recent",
+        "attachment",
+        "deleted",
+        "mailbox",
+        "read_only",
+        "saved",
+        "wake",
+    )
+
+    def __init__(self, mailbox: Mailbox, *, read_only: bool) -> None:
+        """Takes over the mailbox: `close` gives it back."""
+        self.mailbox = mailbox
+        self.read_only = read_only
+        self.deleted = False
+        self.wake: Callable[[], object] | None = None
+        """Called when there may be something to `sync` (IDLE)."""
+        self.saved: array[int] = array("I")
+        """UIDs of the saved search result, `$` (RFC 5182)."""
+        self.attachment = mailbox.attach(self._on_change, claim_recent=not read_only)
+        self._changed: set[int] = set()
+        self._flag_octets: list[bytes] = []
+        self._keywords = len(mailbox.keywords)
+        self._recent = len(self.attachment.recent)
+
+    def close(self) -> None:
+        """Leave the mailbox. Once."""
+        self.wake = None
+        self.attachment.detach()
+        self.mailbox.release()
+
+    # -- what has happened ----------------------------------------------------------------------
+
+    def _on_change(self, change: Change) -> None:
+        if change.kind == "deleted":
+            self.deleted = True
+        elif change.kind == "flags" and change.origin is not self.attachment:
+            self._changed.update(change.uids)
+        if self.wake is not None:
+            self.wake()
+
+    async def refresh(self) -> None:
+        """Look for what other programs have done to the mailbox."""
+        if not self.deleted:
+            await self.mailbox.refresh()
+
+    def sync(self, may_expunge: bool) -> Iterator[bytes]:
+        """Bring the client up to date: untagged responses, in the order in which they hold."""
+        attachment = self.attachment
+        yield from self.new_keywords()
+        if may_expunge and (gone := attachment.expunged):
+            # From the end, so that no number shifts one that is still to be told.
+            for uid in reversed(gone):
+                if (number := attachment.sequence(uid)) is not None:
+                    yield b"* %d EXPUNGE\r\n" % number
+            attachment.told(gone)
+            self._changed.difference_update(gone)
+        if attachment.arrived:
+            yield b"* %d EXISTS\r\n" % attachment.grow()
+        if (recent := len(attachment.recent)) != self._recent:
+            self._recent = recent
+            yield b"* %d RECENT\r\n" % recent
+        if self._changed:
+            changed, self._changed = self._changed, set()
+            for uid in sorted(changed):
+                if (number := attachment.sequence(uid)) is not None:
+                    yield b"* %d FETCH (FLAGS %b)\r\n" % (number, self.flags(uid))
+
+    def new_keywords(self) -> Iterator[bytes]:
+        """FLAGS anew, when keywords have come into use that the client has not heard of."""
+        if len(self.mailbox.keywords) != self._keywords:
+            self._keywords = len(self.mailbox.keywords)
+            yield from self.known_flags()
+
+    def known_flags(self) -> Iterator[bytes]:
+        r"""FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1); `\*`: new keywords may be made."""
+        flags = b" ".join(flag.encode() for flag in (*SYSTEM_FLAGS, *self.mailbox.keywords))
+        yield b"* FLAGS (" + flags + b")\r\n"
+        if self.read_only:
+            yield b"* OK [PERMANENTFLAGS ()] No flag can be changed\r\n"
+        else:
+            yield b"* OK [PERMANENTFLAGS (" + flags + b" \\*)] Flags are kept\r\n"
+
+    def told_flags(self, uids: Iterable[int]) -> None:
+        """The client has just been given the present flags of these messages."""
+        if self._changed:
+            self._changed.difference_update(uids)
+
+    # -- the messages ---------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> int:
+        """How many messages the client knows of."""
+        return self.attachment.count
+
+    @property
+    def uids(self) -> array[int]:
+        """By position; only the first `exists` are this session's. Never to be changed."""
+        return self.attachment.uids
+
+    def flag_ids(self, positions: Iterable[int]) -> list[int]:
+        """Ids into the mailbox's flag table, -1 for a message that is gone from the mailbox."""
+        uids, mailbox = self.attachment.uids, self.mailbox
+        flagsets = mailbox.flagsets
+        if uids is mailbox.uids:
+            return [flagsets[position] for position in positions]
+        indices = (mailbox.index(uids[position]) for position in positions)
+        return [-1 if index is None else flagsets[index] for index in indices]
+
+    def flags_of(self, uid: int) -> frozenset[str]:
+        r"""Flags with \Recent; none for a message whose flags nobody knows any more."""
+        try:
+            flags = self.mailbox.flags(uid)
+        except MessageGone:
+            flags = frozenset()
+        return flags | {r"\Recent"} if uid in self.attachment.recent else flags
+
+    def flags(self, uid: int) -> bytes:
+        """Flags in parentheses, as FETCH gives them."""
+        if (index := self.mailbox.index(uid)) is None or uid in self.attachment.recent:
+            return response.flag_list(self.flags_of(uid))
+        return self.flag_octets()[self.mailbox.flagsets[index]]
+
+    def flags_at(self, positions: Sequence[int]) -> list[bytes]:
+        """Flags in parentheses of many messages."""
+        uids = self.attachment.uids
+        if self.attachment.recent or uids is not self.mailbox.uids:
+            return [self.flags(uids[position]) for position in positions]
+        octets = self.flag_octets()
+        return [octets[number] for number in self.flag_ids(positions)]
+
+    def flag_octets(self) -> list[bytes]:
+        r"""The flag table, rendered: `flag_octets()[id]` (without \Recent)."""
+        octets, table = self._flag_octets, self.mailbox.flag_table
+        for number in range(len(octets), len(table)):
+            octets.append(response.flag_list(table[number]))
+        return octets
+
+    def first_unseen(self) -> int | None:
+        r"""Sequence number of the first message without \Seen."""
+        table = self.mailbox.flag_table
+        seen = [r"\Seen" in table[number] for number in range(len(table))]
+        for position, number in enumerate(self.flag_ids(range(self.exists))):
+            if number >= 0 and not seen[number]:
+                return position + 1
+        return None
+
+    # -- sequence sets --------------------------------------------------------------------------
+
+    def resolve(self, numbers: SequenceSet, *, by_uid: bool, strict: bool = True) -> list[range]:
+        """The positions that a sequence set names: ascending ranges that don't overlap.
+
+        UIDs that don't exist are passed over. A sequence number that doesn't is an error, `*` in
+        an empty mailbox too (RFC 3501 §9 seq-number); without `strict` it is passed over.
+        """
+        exists = self.exists
+        if numbers.saved:
+            return self._saved_ranges()
+        found: list[range] = []
+        for low, high in numbers.ranges:
+            if by_uid:
+                if not exists:
+                    continue
+                last = self.uids[exists - 1]
+                low, high = sorted(last if n == STAR else n for n in (low, high))
+                start = bisect_left(self.uids, low, 0, exists)
+                stop = bisect_right(self.uids, high, 0, exists)
+            else:
+                low, high = sorted(exists if n == STAR else n for n in (low, high))
+                if strict and (high > exists or low < 1):
+                    raise Bad("No such message")
+                start, stop = max(low - 1, 0), min(high, exists)
+            if start < stop:
+                found.append(range(start, stop))
+        return _merged(found)
+
+    def _saved_ranges(self) -> list[range]:
+        """Those of the saved result that are still here."""
+        found = []
+        for uid in self.saved:
+            position = bisect_left(self.uids, uid, 0, self.exists)
+            if position < self.exists and self.uids[position] == uid:
+                found.append(range(position, position + 1))
+        return _merged(found)
+
+    def uids_in(self, ranges: Iterable[range]) -> list[int]:
+        """The UIDs at these positions."""
+        found: list[int] = []
+        for piece in ranges:
+            found.extend(self.uids[piece.start : piece.stop])
+        return found
+
+
+def batches(ranges: Iterable[range], size: int) -> Iterator[list[int]]:
+    """The positions of these ranges, up to `size` at a time."""
+    positions = chain.from_iterable(ranges)
+    while batch := list(islice(positions, size)):
+        yield batch
+
+
+def _merged(ranges: list[range]) -> list[range]:
+    ranges.sort(key=lambda piece: piece.start)
+    merged: list[range] = []
+    for piece in ranges:
+        if merged and piece.start <= merged[-1].stop:
+            merged[-1] = range(merged[-1].start, max(merged[-1].stop, piece.stop))
+        else:
+            merged.append(piece)
+    return merged
