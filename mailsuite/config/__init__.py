@@ -1,0 +1,34 @@
+"""The settings file: its schema, its loader that tells every mistake by line, its sample.
+
+Only `app` and `cli` read settings; every other room is handed the few values that it needs.
+"""
+
+from mailsuite.config.load import ConfigError, Loaded, Mistake, load, parse
+from mailsuite.config.schema import (
+    Config,
+    Endpoint,
+    Limits,
+    Listener,
+    Log,
+    Queue,
+    Tls,
+    needs_restart,
+    system_hostname,
+)
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Endpoint",
+    "Limits",
+    "Listener",
+    "Loaded",
+    "Log",
+    "Mistake",
+    "Queue",
+    "Tls",
+    "load",
+    "needs_restart",
+    "parse",
+    "system_hostname",
+]

@@ -1,0 +1,334 @@
+"""The schema of the settings: every key with its type, default, bounds and explanation.
+
+One place for all of it: the loader checks against it and takes the words of its errors from it,
+`mailsuite config sample` prints it. Values are frozen; a reload makes a new Config.
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mailsuite.config import units, values
+
+Protocol = Literal["smtp", "submission", "imap", "pop3"]
+TlsMode = Literal["none", "starttls", "implicit"]
+
+
+def setting(
+    description: str,
+    expected: str,
+    default: Any = ...,
+    *,
+    example: str | None = None,
+    live: bool = False,
+    show: Callable[[Any], str] | None = None,
+    **bounds: Any,
+) -> Any:
+    """One key.
+
+    description  what it does, for `config sample`
+    expected     what may stand there; completes "expected …" in an error
+    example      YAML shown, commented out, where the default is to leave the key away
+    live         a reload (SIGHUP) puts a changed value in force; others wait for a restart
+    show         writes a value as it stands in the file, where that is not plain
+    """
+    extra: dict[str, Any] = {
+        "expected": expected,
+        "example": example,
+        "live": live,
+        "show": show,
+    }
+    return Field(default, description=description, json_schema_extra=extra, **bounds)
+
+
+class Section(BaseModel):
+    """A mapping of the file. Unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+class Tls(Section):
+    """The certificate that all doors show."""
+
+    certificate: values.FilePath = setting(
+        "PEM file with the certificate and, after it, the intermediate ones.",
+        "the name of a PEM file",
+        example="/etc/letsencrypt/live/mail.example.org/fullchain.pem",
+        live=True,
+    )
+    key: values.FilePath = setting(
+        "PEM file with its private key, without a passphrase.",
+        "the name of a PEM file",
+        example="/etc/letsencrypt/live/mail.example.org/privkey.pem",
+        live=True,
+    )
+
+
+class Listener(Section):
+    """A door: where clients or other servers connect."""
+
+    protocol: Protocol = setting(
+        "smtp takes mail from other servers for our domains; submission takes mail of our own"
+        " users, who sign in; imap and pop3 give mail to clients.",
+        "smtp, submission, imap or pop3",
+    )
+    address: Annotated[tuple[values.IpAddress, ...], values.OneOrMore] = setting(
+        "Local IP address, or a list of them.",
+        'an IP address ("0.0.0.0" is every IPv4 one, "::" every IPv6 one), or a list of them',
+        ("0.0.0.0", "::"),
+        min_length=1,
+        max_length=64,
+    )
+    port: int = setting(
+        "TCP port; 0 lets the system choose.", "a number from 0 to 65535", ge=0, le=65535
+    )
+    tls: TlsMode = setting(
+        "implicit: TLS from the first octet; starttls: the client asks for it; none: never, and"
+        " then nobody can sign in.",
+        "none, starttls or implicit",
+        "starttls",
+    )
+    name: str | None = setting(
+        "What logs and status call it; made from protocol and TLS where it is left away.",
+        "a name of up to 40 letters, digits and .-_",
+        None,
+        example="imap-internal",
+        min_length=1,
+        max_length=40,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+    )
+
+
+class Limits(Section):
+    """Bounds that keep one client from harming the others."""
+
+    max_message_size: values.Size = setting(
+        "Largest message that is taken.",
+        'a size from 64 kB to 2 GB such as "50 MB", or a number of octets',
+        50_000_000,
+        live=True,
+        show=units.format_size,
+        ge=64_000,
+        le=2_000_000_000,
+    )
+    connections: int = setting(
+        "Connections open at once, all listeners together.",
+        "a number from 1 to 1000000",
+        5000,
+        live=True,
+        ge=1,
+        le=1_000_000,
+    )
+    connections_per_address: int = setting(
+        "The same from one address (IPv6: from one /64 network).",
+        "a number from 1 to 1000000",
+        100,
+        live=True,
+        ge=1,
+        le=1_000_000,
+    )
+    recipients: int = setting(
+        "Recipients of one message. RFC 5321 asks for 100 at the least.",
+        "a number from 100 to 100000",
+        1000,
+        live=True,
+        ge=100,
+        le=100_000,
+    )
+
+
+class Queue(Section):
+    """Mail that could not be delivered at once."""
+
+    retry: Annotated[tuple[Annotated[values.Duration, Field(ge=1)], ...], values.ListOf] = setting(
+        "Waits between attempts; the last one repeats.",
+        'a list of durations of 1s or more such as ["5m", "30m", "4h"]',
+        (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0),
+        show=units.format_duration,
+        min_length=1,
+        max_length=100,
+    )
+    lifetime: values.Duration = setting(
+        "After this time without success the sender is told that it failed.",
+        'a duration from 1m to 30d such as "5d"',
+        432_000.0,
+        show=units.format_duration,
+        ge=60,
+        le=2_592_000,
+    )
+
+
+class Log(Section):
+    """What is written to standard error."""
+
+    format: Literal["text", "json"] = setting(
+        "Lines for people, or JSON for programs.", "text or json", "text", live=True
+    )
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "The least severity that is written.", "debug, info, warning or error", "info", live=True
+    )
+
+
+def _standard_listeners() -> tuple[Listener, ...]:
+    return (
+        Listener(protocol="smtp", port=25, tls="starttls"),
+        Listener(protocol="submission", port=587, tls="starttls"),
+        Listener(protocol="submission", port=465, tls="implicit"),
+        Listener(protocol="imap", port=143, tls="starttls"),
+        Listener(protocol="imap", port=993, tls="implicit"),
+        Listener(protocol="pop3", port=110, tls="starttls"),
+        Listener(protocol="pop3", port=995, tls="implicit"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One socket to bind: a listener at one of its addresses."""
+
+    name: str
+    protocol: Protocol
+    address: str
+    port: int
+    tls: TlsMode
+
+
+class Config(Section):
+    """All settings."""
+
+    hostname: values.HostName | None = setting(
+        "This server's full name: in greetings, in Received lines, and the name that clients and"
+        " other servers reach it by. Left away: the system's own name.",
+        "a host name such as mail.example.org",
+        None,
+        example="mail.example.org",
+    )
+    data: values.FilePath = setting(
+        "Folder of accounts, queue and mailboxes. A relative name starts at the folder of this"
+        " file.",
+        "the name of a folder",
+        Path("/var/lib/mailsuite"),
+    )
+    user: str | None = setting(
+        "User that the server becomes after a start as root, once the ports are bound.",
+        "the name of a system user",
+        None,
+        example="mailsuite",
+        min_length=1,
+    )
+    group: str | None = setting(
+        "Its group. Left away: the user's own.",
+        "the name of a system group",
+        None,
+        example="mailsuite",
+        min_length=1,
+    )
+    listeners: Annotated[tuple[Listener, ...], values.ListOf] = setting(
+        "Doors to open.",
+        "a list of listeners, each with protocol and port",
+        _standard_listeners(),
+        min_length=1,
+        max_length=100,
+    )
+    tls: Tls | None = setting(
+        "Certificate and key of this server. Left away: the server makes a certificate of its own,"
+        " which clients warn about. Send SIGHUP after a renewal.",
+        "a mapping with certificate and key",
+        None,
+        live=True,
+    )
+    outbound: Literal["capture"] = setting(
+        "Mail to other domains. capture: it is never sent, but kept in the folder Outbound of the"
+        " sender's account.",
+        "capture",
+        "capture",
+    )
+    postmaster: values.MailAddress | None = setting(
+        "Who gets mail for postmaster (RFC 5321, section 4.5.1) in domains that have neither such"
+        " an address nor a catch-all. Left away: the domain's first user.",
+        "an address such as alice@example.org",
+        None,
+        example="alice@example.org",
+    )
+    subaddress_separator: values.Separator = setting(
+        "Stands between user and subaddress (alice+shop@example.org). An empty text switches"
+        " subaddresses off.",
+        'one character such as "+", or "" for none',
+        "+",
+    )
+    limits: Limits = setting("Bounds.", "a mapping of limits", Limits(), live=True)
+    queue: Queue = setting("Retries.", "a mapping with retry and lifetime", Queue())
+    log: Log = setting("Log.", "a mapping with format and level", Log(), live=True)
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every socket to bind, with a name for each that no other has."""
+        found: list[Endpoint] = []
+        taken: set[str] = set()
+        for listener in self.listeners:
+            for address in listener.address:
+                name = listener.name or _standard_name(listener)
+                if len(listener.address) > 1 and ":" in address:
+                    name += "-v6"
+                found.append(
+                    Endpoint(
+                        _free(name, listener.port, taken),
+                        listener.protocol,
+                        address,
+                        listener.port,
+                        listener.tls,
+                    )
+                )
+        return found
+
+
+def _standard_name(listener: Listener) -> str:
+    secure = listener.tls == "implicit" and listener.protocol != "smtp"
+    return {"smtp": "smtp"}.get(listener.protocol, listener.protocol + ("s" if secure else ""))
+
+
+def _free(name: str, port: int, taken: set[str]) -> str:
+    candidates: Iterator[str] = (
+        f"{name}-{port}" if count == 1 else f"{name}-{port}-{count}" for count in range(1, 10_000)
+    )
+    chosen = name if name not in taken else next(c for c in candidates if c not in taken)
+    taken.add(chosen)
+    return chosen
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """Keys whose change a reload can't put in force, as `section.key`; for the log."""
+    return list(_changed(old, new, ""))
+
+
+def _changed(old: Section, new: Section, prefix: str) -> Iterator[str]:
+    for name, field in type(old).model_fields.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before == after:
+            continue
+        if isinstance(before, Section) and isinstance(after, Section):
+            yield from _changed(before, after, f"{prefix}{name}.")
+        elif not extra_of(field).get("live"):
+            yield prefix + name
+
+
+def extra_of(field: Any) -> dict[str, Any]:
+    """What `setting` noted about a key."""
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def system_hostname() -> str:
+    """The name that the system knows itself by; may ask the resolver, so it can block.
+
+    Without a dot in it, it is not fully qualified, and the operator should set `hostname`.
+    """
+    name = socket.gethostname()
+    if "." not in name:
+        full = socket.getfqdn(name)
+        # Some systems answer with the loopback's name.
+        if "." in full and not full.startswith("localhost"):
+            name = full
+    return name.rstrip(".").lower() or "localhost"

@@ -1,0 +1,111 @@
+"""Pure. The types of single settings, strict and with their own words.
+
+Each reads the plain value of the settings file (str, int, bool, list, dict) and raises ValueError
+with what is wrong; what was expected stands in the schema beside the key.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationInfo
+
+from mailsuite.config.units import parse_duration, parse_size
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
+_ADDRESS = re.compile(rf"[^@\s<>\"\\,;:()\[\]\x00-\x20]{{1,64}}@{_LABEL}(?:\.{_LABEL})*\Z")
+_SEPARATORS = "+-_=#~!$%&*/^|"
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, str):
+        return parse_size(value)
+    return value  # a plain number is octets
+
+
+def _duration(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if info.context is not None:  # in a file; code means seconds
+        raise ValueError("has no unit")
+    return float(value)
+
+
+def _hostname(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    name = value.removesuffix(".").lower()
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise ValueError("is not a host name") from error
+    if len(name) > 253 or not _HOSTNAME.match(name):
+        raise ValueError("is not a host name")
+    return name
+
+
+def _mail_address(value: Any) -> Any:
+    if isinstance(value, str) and not _ADDRESS.match(value):
+        raise ValueError("is not an address")
+    return value
+
+
+def _ip_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        # "fe80::1%eth0" has a zone; the interface is looked for when the socket is bound.
+        return str(ipaddress.ip_address(value))
+    except ValueError as error:
+        raise ValueError("is not an IP address") from error
+
+
+def _path(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("is not a path")
+    if not value or "\0" in value:
+        raise ValueError("is not a path")
+    folder = (info.context or {}).get("folder", Path())
+    return Path(folder) / value
+
+
+def _separator(value: Any) -> Any:
+    if isinstance(value, str) and value and (len(value) != 1 or value not in _SEPARATORS):
+        raise ValueError("can't be a separator")
+    return value
+
+
+def _several(value: Any) -> Any:
+    """A list may be written as its only item."""
+    return tuple(value) if isinstance(value, list) else (value,) if _is_scalar(value) else value
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def validator(call: Callable[..., Any]) -> BeforeValidator:
+    return BeforeValidator(call)
+
+
+Size = Annotated[int, validator(_size)]
+Duration = Annotated[float, validator(_duration)]
+HostName = Annotated[str, validator(_hostname)]
+MailAddress = Annotated[str, validator(_mail_address)]
+IpAddress = Annotated[str, validator(_ip_address)]
+FilePath = Annotated[Path, validator(_path)]
+Separator = Annotated[str, validator(_separator)]
+OneOrMore = validator(_several)
+ListOf = validator(_listed)

@@ -1,0 +1,219 @@
+"""The settings file: every mistake at once with its line, hints, defaults, paths."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailsuite.base.errors import UserError
+from mailsuite.config import Config, ConfigError, Listener, load, needs_restart, parse
+
+FILE = Path("/etc/mailsuite/mail.yaml")
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, FILE)
+    return [str(mistake).removeprefix(f"{FILE}:") for mistake in caught.value.mistakes]
+
+
+def test_an_empty_file_is_the_defaults() -> None:
+    assert parse("", FILE).config == Config()
+    assert parse("# nothing\nlimits:\nhostname:\n", FILE).config == Config()
+
+
+def test_values_are_read() -> None:
+    config = parse(
+        """
+hostname: Mail.Bücher.example.
+data: mail
+user: mail
+listeners:
+  - {protocol: imap, port: 1143, address: 127.0.0.1}
+  - {protocol: smtp, port: 25, address: ["0.0.0.0", "::"], tls: none, name: mx}
+tls: {certificate: /a.pem, key: sub/b.pem}
+subaddress_separator: ""
+limits: {max_message_size: 1.5 GiB, recipients: 100}
+queue: {retry: [30s, "1 h"], lifetime: 2d}
+log: {format: json, level: debug}
+""",
+        FILE,
+    ).config
+    assert config.hostname == "mail.xn--bcher-kva.example"
+    assert config.data == Path("/etc/mailsuite/mail")
+    assert config.tls is not None
+    assert (config.tls.certificate, config.tls.key) == (
+        Path("/a.pem"),
+        Path("/etc/mailsuite/sub/b.pem"),
+    )
+    assert config.limits.max_message_size == 3 << 29
+    assert config.queue.retry == (30, 3600)
+    assert config.queue.lifetime == 172_800
+    assert [(e.name, e.address, e.port, e.tls) for e in config.endpoints()] == [
+        ("imap", "127.0.0.1", 1143, "starttls"),
+        ("mx", "0.0.0.0", 25, "none"),
+        ("mx-v6", "::", 25, "none"),
+    ]
+
+
+def test_every_mistake_at_once_with_its_line() -> None:
+    assert mistakes(
+        """hostname: no_such/name
+dta: /var
+listeners:
+  - protocol: smpt
+    port: 70000
+    adress: 127.0.0.1
+  - port: "25"
+    tls: no
+    protocol: smtp
+    address: [127.0.0.1, localhost]
+  - smtp
+limits:
+  max_message_size: 50 MX
+  connections: yes
+  recipients: 5
+queue:
+  retry: [5, 1s]
+  lifetime: 5
+tls:
+  certificate: /a
+  Key: /b
+outbound: direct
+subaddress_separator: ab
+"""
+    ) == [
+        '1: hostname: "no_such/name" is not a host name, '
+        "expected a host name such as mail.example.org",
+        '2: dta: unknown key, did you mean "data"?',
+        '4: listeners[0].protocol: "smpt" is not valid, expected smtp, submission, imap or pop3;'
+        ' did you mean "smtp"?',
+        "5: listeners[0].port: 70000 is not valid, expected a number from 0 to 65535",
+        '6: listeners[0].adress: unknown key, did you mean "address"?',
+        '7: listeners[1].port: "25" is not valid, expected a number from 0 to 65535',
+        "8: listeners[1].tls: false is not valid, expected none, starttls or implicit",
+        '10: listeners[1].address[1]: "localhost" is not an IP address, expected an IP address'
+        ' ("0.0.0.0" is every IPv4 one, "::" every IPv6 one), or a list of them',
+        '11: listeners[2]: "smtp" is not valid, expected a mapping with keys such as protocol,'
+        " address, port, tls",
+        '13: limits.max_message_size: "50 MX" has the unknown unit "MX"'
+        " (known: B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB), expected a size from 64 kB to 2 GB"
+        ' such as "50 MB", or a number of octets',
+        "14: limits.connections: true is not valid, expected a number from 1 to 1000000",
+        "15: limits.recipients: 5 is not valid, expected a number from 100 to 100000",
+        "17: queue.retry[0]: 5 has no unit, expected a list of durations of 1s or more"
+        ' such as ["5m", "30m", "4h"]',
+        '18: queue.lifetime: 5 has no unit, expected a duration from 1m to 30d such as "5d"',
+        "19: tls.key: missing, expected the name of a PEM file",
+        '21: tls.Key: unknown key, did you mean "key"?',
+        '22: outbound: "direct" is not valid, expected capture',
+        '23: subaddress_separator: "ab" can\'t be a separator,'
+        ' expected one character such as "+", or "" for none',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("data: a\nlog: {}\ndata: b\n", "3: data: given twice, first in line 1; expected once"),
+        ("- a\n", "1: a list is not valid, expected a mapping with keys such as hostname, data"),
+        ("text", '1: "text" is not valid, expected a mapping'),
+        ("a: [\n", "not valid YAML"),
+        ("data: /a\n---\ndata: /b\n", "2: not valid YAML: expected a single document"),
+        ("data: !!python/object/apply:os.system [id]\n", "1: data: tag"),
+        ("data: !env HOME\n", "1: data: tag !env is not allowed, expected a plain value"),
+        ("? [a]\n: b\n", "1: a key is a list or mapping, expected a name"),
+        ("data: \x07\n", "1: not valid YAML"),
+        ("limits: &a\n  b: *a\n", "nested too deep"),
+        ("a: " + "[" * 3000, "nested too deep"),
+        ("wholly_unrelated: 1\n", "unknown key, expected one of hostname, data, user"),
+        ("listeners: []\n", "1: listeners: an empty list is not valid, expected a list of"),
+        (
+            "listeners:\n- {protocol: smtp, port: 25}\n- {protocol: imap, port: 25, address: '::'}",
+            "3: listeners[1].port: :: port 25 is taken by listeners[0]",
+        ),
+        (
+            "listeners:\n- {name: a, protocol: smtp, port: 1}\n"
+            "- {name: a, protocol: smtp, port: 2}",
+            '3: listeners[1].name: "a" is the name of listeners[0], expected another name',
+        ),
+        (
+            "limits: {connections: 5, connections_per_address: 6}",
+            "1: limits.connections_per_address: 6 is more than limits.connections",
+        ),
+    ],
+)
+def test_mistakes_of_form_and_of_sense(text: str, told: str) -> None:
+    found = mistakes(text)
+    assert any(told in mistake for mistake in found), found
+
+
+def test_anchors_may_be_used_but_not_to_blow_up() -> None:
+    assert parse("hostname: &h mail.example.org\npostmaster: a@b.c\n", FILE).config.hostname
+    bomb = "a0: &a0 [x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+    )
+    assert len(mistakes(bomb)) < 50
+
+
+def test_warnings_do_not_stand_in_the_way() -> None:
+    loaded = parse(
+        "group: mail\nhostname: box\nlisteners:\n- {protocol: imap, port: 143, tls: none}\n", FILE
+    )
+    assert [str(warning).removeprefix(f"{FILE}:") for warning in loaded.warnings] == [
+        '2: hostname: "box" is not fully qualified, expected a name such as mail.example.org',
+        "4: listeners[0].tls: nobody can sign in without TLS, expected starttls or implicit",
+        "1: group: has no effect without user",
+    ]
+    assert "makes one of its own" in str(parse("", FILE).warnings[0])
+
+
+def test_unreadable_files_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml: No such file.*expected the settings file"):
+        load(tmp_path / "none.yaml")
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"# ok\nhostname: caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"latin\.yaml:2: not UTF-8 text"):
+        load(path)
+    path.write_bytes(b"#" * ((1 << 20) + 1))
+    with pytest.raises(UserError, match="larger than"):
+        load(path)
+
+
+def test_what_needs_a_restart() -> None:
+    old = Config()
+    new = parse("data: /x\nlog: {level: debug}\nlimits: {recipients: 200}\n", FILE).config
+    assert needs_restart(old, old) == []
+    assert needs_restart(old, new) == ["data"]
+    moved = Config(listeners=(Listener(protocol="smtp", port=26),))
+    assert needs_restart(old, moved) == ["listeners"]
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_settings_or_mistakes(text: str) -> None:
+    """Invariant: a Config, or a ConfigError whose mistakes have a line of the file."""
+    try:
+        parse(text, FILE)
+    except ConfigError as error:
+        assert error.mistakes
+        assert all(1 <= mistake.line <= text.count("\n") + 2 for mistake in error.mistakes)
+
+
+keys = st.sampled_from([*Config.model_fields, "protocol", "port", "address", "retry", "x"])
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(plain)
+def test_any_values_are_settings_or_mistakes(value: object) -> None:
+    """Invariant: as above, for documents that are well-formed."""
+    import yaml
+
+    try:
+        parse(yaml.safe_dump(value, allow_unicode=True), FILE)
+    except ConfigError as error:
+        assert error.mistakes
