@@ -14,92 +14,98 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from mailsuite.imapd.syntax.cursor import BadCharset, Cursor, SyntaxProblem
-from mailsuite.imapd.syntax.receiver import Chunk
+from mailsuite.imapd.syntax.parse_fetch import fetch
+from mailsuite.imapd.syntax.parse_mailbox import create, list_, lsub, mailbox, rename, status
+from mailsuite.imapd.syntax.parse_message import (
+    append,
+    append_before_literal,
+    copy,
+    store,
+    uid_expunge,
+)
+from mailsuite.imapd.syntax.parse_search import search
+from mailsuite.imapd.syntax.parse_session import (
+    authenticate,
+    decode_base64,
+    enable,
+    id_,
+    login,
+    no_arguments,
+)
+from mailsuite.imapd.syntax.receiver import Chunk, tag_in
 
 Parser: TypeAlias = Callable[[Cursor], tuple[object, ...]]
-__all__ = ["BadCharset", "Cursor", "Parser", "SyntaxProblem"]
+
+__all__ = [
+    "BadCharset",
+    "Cursor",
+    "Parser",
+    "SyntaxProblem",
+    "append",
+    "append_target",
+    "authenticate",
+    "command_head",
+    "copy",
+    "create",
+    "decode_base64",
+    "enable",
+    "fetch",
+    "id_",
+    "list_",
+    "login",
+    "lsub",
+    "mailbox",
+    "no_arguments",
+    "parse",
+    "rename",
+    "search",
+    "status",
+    "store",
+    "tag_of",
+    "uid_expunge",
+]
 
 
 def tag_of(chunks: Sequence[Chunk]) -> str | None:
     """The command's tag, or None when there is no valid one (answer `* BAD`)."""
+    first = chunks[0] if chunks else b""
+    return tag_in(first) if isinstance(first, bytes) else None
 
 
-def command_head(chunks: Sequence[Chunk]) -> tuple[str, str, Cursor]:
-    """Tag, upper-case name ("UID FETCH" for the UID forms) and a cursor behind the name."""
+def command_head(chunks: Sequence[Chunk], *, utf8: bool = False) -> tuple[str, str, Cursor]:
+    """Tag, upper-case name ("UID FETCH" for the UID forms) and a cursor behind the name.
+
+    `utf8`: the session has enabled UTF8=ACCEPT or IMAP4rev2 (see `Cursor`). SyntaxProblem.
+    """
+    tag = tag_of(chunks)
+    if tag is None:
+        raise SyntaxProblem("no valid tag")
+    cursor = Cursor(chunks, utf8=utf8)
+    cursor.skip(tag.encode("ascii"))
+    if not cursor.skip(b" "):
+        raise SyntaxProblem("a tag, but no command")
+    name = cursor.word("a command")
+    if name == "UID" and cursor.skip(b" "):
+        name = "UID " + cursor.word("a command after UID")
+    cursor.command = name[:40]
+    return tag, name, cursor
 
 
 def parse(parser: Parser, cursor: Cursor) -> tuple[object, ...]:
     """Run `parser` and make sure that nothing is left on the line."""
+    arguments = parser(cursor)
+    cursor.end()
+    return arguments
 
 
-def append_target(chunks: Sequence[Chunk]) -> str | None:
-    """The mailbox of an APPEND whose literal has just been announced, or None if it is no APPEND
-    (or not a well-formed one so far): lets the session check it before granting the literal."""
+def append_target(chunks: Sequence[Chunk], *, utf8: bool = False) -> str | None:
+    """The mailbox of an APPEND whose message's literal has just been announced, else None.
 
-
-def no_arguments(cursor: Cursor) -> tuple[()]:
-    """CAPABILITY, NOOP, LOGOUT, STARTTLS, CHECK, CLOSE, UNSELECT, EXPUNGE, IDLE, NAMESPACE."""
-
-
-def login(cursor: Cursor) -> tuple[str, str]:
-    """(user name, password)"""
-
-
-def authenticate(cursor: Cursor) -> tuple[str, bytes | None]:
-    """(mechanism upper-case, initial response decoded, b"" for `=`, None if not given)"""
-
-
-def mailbox(cursor: Cursor) -> tuple[str]:
-    """SELECT, EXAMINE, DELETE, SUBSCRIBE, UNSUBSCRIBE: (mailbox name,)"""
-
-
-def create(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
-    r"""(mailbox name, special uses such as (r"\Sent",)) (RFC 6154 §3). A trailing "/" is kept."""
-
-
-def rename(cursor: Cursor) -> tuple[str, str]:
-    """(existing name, new name)"""
-
-
-def status(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
-    """(mailbox name, items upper-case)"""
-
-
-def list_(cursor: Cursor) -> tuple[object, ...]:
-    """(ListArguments,)"""
-
-
-def lsub(cursor: Cursor) -> tuple[str, str]:
-    """(reference, pattern)"""
-
-
-def append(cursor: Cursor) -> tuple[object, ...]:
-    """(mailbox name, tuple of AppendMessage)"""
-
-
-def id_(cursor: Cursor) -> tuple[tuple[tuple[str, str | None], ...] | None]:
-    """(((field, value or None), ...) or None for NIL,)"""
-
-
-def enable(cursor: Cursor) -> tuple[tuple[str, ...]]:
-    """(capabilities upper-case,)"""
-
-
-def fetch(cursor: Cursor) -> tuple[object, ...]:
-    """FETCH, UID FETCH: (FetchArguments,)"""
-
-
-def store(cursor: Cursor) -> tuple[object, ...]:
-    """STORE, UID STORE: (StoreArguments,)"""
-
-
-def search(cursor: Cursor) -> tuple[object, ...]:
-    """SEARCH, UID SEARCH: (SearchArguments,)"""
-
-
-def copy(cursor: Cursor) -> tuple[object, ...]:
-    """COPY, MOVE and their UID forms: (SequenceSet, mailbox name)"""
-
-
-def uid_expunge(cursor: Cursor) -> tuple[object, ...]:
-    """UID EXPUNGE: (SequenceSet,)"""
+    None also for an APPEND whose mailbox name is the literal, and for one that is malformed so
+    far. Lets the session check the mailbox before it grants the literal.
+    """
+    try:
+        _, name, cursor = command_head(chunks, utf8=utf8)
+        return append_before_literal(cursor) if name == "APPEND" else None
+    except SyntaxProblem:
+        return None

@@ -1,0 +1,160 @@
+"""Pure. Commands on mailboxes: SELECT ... STATUS, LIST and LSUB (RFC 9051 §6.3, §9).
+
+`STATUS_ITEMS`, `LIST_SELECTIONS` and `LIST_RETURNS` are open: an extension adds its words.
+"""
+
+from __future__ import annotations
+
+from mailsuite.imapd.syntax.cursor import Cursor
+from mailsuite.imapd.syntax.model import ListArguments
+from mailsuite.imapd.syntax.mutf7 import decode_tolerant, decode_utf8
+
+STATUS_ITEMS = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE"}
+# RFC 5258 §3.1, RFC 6154 §5.1
+LIST_SELECTIONS = {"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"}
+# RFC 5258 §3.2, RFC 5819, RFC 6154; STATUS has a list of its own behind it
+LIST_RETURNS = {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"}
+# RFC 5258 §3.1: RECURSIVEMATCH needs one of the options that select by themselves.
+LIST_SELECTIONS_BASE = {"SUBSCRIBED"}
+MAX_PATTERNS = 100
+
+_SPECIAL_USES = (r"\All", r"\Archive", r"\Drafts", r"\Flagged", r"\Junk", r"\Sent", r"\Trash")
+_CANONICAL_USE = {use.lower(): use for use in _SPECIAL_USES}
+
+
+def mailbox_name(cursor: Cursor) -> str:
+    """`mailbox` as Unicode; INBOX, as a whole or as the first level, in upper case."""
+    return _canonical(_decoded(cursor, cursor.astring("a mailbox name")))
+
+
+def _decoded(cursor: Cursor, octets: bytes) -> str:
+    return decode_utf8(octets) if cursor.utf8 else decode_tolerant(octets)
+
+
+def _canonical(name: str) -> str:
+    if name[:5].upper() == "INBOX" and name[5:6] in ("", "/"):
+        return "INBOX" + name[5:]
+    return name
+
+
+def mailbox(cursor: Cursor) -> tuple[str]:
+    """SELECT, EXAMINE, DELETE, SUBSCRIBE, UNSUBSCRIBE: (mailbox name,)"""
+    cursor.sp()
+    return (mailbox_name(cursor),)
+
+
+def create(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
+    r"""(mailbox name, special uses such as (r"\Sent",)) (RFC 6154 §3). A trailing "/" is kept."""
+    cursor.sp()
+    name = mailbox_name(cursor)
+    uses: list[str] = []
+    if cursor.skip(b" "):
+        cursor.expect(b"(")
+        parameter = cursor.word("USE")
+        if parameter != "USE":
+            raise cursor.problem(f"unknown parameter '{parameter[:40]}'")
+        cursor.sp()
+        cursor.expect(b"(")
+        while not cursor.skip(b")"):
+            if uses:
+                cursor.sp()
+            cursor.expect(b"\\")
+            use = "\\" + cursor.atom("a special use")
+            uses.append(_CANONICAL_USE.get(use.lower(), use))
+        cursor.expect(b")")
+    return name, tuple(uses)
+
+
+def rename(cursor: Cursor) -> tuple[str, str]:
+    """(existing name, new name)"""
+    cursor.sp()
+    old = mailbox_name(cursor)
+    cursor.sp()
+    return old, mailbox_name(cursor)
+
+
+def status(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
+    """(mailbox name, items upper-case, each once)"""
+    cursor.sp()
+    name = mailbox_name(cursor)
+    cursor.sp()
+    return name, _status_items(cursor)
+
+
+def _status_items(cursor: Cursor) -> tuple[str, ...]:
+    cursor.expect(b"(")
+    items: dict[str, None] = {}
+    while True:
+        item = cursor.word("a status item")
+        if item not in STATUS_ITEMS:
+            raise cursor.problem(f"unknown status item '{item[:40]}'")
+        items[item] = None
+        if cursor.skip(b")"):
+            return tuple(items)
+        cursor.sp()
+
+
+def list_(cursor: Cursor) -> tuple[ListArguments]:
+    """LIST in its basic and its extended form (RFC 9051 §6.3.9, RFC 5258 §6): (ListArguments,)"""
+    cursor.sp()
+    extended = cursor.next_is(b"(")
+    selection: frozenset[str] = frozenset()
+    if extended:
+        selection = _options(cursor, LIST_SELECTIONS, "selection option")[0]
+        if "RECURSIVEMATCH" in selection and not selection & LIST_SELECTIONS_BASE:
+            raise cursor.problem("RECURSIVEMATCH needs SUBSCRIBED beside it")
+        cursor.sp()
+    reference = _canonical(_decoded(cursor, cursor.astring("a reference name")))
+    cursor.sp()
+    if cursor.next_is(b"("):
+        extended = True
+        patterns = _patterns(cursor)
+    else:
+        patterns = (_decoded(cursor, cursor.list_mailbox()),)
+    returns: frozenset[str] = frozenset()
+    status_items: tuple[str, ...] = ()
+    if cursor.skip(b" "):
+        extended = True
+        if not cursor.skip_word(b"RETURN"):
+            raise cursor.unexpected("RETURN")
+        cursor.sp()
+        returns, status_items = _options(cursor, LIST_RETURNS, "return option")
+    return (ListArguments(reference, patterns, selection, returns, status_items, extended),)
+
+
+def _patterns(cursor: Cursor) -> tuple[str, ...]:
+    cursor.expect(b"(")
+    patterns: list[str] = []
+    while True:
+        patterns.append(_decoded(cursor, cursor.list_mailbox()))
+        if len(patterns) > MAX_PATTERNS:
+            raise cursor.problem(f"more than {MAX_PATTERNS} patterns")
+        if cursor.skip(b")"):
+            return tuple(patterns)
+        cursor.sp()
+
+
+def _options(cursor: Cursor, known: set[str], what: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Options in parentheses, none perhaps; and the items of STATUS among them."""
+    cursor.expect(b"(")
+    options: set[str] = set()
+    status_items: tuple[str, ...] = ()
+    while not cursor.skip(b")"):
+        if options:
+            cursor.sp()
+        option = cursor.word(f"a {what}")
+        if option not in known:
+            raise cursor.problem(f"unknown {what} '{option[:40]}'")
+        options.add(option)
+        if option == "STATUS":
+            cursor.sp()
+            status_items = _status_items(cursor)
+    return frozenset(options), status_items
+
+
+def lsub(cursor: Cursor) -> tuple[str, str]:
+    """(reference, pattern) (RFC 3501 §6.3.9)"""
+    cursor.sp()
+    reference = _canonical(_decoded(cursor, cursor.astring("a reference name")))
+    cursor.sp()
+    return reference, _decoded(cursor, cursor.list_mailbox())

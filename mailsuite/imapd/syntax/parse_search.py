@@ -1,0 +1,232 @@
+"""Pure. SEARCH: return options, charset, keys (RFC 3501 §6.4.4, RFC 9051 §6.4.4, §9).
+
+`KEYS` and `RETURN_OPTIONS` are open: an extension adds its key with the parser of what follows it.
+"""
+
+from __future__ import annotations
+
+import encodings.aliases
+from collections.abc import Callable
+from typing import TypeAlias
+
+from mailsuite.imapd.syntax.cursor import MAX_NUMBER64, BadCharset, Cursor, show
+from mailsuite.imapd.syntax.model import (
+    SearchAll,
+    SearchAnd,
+    SearchArguments,
+    SearchDate,
+    SearchFlag,
+    SearchHeader,
+    SearchKey,
+    SearchNot,
+    SearchOr,
+    SearchSequence,
+    SearchSize,
+    SearchText,
+    SearchUid,
+)
+from mailsuite.imapd.syntax.parse_values import date_, sequence_set
+
+MAX_DEPTH = 100
+MAX_KEYS = 2000
+RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE"}
+CHARSETS = (
+    *("US-ASCII", "UTF-8", "UTF-16", "ISO-8859-1", "ISO-8859-2", "ISO-8859-15"),
+    *("WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "KOI8-R", "ISO-2022-JP", "SHIFT_JIS"),
+    *("EUC-JP", "EUC-KR", "GB2312", "GB18030", "BIG5"),
+)
+"""The names told to a client that asked for another; more are understood."""
+
+
+class Program:
+    """A search program being read: the cursor, how texts are decoded, how deep and wide we are."""
+
+    __slots__ = ("_codec", "_count", "_depth", "cursor")
+
+    def __init__(self, cursor: Cursor, codec: str) -> None:
+        self.cursor = cursor
+        self._codec = codec
+        self._depth = 0
+        self._count = 0
+
+    def text(self) -> str:
+        """SP and an astring, decoded."""
+        self.cursor.sp()
+        octets = self.cursor.astring("a search string")
+        try:
+            return octets.decode(self._codec)
+        except ValueError as error:
+            raise self.cursor.problem(f"text is not {self._codec.upper()}") from error
+
+    def key(self) -> SearchKey:
+        """`search-key`"""
+        self._count += 1
+        self._depth += 1
+        if self._count > MAX_KEYS or self._depth > MAX_DEPTH:
+            raise self.cursor.problem("too many keys, or nested too deeply")
+        key = self._key()
+        self._depth -= 1
+        return key
+
+    def _key(self) -> SearchKey:
+        cursor = self.cursor
+        if cursor.next_is(b"0123456789*$"):
+            return SearchSequence(sequence_set(cursor))
+        if cursor.skip(b"("):
+            keys = self.keys()
+            cursor.expect(b")")
+            return keys
+        name = cursor.word("a search key")
+        parser = KEYS.get(name)
+        if parser is None:
+            raise cursor.problem(f"unknown key '{name[:40]}'")
+        return parser(self)
+
+    def keys(self) -> SearchKey:
+        """`search-key *(SP search-key)`"""
+        keys = [self.key()]
+        while self.cursor.skip(b" "):
+            keys.append(self.key())
+        return keys[0] if len(keys) == 1 else SearchAnd(tuple(keys))
+
+
+KeyParser: TypeAlias = Callable[[Program], SearchKey]
+
+
+def search(cursor: Cursor) -> tuple[SearchArguments]:
+    """SEARCH, UID SEARCH: (SearchArguments,)"""
+    cursor.sp()
+    returns = None
+    if cursor.skip_word(b"RETURN"):
+        cursor.sp()
+        returns = _return_options(cursor)
+        cursor.sp()
+    charset = None
+    codec = "utf-8"
+    if cursor.skip_word(b"CHARSET"):
+        cursor.sp()
+        octets = cursor.quoted() if cursor.next_is(b'"') else cursor.atom("a charset").encode()
+        charset, codec = _charset(octets)
+        cursor.sp()
+    return (SearchArguments(Program(cursor, codec).keys(), returns, charset),)
+
+
+def _return_options(cursor: Cursor) -> frozenset[str]:
+    """`search-return-opts`; none at all means ALL (RFC 4731 §3.1)."""
+    cursor.expect(b"(")
+    options: set[str] = set()
+    while not cursor.skip(b")"):
+        if options:
+            cursor.sp()
+        option = cursor.word("a return option")
+        if option not in RETURN_OPTIONS:
+            raise cursor.problem(f"unknown return option '{option[:40]}'")
+        options.add(option)
+    return frozenset(options or {"ALL"})
+
+
+# Codecs of Python that are no charsets of text on the wire.
+_NO_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"}
+_NO_CHARSETS |= {"mbcs", "oem", "rot_13", "uu_codec", "zlib_codec", "bz2_codec", "hex_codec"}
+_NO_CHARSETS |= {"base64_codec", "quopri_codec", "tactis"}
+_CODECS = set(encodings.aliases.aliases.values()) - _NO_CHARSETS
+_CODECS |= {"koi8_u", "koi8_t", "cp874", "cp720", "cp737", "cp856", "cp875", "cp1006"}
+
+
+def _charset(octets: bytes) -> tuple[str, str]:
+    """The charset's name and Python's name for it. Raises BadCharset.
+
+    Only names that are known beforehand reach the codec registry, which keeps all it is asked for.
+    """
+    name = octets.decode("ascii", "replace")
+    plain = name.lower().replace("-", "_").replace(" ", "_").replace(".", "_")
+    codec = encodings.aliases.aliases.get(plain, plain)
+    if codec not in _CODECS:
+        raise BadCharset(show(octets), CHARSETS)
+    return name.upper(), codec
+
+
+def _flag(flag: str, *, negate: bool = False) -> KeyParser:
+    key = SearchFlag(flag, negate)
+    return lambda program: key
+
+
+def _keyword(negate: bool) -> KeyParser:
+    def parse(program: Program) -> SearchKey:
+        program.cursor.sp()
+        return SearchFlag(program.cursor.atom("a keyword"), negate)
+
+    return parse
+
+
+def _field(name: str) -> KeyParser:
+    return lambda program: SearchHeader(name, program.text())
+
+
+def _header(program: Program) -> SearchKey:
+    program.cursor.sp()
+    name = program.cursor.astring("a header name").decode("latin-1")
+    return SearchHeader(name, program.text())
+
+
+def _date(relation: str, *, sent: bool = False) -> KeyParser:
+    def parse(program: Program) -> SearchKey:
+        program.cursor.sp()
+        return SearchDate(relation, date_(program.cursor), sent)
+
+    return parse
+
+
+def _size(relation: str) -> KeyParser:
+    def parse(program: Program) -> SearchKey:
+        program.cursor.sp()
+        return SearchSize(relation, program.cursor.number("a size", high=MAX_NUMBER64))
+
+    return parse
+
+
+def _uid(program: Program) -> SearchKey:
+    program.cursor.sp()
+    return SearchUid(sequence_set(program.cursor))
+
+
+def _not(program: Program) -> SearchKey:
+    program.cursor.sp()
+    return SearchNot(program.key())
+
+
+def _or(program: Program) -> SearchKey:
+    program.cursor.sp()
+    left = program.key()
+    program.cursor.sp()
+    return SearchOr(left, program.key())
+
+
+_NEW = SearchAnd((SearchFlag(r"\Recent"), SearchFlag(r"\Seen", negate=True)))
+
+KEYS: dict[str, KeyParser] = {
+    "ALL": lambda program: SearchAll(),
+    **{name.upper(): _flag(f"\\{name}") for name in ("Answered", "Deleted", "Draft")},
+    **{name.upper(): _flag(f"\\{name}") for name in ("Flagged", "Recent", "Seen")},
+    **{f"UN{n.upper()}": _flag(f"\\{n}", negate=True) for n in ("Answered", "Deleted", "Draft")},
+    **{f"UN{n.upper()}": _flag(f"\\{n}", negate=True) for n in ("Flagged", "Seen")},
+    "OLD": _flag(r"\Recent", negate=True),
+    "NEW": lambda program: _NEW,
+    "KEYWORD": _keyword(negate=False),
+    "UNKEYWORD": _keyword(negate=True),
+    **{name.upper(): _field(name) for name in ("Bcc", "Cc", "From", "Subject", "To")},
+    "HEADER": _header,
+    "TEXT": lambda program: SearchText(program.text()),
+    "BODY": lambda program: SearchText(program.text(), body_only=True),
+    "BEFORE": _date("before"),
+    "ON": _date("on"),
+    "SINCE": _date("since"),
+    "SENTBEFORE": _date("before", sent=True),
+    "SENTON": _date("on", sent=True),
+    "SENTSINCE": _date("since", sent=True),
+    "LARGER": _size("larger"),
+    "SMALLER": _size("smaller"),
+    "UID": _uid,
+    "NOT": _not,
+    "OR": _or,
+}
