@@ -8,12 +8,12 @@ import re
 import unicodedata
 
 from mailsuite.base.errors import UserError
+from mailsuite.message import normalise_domain
 
 MAX_ADDRESS = 254  # octets, RFC 5321 §4.5.3.1.3 less the angle brackets
 MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
 MAX_DOMAIN = 253  # octets without the final dot, RFC 1035 §2.3.4
 
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 # Dot-string of RFC 5321 §4.1.2 with the UTF-8 of RFC 6531 §3.3, without quoting.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
@@ -22,15 +22,14 @@ _QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"\Z')
 
 def domain_key(domain: str) -> str | None:
     """The form in which a domain is compared, or None for what is no domain name."""
-    domain = domain.removesuffix(".").lower()
-    if not domain.isascii():
-        try:
-            domain = unicodedata.normalize("NFC", domain).encode("idna").decode("ascii").lower()
-        except UnicodeError:
-            return None
-    if not domain or len(domain) > MAX_DOMAIN:
+    domain = domain.removesuffix(".")
+    if domain.startswith("["):
+        return None  # an address literal: a host, never one of our domains
+    try:
+        key = normalise_domain(domain)
+    except ValueError:
         return None
-    return domain if all(_LABEL.match(label) for label in domain.split(".")) else None
+    return key if len(key) <= MAX_DOMAIN else None
 
 
 def address_key(address: str) -> str | None:

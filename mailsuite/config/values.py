@@ -39,21 +39,23 @@ def _duration(value: Any, info: ValidationInfo) -> Any:
 def _hostname(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    name = value.removesuffix(".").lower()
-    if not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError as error:
-            raise ValueError("is not a host name") from error
-    if len(name) > 253 or not _HOSTNAME.match(name):
+    try:
+        name = normalise_domain(value.removesuffix("."))
+    except ValueError as error:
+        raise ValueError("is not a host name") from error
+    if name.startswith("["):
         raise ValueError("is not a host name")
     return name
 
 
 def _mail_address(value: Any) -> Any:
-    if isinstance(value, str) and not _ADDRESS.match(value):
-        raise ValueError("is not an address")
-    return value
+    if not isinstance(value, str):
+        return value
+    try:
+        local, domain = parse_mailbox(value)
+    except ValueError as error:
+        raise ValueError("is not an address") from error
+    return f"{local}@{domain}"
 
 
 def _ip_address(value: Any) -> Any:

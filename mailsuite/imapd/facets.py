@@ -1,35 +1,278 @@
 """Pure. What IMAP wants to know of a message, computed once from its octets: the store's facets.
 
-Promises: `compute` never raises, whatever the octets are.
+envelope       ENVELOPE as it goes over the wire
+bodystructure  BODYSTRUCTURE as it goes over the wire; `body` makes BODY of it
+parts          where each part lies, for `locate` (`mailsuite.imapd.parts`)
+
+Promises: `compute` never raises, whatever the octets are; its time is linear in their number, and
+what it gives is bounded by the limits of `mailsuite.message`. Never decodes a body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Sequence
+from functools import lru_cache
 
-from mailsuite.imapd.syntax.model import Section
+from mailsuite.imapd.parts import Located, encode_parts, locate, part_at
+from mailsuite.imapd.syntax.response import string
+from mailsuite.message import (
+    Address,
+    Group,
+    Limits,
+    Part,
+    parse_addresses,
+    scan,
+    unfold,
+)
+from mailsuite.message.parameters import Params
+
+__all__ = [
+    "FACETS_VERSION",
+    "NAMES",
+    "Located",
+    "body",
+    "compute",
+    "header_fields",
+    "locate",
+    "part_at",
+]
 
 FACETS_VERSION = 1
+"""To be raised whenever `compute` answers differently: stored values are then computed again."""
 NAMES = ("envelope", "bodystructure", "parts")
+
+_LIMITS = Limits()
+# Every line is taken whole, wanted or not, so that no octet is looked at twice.
+_ENVELOPE_FIELDS = re.compile(
+    rb"(date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id)[ \t]*+:"
+    rb"([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n|[^\n]++",
+    re.IGNORECASE,
+)
 
 
 def compute(data: bytes) -> tuple[bytes, bytes, bytes]:
     """ENVELOPE and BODYSTRUCTURE as they go over the wire, and the parts table for `locate`."""
+    root = scan(data, limits=_LIMITS)
+    return _envelope(data, root), _structure(data, root), encode_parts(root)
+
+
+# -- ENVELOPE (RFC 3501 §7.4.2, RFC 9051 §7.5.2) ---------------------------------------------------
+
+
+def _envelope(data: bytes, part: Part) -> bytes:
+    """The envelope of the message whose header `part` has."""
+    end = min(part.body_start, part.header_start + _LIMITS.header_octets)
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in _ENVELOPE_FIELDS.findall(bytes(data[part.header_start : end])):
+        if name:
+            found.setdefault(name.lower(), []).append(value)
+    sender = _addresses(found, b"from", b"NIL")
+    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        _text(found, b"date"),
+        _text(found, b"subject"),
+        sender,
+        # Absent or empty Sender and Reply-To are the same as From.
+        _addresses(found, b"sender", sender),
+        _addresses(found, b"reply-to", sender),
+        _addresses(found, b"to", b"NIL"),
+        _addresses(found, b"cc", b"NIL"),
+        _addresses(found, b"bcc", b"NIL"),
+        _text(found, b"in-reply-to"),
+        _text(found, b"message-id"),
+    )
+
+
+def _text(found: dict[bytes, list[bytes]], name: bytes) -> bytes:
+    """A field as it stands, unfolded: NIL if it is absent, "" if it is empty."""
+    values = found.get(name)
+    return _string(unfold(values[0])) if values else b"NIL"
+
+
+def _addresses(found: dict[bytes, list[bytes]], name: bytes, absent: bytes) -> bytes:
+    """An address list; a field that stands there several times counts as one list."""
+    values = found.get(name)
+    if not values:
+        return absent
+    pieces: list[bytes] = []
+    for entry in parse_addresses(b",".join(values)):
+        if isinstance(entry, Group):
+            pieces.append(b"(NIL NIL %b NIL)" % _string(entry.name))
+            pieces += map(_address, entry.members)
+            pieces.append(b"(NIL NIL NIL NIL)")
+        else:
+            pieces.append(_address(entry))
+    return b"(%b)" % b"".join(pieces) if pieces else absent
+
+
+def _address(address: Address) -> bytes:
+    """`(addr-name addr-adl addr-mailbox addr-host)`.
+
+    Without a host it is "", since NIL there would mean a group.
+    """
+    return b"(%b %b %b %b)" % (
+        _nstring(address.name),
+        _nstring(address.adl),
+        _string(address.mailbox),
+        _string(address.host),
+    )
+
+
+def _string(value: bytes) -> bytes:
+    """`string`. NUL can be neither in a quoted string nor in a literal: it is left out."""
+    return string(value.replace(b"\0", b"") if 0 in value else value)
+
+
+def _nstring(value: bytes | None) -> bytes:
+    return b"NIL" if value is None else _string(value)
+
+
+# -- BODYSTRUCTURE (RFC 3501 §7.4.2, RFC 9051 §7.5.2) ----------------------------------------------
+
+
+def _structure(data: bytes, part: Part) -> bytes:
+    """`body` in the extensible form."""
+    extension = b"%b %b %b" % (
+        _disposition(part),
+        b"(%b)" % b" ".join(map(_string, part.language)) if part.language else b"NIL",
+        _nstring(part.location),
+    )
+    if part.type == "multipart":
+        parts = b"".join([_structure(data, each) for each in part.parts])
+        subtype = _string(part.subtype.encode("ascii"))
+        return b"(%b %b %b %b)" % (parts, subtype, _params(part.params), extension)
+    major, minor = part.type, part.subtype
+    rest = b""
+    if part.message is not None:
+        inner = part.message
+        rest = b" %b %b %d" % (_envelope(data, inner), _structure(data, inner), part.lines)
+    elif major == "text":
+        rest = b" %d" % part.lines
+    elif major == "message" and minor in ("rfc822", "global"):
+        # Encoded (which RFC 2046 §5.2.1 forbids) or nested too deeply: there is no envelope to
+        # show, and without one clients could not read the structure of such a type.
+        major, minor = "application", "octet-stream"
+    return b"(%b %b %b %b %b %b %d%b %b %b)" % (
+        _string(major.encode("ascii")),
+        _string(minor.encode("ascii")),
+        _params(part.params),
+        _nstring(part.content_id),
+        _nstring(part.description),
+        _string(part.encoding.encode("ascii")),
+        part.body_end - part.body_start,
+        rest,
+        _nstring(part.md5),
+        extension,
+    )
+
+
+def _params(params: Params) -> bytes:
+    """`body-fld-param`"""
+    if not params:
+        return b"NIL"
+    return b"(%b)" % b" ".join([_string(each) for pair in params for each in pair])
+
+
+def _disposition(part: Part) -> bytes:
+    """`body-fld-dsp`"""
+    if part.disposition is None:
+        return b"NIL"
+    kind = _string(part.disposition.encode("ascii"))
+    return b"(%b %b)" % (kind, _params(part.disposition_params))
+
+
+# -- BODY ----------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\{([0-9]+)\}\r\n|[^ ()"{]++', re.DOTALL)
+
 
 
 def body(bodystructure: bytes) -> bytes:
-    """BODY (the non-extensible form) from BODYSTRUCTURE's octets."""
+    """BODY, the form without extension data, from the octets of BODYSTRUCTURE.
+
+    `bodystructure` must be what `compute` gave.
+    """
+    return _Plain(bodystructure).body()
 
 
-def locate(parts: bytes, section: Section) -> tuple[int, int] | None:
-    """The octets [start, end) of the file that answer BODY[section]; None: there is no such part
-    (answer NIL). For HEADER.FIELDS[.NOT] the range of the whole header: see `header_fields`."""
+class _Plain:
+    """Copies a body structure without its extension data."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def body(self) -> bytes:
+        """Read one `body` at the current place, which is its parenthesis."""
+        self._at += 1
+        if self._data[self._at] == 0x28:
+            parts = []
+            while self._data[self._at] == 0x28:
+                parts.append(self.body())
+            self._at += 1
+            plain = b"(%b %b)" % (b"".join(parts), self._value())
+        else:
+            values = [self._value() for _ in range(7)]
+            kind = (values[0].lower(), values[1].lower())
+            if kind[0] == b'"text"':
+                values.append(self._value())
+            elif kind in ((b'"message"', b'"rfc822"'), (b'"message"', b'"global"')):
+                values.append(self._value())
+                values.append(self.body())
+                self._at += 1
+                values.append(self._value())
+            plain = b"(%b)" % b" ".join(values)
+        while self._data[self._at] != 0x29:
+            self._value()
+        self._at += 1
+        return plain
+
+    def _value(self) -> bytes:
+        """Read one value (a list as a whole) and the space behind it."""
+        data, start = self._data, self._at
+        depth = 0
+        at = start
+        while True:
+            first = data[at]
+            if first == 0x28:
+                depth += 1
+                at += 1
+            elif first == 0x29 and depth:
+                depth -= 1
+                at += 1
+            elif (token := _TOKEN.match(data, at)) is not None:
+                at = token.end() + int(token[1] or 0)
+            else:
+                at += 1
+            if not depth:
+                break
+        self._at = at + 1 if data[at] == 0x20 else at
+        return data[start:at]
 
 
-def part_encoding(parts: bytes, part: tuple[int, ...]) -> tuple[str, str] | None:
-    """(content type "text/plain", transfer encoding "BASE64") of a part; None: no such part."""
+# -- HEADER.FIELDS -------------------------------------------------------------------------------
 
 
-def header_fields(block: bytes, names: Collection[str], *, invert: bool = False) -> bytes:
-    """HEADER.FIELDS / HEADER.FIELDS.NOT (`invert`) of a header block: the fields in their order
-    with their folds, and the blank line (RFC 9051 §6.4.5)."""
+def header_fields(block: bytes, names: Sequence[str], *, invert: bool = False) -> bytes:
+    """HEADER.FIELDS, or with `invert` HEADER.FIELDS.NOT, of a header block (RFC 9051 §6.4.5).
+
+    The fields in their order, folds and all, and the blank line.
+    """
+    found = b"".join(_selector(tuple(names), invert).findall(block))
+    if found and not found.endswith(b"\n"):
+        found += b"\r\n"
+    return found + b"\r\n"
+
+
+@lru_cache(maxsize=256)
+def _selector(names: tuple[str, ...], invert: bool) -> re.Pattern[bytes]:
+    """A pattern whose one group is a field that is wanted; all other lines it takes as nothing."""
+    wanted = b"|".join(re.escape(name.encode("latin-1", "replace")) for name in names)
+    field = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?"
+    if invert:
+        pattern = rb"(?:%b)[ \t]*+:%b|\r?\n|([^\n]%b)" % (wanted, field, field)
+    else:
+        pattern = rb"((?:%b)[ \t]*+:%b)|[^\n]*+\n|[^\n]++" % (wanted, field)
+    return re.compile(pattern, re.IGNORECASE)

@@ -21,6 +21,11 @@ class ConnectionLimits:
         """Connections open now."""
         return self._count
 
+    def resize(self, total: int, per_address: int) -> None:
+        """Other limits from now on; connections that are open stay open."""
+        self._total = total
+        self._per_address = per_address
+
     def enter(self, address: str) -> bool:
         """Count a new connection from `address`; False when there are too many."""
         key = network_key(address)

@@ -1,8 +1,8 @@
-"""Pure. What can go wrong in the store, in neutral words: each door maps them to its own replies."""
+"""Pure. What can go wrong in the store, in neutral words; each door maps them to its replies."""
 
 
 class StoreError(Exception):
-    """Base of all errors that the store raises on purpose; the text is fit for a log, not a peer."""
+    """Base of all errors that the store raises on purpose; its text is for a log, not a peer."""
 
 
 class NoSuchMailbox(StoreError):

@@ -5,8 +5,8 @@ limit on a server certificate's life); keys are readable by the owner only; the 
 is renewed before it ends and when its names change, the CA stays. Not for production.
 """
 
+import contextlib
 import ipaddress
-import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailsuite.base import durable
 from mailsuite.base.errors import UserError
+from mailsuite.message import normalise_domain
 
 CA_DAYS = 3650
 SERVER_DAYS = 397  # Apple's systems refuse more than 398
 RENEW_DAYS = 30
 BACKDATE = timedelta(hours=1)  # for clients whose clocks are behind
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +71,15 @@ def ensure_dev_tls(folder: Path, *, hostname: str, domain: str, now: float | Non
 
 
 def _names(hostname: str, domain: str) -> list[x509.GeneralName]:
-    wanted = [hostname, "localhost", domain, f"mail.{domain}"]
-    plain = (_ascii(name).rstrip(".").lower() for name in wanted)
-    hosts = dict.fromkeys(name for name in plain if _HOST.match(name))
+    hosts: dict[str, None] = {}
+    for name in (hostname, "localhost", domain, f"mail.{domain}"):
+        with contextlib.suppress(ValueError):  # no certificate can hold what is no domain name
+            hosts[normalise_domain(name.rstrip("."))] = None
     return [
-        *(x509.DNSName(name) for name in hosts),
+        *(x509.DNSName(name) for name in hosts if not name.startswith("[")),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address("::1")),
     ]
-
-
-def _ascii(name: str) -> str:
-    """The name with A-labels (RFC 5890); "" for what has none: no certificate can hold it."""
-    try:
-        return name.encode("idna").decode("ascii")
-    except UnicodeError:
-        return ""
 
 
 def _load(

@@ -64,9 +64,11 @@ class ServerTls:
         """Of the certificate in force."""
         return self._info
 
-    def reload(self) -> None:
-        """Read the files again. UserError when they are wrong; nothing has changed then."""
-        self._current, self._info = load(self._certificate, self._key)
+    def reload(self, certificate: Path | None = None, key: Path | None = None) -> None:
+        """Read the files again, or others. UserError when they are wrong; then nothing changes."""
+        certificate, key = certificate or self._certificate, key or self._key
+        self._current, self._info = load(certificate, key)
+        self._certificate, self._key = certificate, key
 
     def warnings(self) -> list[str]:
         """What the operator should know about the certificate in force: nothing, as a rule."""

@@ -1,0 +1,50 @@
+"""Giving up root: after the ports are bound, before any mail is touched.
+
+Never goes on as root when another user was asked for.
+"""
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+from mailsuite.base.errors import UserError
+
+
+def drop(user: str | None, group: str | None, data: Path) -> None:
+    """Become `user` (and `group`); the data folder is made for that user where it is missing.
+
+    Without a user nothing changes. Raises UserError when the user or group does not exist, or when
+    it is asked for by a process that may not change its user.
+    """
+    if user is None:
+        return
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise UserError(f"user: no such system user: {user}") from None
+    try:
+        gid = account.pw_gid if group is None else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise UserError(f"group: no such system group: {group}") from None
+    if os.geteuid() != 0:
+        if account.pw_uid == os.geteuid():
+            return
+        raise UserError(f"user: only root can become {user}; start as root or leave `user` away")
+    _own(data, account.pw_uid, gid)
+    os.initgroups(user, gid)
+    os.setgid(gid)
+    os.setuid(account.pw_uid)
+    os.environ["HOME"] = account.pw_dir
+    os.umask(0o077)
+
+
+def _own(data: Path, uid: int, gid: int) -> None:
+    """Make the data folder if it is not there, owned by the user that is to write in it."""
+    if data.exists():
+        return
+    try:
+        data.mkdir(mode=0o700, parents=True)
+        os.chown(data, uid, gid)
+    except OSError as error:
+        raise UserError(f"data: cannot make {data}: {error.strerror}") from error

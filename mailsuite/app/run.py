@@ -1,0 +1,86 @@
+"""The life of a process that serves: event loop, signals, service manager, control socket.
+
+Promises: SIGINT and SIGTERM stop it in order, a second one at once; SIGHUP reloads. Returns the
+exit code; raises UserError for what the person at the terminal can mend.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+from mailsuite.app.handlers import handlers
+from mailsuite.app.server import Server
+from mailsuite.base.errors import UserError
+from mailsuite.base.log import get_logger
+from mailsuite.control import Server as ControlServer
+from mailsuite.control import notify
+
+log = get_logger("app")
+Reload = Callable[[], Awaitable[None]]
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run `main` in a fresh event loop; its result is the exit code."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def serve_until_stopped(
+    server: Server, *, ready: Callable[[], None], reload: Reload | None = None
+) -> int:
+    """Start `server`, call `ready` once it accepts, and stop it when a signal says so."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    this = asyncio.current_task()
+
+    def on_stop() -> None:
+        if stop.is_set() and this is not None:
+            this.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_stop)
+    reloads = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, reloads.set)
+    control = ControlServer(
+        server.config.data / "control.sock", handlers(server, reload or _nothing_to_reload)
+    )
+    try:
+        await server.start()
+        await control.start()
+        reloading = loop.create_task(_reload_on_signal(reloads, reload or _nothing_to_reload))
+        try:
+            ready()
+            notify.ready()
+            await stop.wait()
+        finally:
+            notify.stopping()
+            reloading.cancel()
+            await asyncio.wait([reloading])
+    finally:
+        await control.stop()
+        await server.stop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+    return 0
+
+
+async def _nothing_to_reload() -> None:
+    log.info("nothing to reload")
+
+
+async def _reload_on_signal(signalled: asyncio.Event, reload: Reload) -> None:
+    while True:
+        await signalled.wait()
+        signalled.clear()
+        notify.reloading()
+        try:
+            await reload()
+        except UserError as error:
+            log.error("settings not reloaded; what was in force stays", why=str(error))
+        except OSError as error:
+            log.error("settings not reloaded; what was in force stays", why=str(error))
+        notify.ready()

@@ -1,0 +1,271 @@
+"""The whole server as one object: every room is built here, started in order, stopped in reverse.
+
+Promises: nothing is written before `start`; a listener accepts only when everything behind it
+works; `stop` answers clients, finishes commits, and leaves no task behind. Knows no signals and no
+terminal.
+"""
+
+import asyncio
+import dataclasses
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from mailsuite import __version__
+from mailsuite.accounts import Directory
+from mailsuite.app.announce import Listening
+from mailsuite.app.lag import LoopLag
+from mailsuite.base.clock import SystemClock
+from mailsuite.base.errors import UserError
+from mailsuite.base.tasks import Threads
+from mailsuite.config import Config, Endpoint
+from mailsuite.delivery import CaptureCourier, LocalCourier, local_prefix
+from mailsuite.imapd import Imapd, facets
+from mailsuite.imapd import Settings as ImapSettings
+from mailsuite.imapd.door import BUSY as IMAP_BUSY
+from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
+from mailsuite.mail import Remote
+from mailsuite.net import ConnectionLimits, Listener, bind
+from mailsuite.pop3d import Pop3d
+from mailsuite.pop3d import Settings as Pop3Settings
+from mailsuite.pop3d.door import BUSY as POP3_BUSY
+from mailsuite.queue import Queue
+from mailsuite.queue import Settings as QueueSettings
+from mailsuite.routing import Router
+from mailsuite.smtpd import Settings as SmtpSettings
+from mailsuite.smtpd import Smtpd
+from mailsuite.store import Facets, Store
+
+STORE_THREADS = 4
+QUEUE_THREADS = 6
+SIGN_IN_THREADS = 2
+SEARCH_THREADS = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Socket:
+    """A bound socket and what it is for."""
+
+    endpoint: Endpoint
+    sock: socket.socket
+
+    @property
+    def listening(self) -> Listening:
+        """Where it is, with the port that the system chose."""
+        host, port = self.sock.getsockname()[:2]
+        return Listening(self.endpoint.name, host, port, self.endpoint.tls)
+
+
+def bind_all(endpoints: Sequence[Endpoint]) -> list[Socket]:
+    """Bind every listener's socket, or none: UserError tells the first that is not to be had."""
+    sockets: list[Socket] = []
+    try:
+        for endpoint in endpoints:
+            sockets.append(Socket(endpoint, bind(endpoint.address, endpoint.port)))
+    except BaseException:
+        for done in sockets:
+            done.sock.close()
+        raise
+    return sockets
+
+
+class Server:
+    """All rooms of one running server."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        hostname: str,
+        sockets: Sequence[Socket],
+        tls: ssl.SSLContext,
+        plain_auth: bool = False,
+    ) -> None:
+        """`plain_auth`: passwords may come without TLS (a laptop's loopback, never the world)."""
+        self.config = config
+        self.hostname = hostname
+        self.sockets = list(sockets)
+        self.lag = LoopLag()
+        self._plain_auth = plain_auth
+        self._tls = tls
+        self._clock = SystemClock()
+        self.started_at = self._clock.now()
+        self._doors: dict[str, Smtpd | Listener] = {}
+        self._undo: list[Callable[[], Awaitable[None]]] = []
+
+    async def start(self) -> None:
+        """Build all rooms and accept clients. Raises UserError when a part can't work."""
+        try:
+            self._build()
+            await self.queue.start()
+            self._undo.append(lambda: self.queue.stop(grace=1.0))
+            for bound in self.sockets:
+                await self._open_door(bound)
+            self.lag.start()
+            self._undo.append(self.lag.stop)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Say goodbye to clients, finish what was promised, close files. Idempotent."""
+        doors, self._doors = list(self._doors.values()), {}
+        await asyncio.gather(*(door.stop(grace=1.0) for door in doors))
+        while self._undo:
+            await self._undo.pop()()
+        for bound in self.sockets:
+            bound.sock.close()
+
+    # -- building -------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        data = self.config.data
+        make_folder(data)
+        self.directory = Directory(data / "accounts.db", self._threads("sign-in", SIGN_IN_THREADS))
+        self._undo.append(closing(self.directory.close))
+        self.router = Router(
+            self.directory,
+            separator=self.config.subaddress_separator,
+            postmaster=self.config.postmaster,
+        )
+        self.store = Store(
+            data / "mail",
+            facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute),
+            threads=self._threads("store", STORE_THREADS),
+            clock=self._clock,
+        )
+        self._undo.append(self.store.close)
+        self.queue = Queue(
+            data / "queue",
+            choose=self._courier_for,
+            couriers={
+                "local": LocalCourier(self.store, self.router.route),
+                "capture": CaptureCourier(self.store, self.router.route),
+            },
+            clock=self._clock,
+            threads=self._threads("queue", QUEUE_THREADS),
+            settings=self._queue_settings(),
+            prefix=local_prefix,
+        )
+        self.limits = ConnectionLimits(
+            self.config.limits.connections, self.config.limits.connections_per_address
+        )
+        self.imapd = Imapd(
+            self._imap_settings(),
+            self.directory,
+            self.store,
+            self._threads("search", SEARCH_THREADS),
+            self._tls,
+        )
+        self.pop3d = Pop3d(self._pop3_settings(), accounts=self.directory, store=self.store)
+
+    def _threads(self, name: str, count: int) -> Threads:
+        threads = Threads(name, count)
+        self._undo.append(closing(threads.close))
+        return threads
+
+    def _courier_for(self, address: str) -> str:
+        return "capture" if isinstance(self.router.route(address), Remote) else "local"
+
+    async def _open_door(self, bound: Socket) -> None:
+        endpoint = bound.endpoint
+        door: Smtpd | Listener
+        if endpoint.protocol in ("smtp", "submission"):
+            door = Smtpd(
+                self._smtp_settings(endpoint),
+                self.router,
+                self.directory,
+                self.queue,
+                None if endpoint.tls == "none" else self._tls,
+                limits=self.limits,
+                clock=self._clock,
+            )
+        else:
+            is_imap = endpoint.protocol == "imap"
+            door = Listener(
+                endpoint.name,
+                self.imapd.session if is_imap else self.pop3d.session,
+                self.limits,
+                tls=self._tls if endpoint.tls == "implicit" else None,
+                busy=IMAP_BUSY if is_imap else POP3_BUSY,
+            )
+        await door.start(bound.sock)
+        self._doors[endpoint.name] = door
+
+    # -- settings of the rooms ------------------------------------------------------------------
+
+    def _smtp_settings(self, endpoint: Endpoint) -> SmtpSettings:
+        return SmtpSettings(
+            kind="submission" if endpoint.protocol == "submission" else "smtp",
+            hostname=self.hostname,
+            implicit_tls=endpoint.tls == "implicit",
+            allow_plain_auth=self._plain_auth,
+            max_message_size=self.config.limits.max_message_size,
+            max_recipients=self.config.limits.recipients,
+        )
+
+    def _imap_settings(self) -> ImapSettings:
+        return ImapSettings(
+            hostname=self.hostname,
+            allow_plain_auth=self._plain_auth,
+            limits=ImapLimits(literal=self.config.limits.max_message_size),
+            version=__version__,
+        )
+
+    def _pop3_settings(self) -> Pop3Settings:
+        return Pop3Settings(
+            hostname=self.hostname, tls=self._tls, allow_plain_auth=self._plain_auth
+        )
+
+    def _queue_settings(self) -> QueueSettings:
+        return QueueSettings(
+            waits=self.config.queue.retry, lifetime=self.config.queue.lifetime
+        )
+
+    # -- while it runs --------------------------------------------------------------------------
+
+    def apply(self, config: Config) -> None:
+        """Put the settings that may change while running in force, for sessions that begin now."""
+        self.config = config
+        self.limits.resize(config.limits.connections, config.limits.connections_per_address)
+        self.imapd.settings = self._imap_settings()
+        self.pop3d.settings = self._pop3_settings()
+        for bound in self.sockets:
+            door = self._doors.get(bound.endpoint.name)
+            if isinstance(door, Smtpd):
+                door.apply(self._smtp_settings(bound.endpoint))
+
+    @property
+    def listening(self) -> list[Listening]:
+        """All listeners."""
+        return [bound.listening for bound in self.sockets]
+
+    def sessions(self) -> Mapping[str, int]:
+        """Open sessions by listener."""
+        return {name: door.sessions for name, door in self._doors.items()}
+
+    def counters(self) -> Mapping[str, Mapping[str, int]]:
+        """What the ESMTP listeners have counted since the start."""
+        return {
+            name: door.counters.as_dict()
+            for name, door in self._doors.items()
+            if isinstance(door, Smtpd)
+        }
+
+
+def make_folder(path: Path) -> None:
+    """The data folder, readable by its owner only. Raises UserError that names it."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the data folder {path}: {error.strerror}") from error
+
+
+def closing(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    """The blocking `call` as something to await at the stop."""
+
+    async def close() -> None:
+        await asyncio.to_thread(call)
+
+    return close

@@ -1,0 +1,241 @@
+"""Group commit: what arrives or ends in the same few milliseconds shares one durable commit.
+
+Promises: a work's `done` is called on the event loop once its files, their names and its rows are
+durable, or with an error when nothing of it is kept. While one group is committed, the files of
+the next are written. A caller that goes away changes nothing: its work runs to its end.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import apsw
+
+from mailsuite.base.log import get_logger
+from mailsuite.base.tasks import Tasks, Threads
+from mailsuite.queue.changes import Change
+from mailsuite.queue.errors import QueueUnavailable, typed
+from mailsuite.queue.records import Records
+from mailsuite.queue.spool import Spool
+
+log = get_logger("queue")
+
+MAX_GROUP = 500  # works in one commit
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A spool file to write, held in memory."""
+
+    id: str
+    octets: bytes
+
+    def write(self, spool: Spool) -> None:
+        spool.write(self.id, (self.octets,))
+
+
+@dataclass(frozen=True, slots=True)
+class GrownFile:
+    """A spool file that is on the disk already, but for its last octets."""
+
+    id: str
+    fd: int
+    rest: Sequence[bytes]
+
+    def write(self, spool: Spool) -> None:
+        spool.finish(self.fd, self.rest)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """A spool file with the octets of another message's."""
+
+    id: str
+    source: str
+    skip: int
+    head: bytes
+
+    def write(self, spool: Spool) -> None:
+        spool.share(self.id, self.source, self.skip, self.head)
+
+
+File: TypeAlias = NewFile | GrownFile | SharedFile
+Done: TypeAlias = Callable[[QueueUnavailable | None], None]
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One caller's part of a commit: files first, then rows, all or none."""
+
+    changes: Sequence[Change]
+    files: Sequence[File] = ()
+    done: Done | None = None
+    error: BaseException | None = None
+    future: "asyncio.Future[None] | None" = field(default=None)
+
+
+class Committer:
+    """Takes works from the loop, and writes them in threads, a group at a time."""
+
+    def __init__(self, records: Records, spool: Spool, threads: Threads, writers: int) -> None:
+        self._records = records
+        self._spool = spool
+        self._threads = threads
+        self._writers = max(1, writers)
+        self._tasks = Tasks("queue")
+        self._arrived = _Line()
+        self._written = _Line()
+        self._garbage: list[str] = []
+        self._sweeping = False
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._tasks.start(self._write_files(), "write")
+        self._tasks.start(self._record(), "record")
+
+    async def close(self) -> None:
+        """Commit what was given, remove what is to be removed, and end."""
+        self._closed = True
+        await self._idle.wait()
+        await self._tasks.cancel()
+        await self._threads.run(self._spool.remove, self._garbage)
+        self._garbage = []
+
+    async def commit(self, work: Work) -> None:
+        """Give `work` and wait for its end. Raises QueueUnavailable or NoSpace."""
+        work.future = asyncio.get_running_loop().create_future()
+        self.give(work)
+        await work.future
+
+    def give(self, work: Work) -> None:
+        """Give `work` without waiting; its `done` tells the end."""
+        self._open += 1
+        self._idle.clear()
+        if self._closed:
+            work.error = QueueUnavailable("the queue is stopped")
+            self._end(work)
+        elif work.files:
+            self._arrived.put(work)
+        else:
+            self._written.put(work)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove the spool files of `ids` in the background."""
+        self._garbage += ids
+        if not self._sweeping and not self._closed:
+            self._sweeping = True
+            self._tasks.start(self._sweep(), "sweep")
+
+    async def _sweep(self) -> None:
+        try:
+            while self._garbage:
+                ids, self._garbage = self._garbage, []
+                await self._threads.run(self._spool.remove, ids)
+        finally:
+            self._sweeping = False
+
+    async def _write_files(self) -> None:
+        while True:
+            group = await self._arrived.take()
+            count = min(self._writers, len(group))
+            await asyncio.gather(
+                *(
+                    self._threads.run(_write, self._spool, group[first::count])
+                    for first in range(count)
+                )
+            )
+            for work in group:
+                if work.error is None:
+                    self._written.put(work)
+                else:
+                    self._end(work)
+
+    async def _record(self) -> None:
+        while True:
+            group = await self._written.take()
+            gone = await self._threads.run(_record, self._spool, self._records, group)
+            for work in group:
+                self._end(work)
+            if gone:
+                self.remove(gone)
+
+    def _end(self, work: Work) -> None:
+        error = None if work.error is None else typed(work.error)
+        try:
+            if work.done is not None:
+                work.done(error)
+        finally:
+            if work.future is not None and not work.future.done():
+                if error is None:
+                    work.future.set_result(None)
+                else:
+                    work.future.set_exception(error)
+            self._open -= 1
+            if not self._open:
+                self._idle.set()
+
+
+class _Line:
+    """Works that wait for one of the two steps; bounded by the number of their callers."""
+
+    __slots__ = ("_wake", "_works")
+
+    def __init__(self) -> None:
+        self._works: list[Work] = []
+        self._wake = asyncio.Event()
+
+    def put(self, work: Work) -> None:
+        self._works.append(work)
+        self._wake.set()
+
+    async def take(self) -> list[Work]:
+        """All that wait, at most `MAX_GROUP`, as soon as there is one."""
+        while not self._works:
+            self._wake.clear()
+            await self._wake.wait()
+        group = self._works[:MAX_GROUP]
+        del self._works[:MAX_GROUP]
+        return group
+
+
+def _write(spool: Spool, works: Sequence[Work]) -> None:
+    """Write the files of `works`; those of a work that fails are gone again."""
+    for work in works:
+        written: list[str] = []
+        try:
+            for file in work.files:
+                written.append(file.id)
+                file.write(spool)
+        except Exception as error:
+            log.error("spool file not written", id=written[-1], exc_info=error)
+            work.error = error
+            # A name that was taken belongs to another message.
+            _unwrite(spool, written[:-1] if isinstance(error, FileExistsError) else written)
+
+
+def _record(spool: Spool, records: Records, group: Sequence[Work]) -> list[str]:
+    """Make the files' names durable and write the rows; gives the messages completed by them."""
+    try:
+        if any(work.files for work in group):
+            spool.sync()
+        return records.apply(change for work in group for change in work.changes)
+    except Exception as error:
+        if len(group) > 1 and isinstance(error, apsw.ConstraintError | ValueError):
+            # One bad row must not take the others with it.
+            return [id for work in group for id in _record(spool, records, [work])]
+        log.error("queue not written", works=len(group), exc_info=error)
+        for work in group:
+            work.error = error
+            _unwrite(spool, [file.id for file in work.files])
+        return []
+
+
+def _unwrite(spool: Spool, ids: Sequence[str]) -> None:
+    with contextlib.suppress(OSError):
+        spool.remove(ids)

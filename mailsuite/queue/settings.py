@@ -1,0 +1,43 @@
+"""The queue's settings; seconds and octets unless said otherwise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How often and how long the queue tries, and how much it does at once.
+
+    first_retry     wait after the first attempt that was deferred
+    growth          each further wait is so many times longer
+    longest_retry   and never longer than this
+    jitter          each wait is made shorter or longer by up to this part of it
+    lifetime        a message deferred at this age is bounced (RFC 5321 §4.5.4.1: 4-5 days)
+    restart_spread  retries that fell due while the server was off are spread over this time
+    concurrency     attempts at once by courier name; `default_concurrency` for the others
+    ready           jobs a courier may have waiting in memory; more stay in the database
+    page            recipients loaded from the database at a time
+    memory          octets of an arriving message held in memory before it goes to the disk
+    keep            a message up to this size is handed to its courier in memory too
+    writers         threads that write arriving messages at the same moment
+    commit_retry    wait before an outcome that could not be recorded is recorded again
+    """
+
+    first_retry: float = 5 * MINUTE
+    growth: float = 1.6
+    longest_retry: float = 4 * HOUR
+    jitter: float = 0.1
+    lifetime: float = 5 * DAY
+    restart_spread: float = MINUTE
+    concurrency: Mapping[str, int] = field(default_factory=dict)
+    default_concurrency: int = 32
+    ready: int = 1000
+    page: int = 500
+    memory: int = 1 << 18
+    keep: int = 1 << 14
+    writers: int = 4
+    commit_retry: float = 5.0

@@ -1,0 +1,12 @@
+"""The ESMTP door: takes mail from other servers (port 25) and from our users (587, 465).
+
+`door` is the listener, `session` one client, `wire` its octets; `commands` and `extensions` are
+tables with a file for each row; `reception` brings a message into the queue. `reply`, `grammar`,
+`data_reader` and `trace` are pure.
+"""
+
+from mailsuite.smtpd.counters import Counters
+from mailsuite.smtpd.door import Smtpd
+from mailsuite.smtpd.settings import Settings
+
+__all__ = ["Counters", "Settings", "Smtpd"]

@@ -1,0 +1,19 @@
+"""The verbs: one row each. A new verb is a new file here, and its row."""
+
+from mailsuite.smtpd.commands import auth, data, hello, help, mail, rcpt, session, starttls, verify
+
+TABLE = {
+    b"AUTH": auth.COMMAND,
+    b"DATA": data.COMMAND,
+    b"EHLO": hello.EHLO,
+    b"EXPN": verify.EXPN,
+    b"HELO": hello.HELO,
+    b"HELP": help.COMMAND,
+    b"MAIL": mail.COMMAND,
+    b"NOOP": session.NOOP,
+    b"QUIT": session.QUIT,
+    b"RCPT": rcpt.COMMAND,
+    b"RSET": session.RSET,
+    b"STARTTLS": starttls.COMMAND,
+    b"VRFY": verify.VRFY,
+}

@@ -1,0 +1,39 @@
+"""EHLO and HELO: the client says its name (RFC 5321 §4.1.1.1)."""
+
+from mailsuite.smtpd.model import Command
+from mailsuite.smtpd.reply import Reply, reply
+from mailsuite.smtpd.session import SmtpSession
+
+MAX_NAME = 255
+WANTS_NAME = reply(501, "5.5.4", "EHLO and HELO want one domain name or address literal")
+
+
+async def ehlo(session: SmtpSession, argument: str) -> Reply:
+    """Begin anew and announce the service extensions."""
+    if not _greet(session, argument, extended=True):
+        return WANTS_NAME
+    hostname = session.context.settings.hostname
+    offered = (extension.announce(session) for extension in session.context.extensions)
+    return Reply(250, "", (hostname, *(line for line in offered if line is not None)))
+
+
+async def helo(session: SmtpSession, argument: str) -> Reply:
+    """Begin anew, without extensions."""
+    if not _greet(session, argument, extended=False):
+        return WANTS_NAME
+    return reply(250, "", session.context.settings.hostname)
+
+
+def _greet(session: SmtpSession, name: str, *, extended: bool) -> bool:
+    # Names that are no domain are common (Windows hosts) and must not be refused for not being
+    # true either (§4.1.4): the name is only kept for Received and the log.
+    if not name or len(name) > MAX_NAME or " " in name or not name.isprintable():
+        return False
+    session.reset()
+    session.session.host_name = name
+    session.session.extended_smtp = extended
+    return True
+
+
+EHLO = Command(ehlo, "EHLO hostname", "Says hello and lists the extensions.", idle=True)
+HELO = Command(helo, "HELO hostname", "Says hello as of old, without extensions.", idle=True)

@@ -1,0 +1,26 @@
+"""HELP: lists the commands, or explains one (RFC 5321 §4.1.1.8)."""
+
+from mailsuite.smtpd.grammar import ascii_text
+from mailsuite.smtpd.model import Command
+from mailsuite.smtpd.reply import Reply, reply
+from mailsuite.smtpd.session import SmtpSession
+
+
+async def help_(session: SmtpSession, argument: str) -> Reply:
+    """What is offered in this session, or how one command is used."""
+    offered = {
+        verb.decode(): command
+        for verb, command in session.context.commands.items()
+        if command.offered(session)
+    }
+    if not argument:
+        return Reply(
+            214, "2.0.0", ("Commands:", " ".join(sorted(offered)), "HELP command tells more")
+        )
+    command = offered.get(argument.upper())
+    if command is None:
+        return reply(504, "5.5.4", f"No help on {ascii_text(argument)}")
+    return Reply(214, "2.0.0", (f"Syntax: {command.syntax}", command.help))
+
+
+COMMAND = Command(help_, "HELP [command]", "Lists the commands, or explains one.", idle=True)

@@ -1,0 +1,68 @@
+"""MAIL: begins a transaction, with the reverse-path (RFC 5321 §4.1.1.2, RFC 6409 §4, §6.1)."""
+
+from mailsuite.base.log import get_logger
+from mailsuite.smtpd import reply as replies
+from mailsuite.smtpd.grammar import address_of, parameters_of, split
+from mailsuite.smtpd.model import Command, Transaction
+from mailsuite.smtpd.reply import Reply, reply
+from mailsuite.smtpd.session import SmtpSession
+
+log = get_logger("smtpd")
+
+NESTED = reply(503, "5.5.1", "A transaction is open already, RSET ends it")
+NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
+NOT_YOURS = reply(553, "5.7.1", "Sender address does not belong to your account")
+NO_PARAMETERS = reply(555, "5.5.4", "Parameters need EHLO")
+
+
+async def mail(session: SmtpSession, argument: str) -> Reply:
+    """Check path and parameters, then open the transaction."""
+    context = session.context
+    if context.settings.submission and session.session.account is None:
+        return replies.AUTH_REQUIRED
+    if session.envelope.mail_from is not None:
+        return NESTED
+    if session.messages >= context.settings.max_messages:
+        return replies.TOO_MANY_MESSAGES
+    path, rest = split("FROM:", argument, "5.1.7")
+    sender = address_of(path, "5.1.7")
+    transaction = Transaction()
+    refusal = _parameters(session, transaction, rest) or _sender(session, transaction, sender)
+    if refusal is not None:
+        context.counters.senders_refused += 1
+        log.info("sender refused", client=session.peer, sender=sender, reply=refusal.text)
+        return refusal
+    transaction.mail_from = sender
+    session.envelope = transaction
+    return replies.SENDER_OK
+
+
+def _parameters(session: SmtpSession, transaction: Transaction, text: str) -> Reply | None:
+    given = parameters_of(text)
+    if given and not session.session.extended_smtp:
+        return NO_PARAMETERS
+    for keyword, value in given.items():
+        note = session.context.mail_parameters.get(keyword)
+        if note is None:
+            return reply(555, "5.5.4", f"MAIL parameter {keyword} is not known here")
+        refusal = note(session, transaction, value)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _sender(session: SmtpSession, transaction: Transaction, sender: str) -> Reply | None:
+    if not sender.isascii() and not transaction.smtp_utf8:
+        return NEEDS_SMTPUTF8
+    account = session.session.account
+    if account is not None and not session.context.router.may_send_as(account, sender):
+        return NOT_YOURS
+    return None
+
+
+COMMAND = Command(
+    mail,
+    "MAIL FROM:<address> [parameters]",
+    "Begins a message; <> is the sender of notices that must not be answered.",
+    needs_hello=True,
+)

@@ -1,0 +1,88 @@
+"""RCPT: adds a forward-path to the transaction (RFC 5321 §4.1.1.3).
+
+Mail for other domains is taken on submission only, whoever the client is and whatever network it
+comes from: the smtp listener never relays.
+"""
+
+from mailsuite.base.log import get_logger
+from mailsuite.mail import Remote, Unknown
+from mailsuite.smtpd import reply as replies
+from mailsuite.smtpd.grammar import address_of, ascii_text, parameters_of, refuse, split
+from mailsuite.smtpd.model import Command
+from mailsuite.smtpd.reply import Reply, reply
+from mailsuite.smtpd.session import SmtpSession
+
+log = get_logger("smtpd")
+
+NO_MAIL = reply(503, "5.5.1", "MAIL comes first")
+TOO_MANY = reply(452, "4.5.3", "Too many recipients, send the message to the others again")
+NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
+NO_RELAY = reply(550, "5.7.1", "Relaying denied: that domain is not ours")
+NO_PARAMETERS = reply(555, "5.5.4", "Parameters need EHLO")
+
+
+async def rcpt(session: SmtpSession, argument: str) -> Reply:
+    """Check path and parameters, then add the recipient."""
+    transaction = session.envelope
+    if transaction.mail_from is None:
+        return NO_MAIL
+    path, rest = split("TO:", argument, "5.1.3")
+    address = address_of(path, "5.1.3")
+    if not address:
+        raise refuse("5.1.3", "A recipient needs an address")
+    refusal = _parameters(session, rest) or _recipient(session, address)
+    if refusal is not None:
+        transaction.refused += 1
+        session.context.counters.recipients_refused += 1
+        log.info(
+            "recipient refused",
+            client=session.peer,
+            helo=session.session.host_name,
+            sender=transaction.mail_from,
+            recipient=address,
+            reply=refusal.text,
+        )
+        return refusal
+    # Named twice, it is still one recipient. The local part may only be compared as it is.
+    local, _, domain = address.rpartition("@")
+    key = f"{local}@{domain.lower()}"
+    if key not in transaction.seen:
+        transaction.seen.add(key)
+        transaction.rcpt_tos.append(address)
+    return replies.RECIPIENT_OK
+
+
+def _parameters(session: SmtpSession, text: str) -> Reply | None:
+    given = parameters_of(text)
+    if given and not session.session.extended_smtp:
+        return NO_PARAMETERS
+    for keyword, value in given.items():
+        note = session.context.rcpt_parameters.get(keyword)
+        if note is None:
+            return reply(555, "5.5.4", f"RCPT parameter {keyword} is not known here")
+        refusal = note(session, session.envelope, value)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _recipient(session: SmtpSession, address: str) -> Reply | None:
+    context = session.context
+    if not address.isascii() and not session.envelope.smtp_utf8:
+        return NEEDS_SMTPUTF8
+    if len(session.envelope.rcpt_tos) >= context.settings.max_recipients:
+        return TOO_MANY
+    route = context.router.route(address)
+    if isinstance(route, Unknown):
+        return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
+    if isinstance(route, Remote) and not context.settings.submission:
+        return NO_RELAY
+    return None
+
+
+COMMAND = Command(
+    rcpt,
+    "RCPT TO:<address> [parameters]",
+    "Names one recipient of the message; give it once for each.",
+    needs_hello=True,
+)

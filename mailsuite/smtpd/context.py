@@ -1,0 +1,85 @@
+"""What all sessions of one listener share, made once, so that a session itself is cheap.
+
+Says also what the door asks of the rooms below it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Protocol
+
+from mailsuite.base.clock import Clock
+from mailsuite.base.tasks import Tasks
+from mailsuite.mail import Envelope, Route
+from mailsuite.message import format_date
+from mailsuite.net import ConnectionLimits
+from mailsuite.smtpd.counters import Counters
+from mailsuite.smtpd.model import Command, Extension, Parameter
+from mailsuite.smtpd.settings import Settings
+
+if TYPE_CHECKING:
+    from mailsuite.smtpd.session import SmtpSession
+
+
+class Routes(Protocol):
+    """`routing.Router`."""
+
+    def route(self, address: str) -> Route: ...
+    def may_send_as(self, account: str, sender: str) -> bool: ...
+
+
+class Accounts(Protocol):
+    """`accounts.Directory`."""
+
+    async def verify(self, name: str, password: str) -> str | None: ...
+
+
+class Incoming(Protocol):
+    """`queue.Incoming`: a message on its way into the queue."""
+
+    @property
+    def id(self) -> str: ...
+    async def write(self, data: bytes) -> None: ...
+    async def commit(self, envelope: Envelope) -> None: ...
+    async def discard(self) -> None: ...
+
+
+class Receiver(Protocol):
+    """`queue.Queue`."""
+
+    def receive(self) -> Incoming: ...
+
+
+@dataclass(slots=True)
+class Context:
+    """One listener: its settings, the rooms below, and its sessions.
+
+    starttls  the TLS context to offer STARTTLS with, or None
+    """
+
+    settings: Settings
+    router: Routes
+    directory: Accounts
+    queue: Receiver
+    limits: ConnectionLimits
+    clock: Clock
+    starttls: SSLContext | None
+    commands: Mapping[bytes, Command]
+    extensions: tuple[Extension, ...]
+    mail_parameters: Mapping[str, Parameter]
+    rcpt_parameters: Mapping[str, Parameter]
+    greeting: bytes
+    counters: Counters = field(default_factory=Counters)
+    tasks: Tasks = field(default_factory=lambda: Tasks("smtpd"))
+    sessions: "set[SmtpSession]" = field(default_factory=set)
+    stopping: bool = False
+    _second: int = -1
+    _date: bytes = b""
+
+    def date(self) -> bytes:
+        """Now, as a Received field tells it (RFC 5322 §3.3); made once a second."""
+        second = int(self.clock.now())
+        if second != self._second:
+            self._second = second
+            self._date = format_date(second)
+        return self._date

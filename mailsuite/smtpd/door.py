@@ -1,0 +1,109 @@
+"""The ESMTP door: one listener with its sessions, started and stopped by `app`.
+
+Promises: no session outlives `stop`; a commit that is running then is waited for; idle clients are
+told 421 first.
+"""
+
+import asyncio
+import socket
+from ssl import SSLContext
+
+from mailsuite.base.clock import Clock, SystemClock
+from mailsuite.net import ConnectionLimits
+from mailsuite.smtpd import commands, extensions
+from mailsuite.smtpd.context import Accounts, Context, Receiver, Routes
+from mailsuite.smtpd.counters import Counters
+from mailsuite.smtpd.model import Parameter
+from mailsuite.smtpd.reply import reply
+from mailsuite.smtpd.session import SmtpSession
+from mailsuite.smtpd.settings import Settings
+from mailsuite.smtpd.wire import TLS_HANDSHAKE
+
+BACKLOG = 1024
+LAST_WORDS = 1.0  # seconds that closing connections have at the stop
+
+
+class Smtpd:
+    """One listener of kind "smtp" or "submission"."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        router: Routes,
+        directory: Accounts,
+        queue: Receiver,
+        tls_context: SSLContext | None,
+        *,
+        limits: ConnectionLimits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`limits` may be shared with other listeners; without them it has its own.
+
+        Raises ValueError when the settings want implicit TLS and there is no `tls_context`.
+        """
+        if settings.implicit_tls and tls_context is None:
+            raise ValueError("implicit TLS needs a TLS context")
+        self._tls = tls_context if settings.implicit_tls else None
+        self._server: asyncio.Server | None = None
+        mail_parameters: dict[str, Parameter] = {}
+        rcpt_parameters: dict[str, Parameter] = {}
+        for extension in extensions.TABLE:
+            mail_parameters.update(extension.mail)
+            rcpt_parameters.update(extension.rcpt)
+        self._context = Context(
+            settings=settings,
+            router=router,
+            directory=directory,
+            queue=queue,
+            limits=limits
+            or ConnectionLimits(settings.max_connections, settings.max_connections_per_address),
+            clock=clock or SystemClock(),
+            starttls=None if settings.implicit_tls else tls_context,
+            commands=commands.TABLE,
+            extensions=extensions.TABLE,
+            mail_parameters=mail_parameters,
+            rcpt_parameters=rcpt_parameters,
+            greeting=reply(220, "", f"{settings.hostname} ESMTP mailsuite").render(),
+        )
+
+    @property
+    def sessions(self) -> int:
+        """Connections open now."""
+        return len(self._context.sessions)
+
+    @property
+    def counters(self) -> Counters:
+        """What has been counted since the start."""
+        return self._context.counters
+
+    async def start(self, sock: socket.socket) -> None:
+        """Accept clients on `sock`, which is bound, from now on."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: SmtpSession(self._context, loop),
+            sock=sock,
+            ssl=self._tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=TLS_HANDSHAKE if self._tls else None,
+        )
+
+    async def stop(self, grace: float = 1.0) -> None:
+        """Accept nobody more, say 421 to the idle; others have `grace` seconds to finish.
+
+        Then they are cancelled, but for commits, which are always waited for.
+        """
+        context = self._context
+        context.stopping = True
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for session in list(context.sessions):
+            session.shut_down()
+        await context.tasks.wait(grace)
+        await context.tasks.cancel()
+        # The sessions are over; their last words may still be on the way.
+        until = asyncio.get_running_loop().time() + min(grace, LAST_WORDS)
+        while context.sessions and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.01)
+        for session in list(context.sessions):
+            session.abort()

@@ -1,0 +1,16 @@
+"""The service extensions, in the order of the reply to EHLO. A new one is a file and a row."""
+
+from mailsuite.smtpd.commands import starttls
+from mailsuite.smtpd.extensions import auth, body, size, smtputf8
+from mailsuite.smtpd.model import Extension
+
+TABLE = (
+    Extension(lambda session: "PIPELINING"),  # RFC 2920
+    size.EXTENSION,
+    body.EXTENSION,
+    smtputf8.EXTENSION,
+    Extension(lambda session: "STARTTLS" if starttls.offered(session) else None),  # RFC 3207
+    auth.EXTENSION,
+    Extension(lambda session: "ENHANCEDSTATUSCODES"),  # RFC 2034
+    Extension(lambda session: "HELP"),
+)

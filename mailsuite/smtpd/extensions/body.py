@@ -1,0 +1,22 @@
+"""8BITMIME: octets above 127 in the body (RFC 6152).
+
+They are taken without BODY=8BITMIME too: to refuse them helps nobody, and they are kept as they are.
+"""
+
+from mailsuite.smtpd.model import Extension, Transaction
+from mailsuite.smtpd.reply import Reply, reply
+from mailsuite.smtpd.session import SmtpSession
+
+VALUES = ("7BIT", "8BITMIME")
+BAD_VALUE = reply(501, "5.5.4", "BODY is 7BIT or 8BITMIME")
+
+
+def _body(session: SmtpSession, transaction: Transaction, value: str | None) -> Reply | None:
+    body = (value or "").upper()
+    if body not in VALUES:
+        return BAD_VALUE
+    transaction.body = body
+    return None
+
+
+EXTENSION = Extension(lambda session: "8BITMIME", mail={"BODY": _body})

@@ -1,0 +1,171 @@
+"""One message on its way from the client into the queue, whatever verb carries it (DATA today).
+
+Promises: a message is either in the queue for good when `finish` answers 250, or nothing of it is
+kept; the octets of a message that is refused on the way are swallowed and not stored; at most
+`HEADER_LIMIT` octets of a message are held here. On submission the header block is repaired
+(RFC 6409 §8), nothing else of a message is ever changed.
+"""
+
+from mailsuite.base.log import get_logger
+from mailsuite.base.tasks import committed
+from mailsuite.message import repair_submission, split_header
+from mailsuite.queue import NoSpace, QueueUnavailable
+from mailsuite.smtpd import reply as replies
+from mailsuite.smtpd.context import Incoming
+from mailsuite.smtpd.model import Transaction
+from mailsuite.smtpd.reply import Reply, reply
+from mailsuite.smtpd.session import SmtpSession
+from mailsuite.smtpd.trace import Arrival, hops, received
+
+log = get_logger("smtpd")
+HEADER_LIMIT = 1 << 18
+
+NO_SPACE = reply(452, "4.3.1", "Insufficient system storage, try again later")
+NO_QUEUE = reply(451, "4.3.0", "Mail queue is not available, try again later")
+LOOP = reply(554, "5.4.6", "Too many hops: the message runs in circles")
+HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header is too large")
+
+
+class Reception:
+    """Takes one message's octets. Make it, `write` them, `finish`; always `abandon` in the end."""
+
+    __slots__ = ("_context", "_envelope", "_head", "_incoming", "_session", "_settled", "refusal", "size")
+
+    def __init__(self, session: SmtpSession, transaction: Transaction) -> None:
+        """Raises QueueUnavailable or NoSpace when the queue takes nothing now."""
+        self._session = session
+        self._context = session.context
+        self._envelope = transaction.to_envelope(session.session.account)
+        self._incoming: Incoming = session.context.queue.receive()
+        self._head: bytearray | None = bytearray()
+        self._settled = False
+        self.size = 0
+        self.refusal: Reply | None = None
+
+    async def write(self, octets: bytes) -> None:
+        """Take the message's next octets."""
+        self.size += len(octets)
+        if self.refusal is not None or not octets:
+            return
+        if self.size > self._context.settings.max_message_size:
+            await self.refuse(replies.TOO_LARGE)
+            return
+        if self._head is None:
+            await self._keep(octets)
+            return
+        start = max(0, len(self._head) - 3)
+        self._head += octets
+        if self._head.find(b"\r\n\r\n", start) >= 0 or len(self._head) > HEADER_LIMIT:
+            await self._begin(bytes(self._head))
+
+    async def refuse(self, answer: Reply) -> None:
+        """The message will not be taken; the first reason counts."""
+        if self.refusal is None:
+            self.refusal = answer
+            self._head = None
+            await self.abandon()
+
+    async def finish(self) -> Reply:
+        """All octets are there: commit, and say how it went."""
+        if self.refusal is None and self._head is not None:
+            await self._begin(bytes(self._head))
+        if self.refusal is None:
+            # A commit is not left half done, and no log line of it is lost, because the client
+            # hangs up or the server stops.
+            return await committed(self._commit())
+        return self._refused(self.refusal)
+
+    async def abandon(self) -> None:
+        """Leave nothing behind of what was not committed. Harmless after a commit."""
+        if not self._settled:
+            self._settled = True
+            await committed(self._incoming.discard())
+
+    async def _begin(self, head: bytes) -> None:
+        """The header block is there, or as much of it as we are ready to hold."""
+        self._head = None
+        body, _ = split_header(head)
+        if hops(head[:body]) > self._context.settings.max_hops:
+            await self.refuse(LOOP)
+        elif not self._context.settings.submission:
+            await self._keep(self._trace() + head)
+        elif len(head) > HEADER_LIMIT and body >= len(head):
+            await self.refuse(HEADER_TOO_LARGE)
+        else:
+            repaired = repair_submission(
+                head[:body],
+                now=self._context.clock.now(),
+                hostname=self._context.settings.hostname,
+                message_id=self._incoming.id,
+            )
+            await self._keep(self._trace() + repaired + head[body:])
+
+    def _trace(self) -> bytes:
+        client = self._session.session
+        ssl_object = self._session.ssl_object
+        cipher = ssl_object.cipher() if ssl_object is not None else None
+        recipients = self._envelope.recipients
+        return received(
+            Arrival(
+                helo=client.host_name or "",
+                address=self._session.peer,
+                hostname=self._context.settings.hostname,
+                extended=client.extended_smtp,
+                tls=self._session.tls,
+                cipher=f"{cipher[1]} {cipher[0]}" if cipher is not None else "",
+                authenticated=client.account is not None,
+                smtputf8=self._envelope.smtputf8,
+                id=self._incoming.id,
+                recipient=recipients[0].address if len(recipients) == 1 else None,
+                date=self._context.date(),
+            )
+        )
+
+    async def _keep(self, octets: bytes) -> None:
+        try:
+            await self._incoming.write(octets)
+        except Exception as error:
+            await self.refuse(self._failure(error))
+
+    async def _commit(self) -> Reply:
+        self._settled = True
+        try:
+            await self._incoming.commit(self._envelope)
+        except Exception as error:
+            await self._incoming.discard()
+            return self._refused(self._failure(error))
+        counters = self._context.counters
+        counters.messages += 1
+        counters.octets += self.size
+        counters.recipients += len(self._envelope.recipients)
+        log.info("accepted", **self._facts())
+        return reply(250, "2.0.0", f"Ok: queued as {self._incoming.id}")
+
+    def _failure(self, error: Exception) -> Reply:
+        if isinstance(error, NoSpace):
+            return NO_SPACE
+        if isinstance(error, QueueUnavailable):
+            log.warning("queue refused", id=self._incoming.id, why=str(error))
+            return NO_QUEUE
+        return self._session.failed(error)
+
+    def _refused(self, answer: Reply) -> Reply:
+        self._context.counters.messages_refused += 1
+        log.info("refused", **self._facts(), reply=answer.text)
+        return answer
+
+    def broken_off(self) -> None:
+        """The client has gone in the middle."""
+        self._context.counters.messages_broken_off += 1
+        log.info("broken off", **self._facts())
+
+    def _facts(self) -> dict[str, str | int | None]:
+        return {
+            "id": self._incoming.id,
+            "client": self._session.peer,
+            "helo": self._session.session.host_name,
+            "account": self._envelope.submitter,
+            "sender": self._envelope.sender,
+            "recipients": len(self._envelope.recipients),
+            "size": self.size,
+        }

@@ -1,0 +1,71 @@
+"""Pure. Replies: a code, an enhanced status code and text (RFC 5321 §4.2, RFC 2034, RFC 3463).
+
+Fixed replies that several commands give stand here, so that the same thing is always said in the
+same words.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply.
+
+    code    three digits
+    status  enhanced status code "x.y.z"; "" for the replies that carry none (RFC 2034 §4: the
+            greeting, the reply to HELO and EHLO, and 3xx)
+    lines   text, ASCII unless the client asked for SMTPUTF8, without CR and LF
+    close   the connection is closed after it
+    """
+
+    code: int
+    status: str
+    lines: tuple[str, ...]
+    close: bool = False
+
+    @property
+    def is_error(self) -> bool:
+        """A 4xx or 5xx."""
+        return self.code >= 400
+
+    @property
+    def text(self) -> str:
+        """All on one line, for the log."""
+        return " ".join(part for part in (str(self.code), self.status, *self.lines) if part)
+
+    def render(self) -> bytes:
+        """As it goes over the wire; every line carries the codes (RFC 2034 §4)."""
+        status = f"{self.status} " if self.status else ""
+        last = len(self.lines) - 1
+        return "".join(
+            f"{self.code}{' ' if number == last else '-'}{status}{line}\r\n"
+            for number, line in enumerate(self.lines)
+        ).encode("utf-8", "replace")
+
+
+def reply(code: int, status: str, text: str, *, close: bool = False) -> Reply:
+    """A reply of one line."""
+    return Reply(code, status, (text,), close)
+
+
+OK = reply(250, "2.0.0", "Ok")
+SENDER_OK = reply(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = reply(250, "2.1.5", "Recipient ok")
+BYE = reply(221, "2.0.0", "Bye", close=True)
+START_MAIL = reply(354, "", "End data with <CR><LF>.<CR><LF>")
+
+SHUTTING_DOWN = reply(421, "4.3.2", "Server is shutting down, please try again later", close=True)
+TIMED_OUT = reply(421, "4.4.2", "Timeout, closing connection", close=True)
+TOO_MANY_CONNECTIONS = reply(421, "4.7.0", "Too many connections, try again later", close=True)
+TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors, goodbye", close=True)
+TOO_MANY_COMMANDS = reply(421, "4.7.0", "Too many commands without mail, goodbye", close=True)
+TOO_MANY_MESSAGES = reply(421, "4.7.0", "Too many messages in one session, reconnect", close=True)
+INTERNAL = reply(451, "4.3.0", "Local error in processing, try again later")
+
+SEND_HELLO = reply(503, "5.5.1", "Send EHLO or HELO first")
+LINE_TOO_LONG = reply(500, "5.5.2", "Line too long")
+BAD_LINE = reply(500, "5.5.2", "Lines end with CR LF, and hold no other CR, LF or NUL")
+NOT_UTF8 = reply(500, "5.5.2", "Command is neither ASCII nor UTF-8")
+UNKNOWN_COMMAND = reply(500, "5.5.2", "Command not recognized")
+AUTH_REQUIRED = reply(530, "5.7.0", "Authentication required")
+TOO_LARGE = reply(552, "5.3.4", "Message is larger than this server takes")

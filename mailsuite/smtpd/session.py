@@ -1,0 +1,198 @@
+"""One client's session: its commands, one after another, and the limits it is held to.
+
+Promises: commands only return their reply, and one place (`say`) writes and counts it; an error of
+ours is `451 4.3.0` to the client and a traceback in the log; the session goes on after it. What
+the commands do stands in `commands`, what extensions add in `extensions`.
+
+The base class is aiosmtpd's; docs/decisions/0001-smtp-session.md says what of it is replaced.
+"""
+
+import asyncio
+
+from mailsuite.base.log import get_logger
+from mailsuite.smtpd import reply as replies
+from mailsuite.smtpd.context import Context
+from mailsuite.smtpd.grammar import SyntaxRefused
+from mailsuite.smtpd.model import MAX_AUTH_LINE, Client, Transaction
+from mailsuite.smtpd.reply import Reply
+from mailsuite.smtpd.wire import Wire
+
+log = get_logger("smtpd")
+COMMANDS_A_TURN = 100  # pipelined commands, after which other sessions get their turn
+
+
+class SmtpSession(Wire):
+    """One session; made by the listener for each connection.
+
+    errors         error replies since the last accepted message
+    idle_commands  commands that brought no mail forward, since then
+    messages       accepted
+    auth_failures  wrong names or passwords
+    """
+
+    # Made in `opened`, and again after STARTTLS.
+    session: Client
+    envelope: Transaction
+
+    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop, MAX_AUTH_LINE)
+        self.context = context
+        self.errors = 0
+        self.idle_commands = 0
+        self.messages = 0
+        self.auth_failures = 0
+        self._counted = False
+        self._ended = False
+        self._between_commands = False
+        self._handler_coroutine: asyncio.Task[None] | None = None
+
+    # -- what stands in for aiosmtpd's -----------------------------------------------------------
+
+    def _create_session(self) -> Client:
+        return Client(self.loop)
+
+    def _create_envelope(self) -> Transaction:
+        return Transaction()
+
+    # -- beginning and end ----------------------------------------------------------------------
+
+    def opened(self) -> None:
+        context = self.context
+        if not context.limits.enter(self.peer):
+            context.counters.connections_refused += 1
+            log.warning("too many connections", client=self.peer, open=context.limits.count)
+            self.write(replies.TOO_MANY_CONNECTIONS.render())
+            self.hang_up()
+            return
+        self._counted = True
+        context.counters.connections += 1
+        if self.tls:
+            context.counters.tls += 1
+        context.sessions.add(self)
+        self.forget()
+        self._handler_coroutine = context.tasks.start(self._handle_client(), self.peer)
+
+    def closed(self) -> None:
+        if self._counted:
+            self._counted = False
+            self.context.limits.leave(self.peer)
+            self.context.sessions.discard(self)
+
+    def forget(self) -> None:
+        """Know nothing of the client any more: the state of a new connection (RFC 3207 §4.2)."""
+        self.session = self._create_session()
+        self._set_rset_state()
+
+    def reset(self) -> None:
+        """Drop the transaction."""
+        if self.envelope.mail_from is not None:
+            self._set_rset_state()
+
+    def took_message(self) -> None:
+        """A message was accepted: what went wrong before it is forgiven."""
+        self.messages += 1
+        self.errors = 0
+        self.idle_commands = 0
+
+    def end(self) -> None:
+        """Close after the command that is at work."""
+        self._ended = True
+
+    def timed_out(self) -> None:
+        self.context.counters.timeouts += 1
+        log.info("timeout", client=self.peer, helo=self.session.host_name)
+        self.say(replies.TIMED_OUT)
+        self.hang_up()
+
+    def shut_down(self) -> None:
+        """Say good-bye if the client is idle; else after the command that is at work."""
+        if self._between_commands and self.waiting:
+            self.say(replies.SHUTTING_DOWN)
+            self.hang_up()
+
+    async def _handle_client(self) -> None:
+        try:
+            self.write(self.context.greeting)
+            await self._converse()
+        except asyncio.CancelledError:
+            self.say(replies.SHUTTING_DOWN)
+            raise
+        finally:
+            self._handler_coroutine = None
+            self.hang_up()
+
+    # -- the conversation -----------------------------------------------------------------------
+
+    async def _converse(self) -> None:
+        settings = self.context.settings
+        turn = 0
+        while not self._ended:
+            self._between_commands = True
+            line = await self.read_line(settings.command_timeout)
+            self._between_commands = False
+            if line is None:
+                return
+            answer = await self._obey(line)
+            if answer is not None:
+                self.say(answer)
+                if answer.is_error and self.errors > settings.errors_before_delay:
+                    await self.sleep(settings.error_delay)
+            if self.context.stopping and not self._ended:
+                self.say(replies.SHUTTING_DOWN)
+            turn += 1
+            if turn >= COMMANDS_A_TURN or self.must_flush:
+                turn = 0
+                await self.flush()
+                await asyncio.sleep(0)
+
+    def say(self, answer: Reply) -> None:
+        """The one place where a reply is counted and leaves."""
+        if answer.is_error:
+            self.context.counters.errors += 1
+            self.errors += 1
+            if self.errors > self.context.settings.max_errors and not answer.close:
+                log.info("too many errors", client=self.peer, helo=self.session.host_name)
+                answer = replies.TOO_MANY_ERRORS
+        if answer.close:
+            self._ended = True
+        self.write(answer.render())
+
+    async def _obey(self, line: bytes) -> Reply | None:
+        try:
+            return await self._dispatch(line)
+        except SyntaxRefused as refusal:
+            return refusal.reply
+        except Exception as error:
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> Reply:
+        """An error of ours: it goes to the log, the client gets a fixed text."""
+        self.context.counters.failures += 1
+        log.error("command failed", client=self.peer, exc_info=error)
+        return replies.INTERNAL
+
+    async def _dispatch(self, line: bytes) -> Reply | None:
+        if not line:
+            return replies.LINE_TOO_LONG
+        if line[-2:] != b"\r\n" or b"\r" in line[:-2] or b"\0" in line:
+            return replies.BAD_LINE
+        # White space before CRLF is tolerated (RFC 5321 §4.1.1).
+        verb, _, rest = line.rstrip(b" \t\r\n").partition(b" ")
+        command = self.context.commands.get(verb.upper())
+        if command is None:
+            return replies.UNKNOWN_COMMAND
+        if len(line) > command.max_line:
+            return replies.LINE_TOO_LONG
+        try:
+            argument = rest.lstrip(b" ").decode()
+        except UnicodeDecodeError:
+            return replies.NOT_UTF8
+        if argument and command.no_argument:
+            return replies.reply(501, "5.5.4", f"Syntax: {command.syntax}")
+        if command.needs_hello and self.session.host_name is None:
+            return replies.SEND_HELLO
+        if command.idle:
+            self.idle_commands += 1
+            if self.idle_commands > self.context.settings.max_idle_commands:
+                return replies.TOO_MANY_COMMANDS
+        return await command.handler(self, argument)

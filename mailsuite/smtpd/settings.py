@@ -1,0 +1,59 @@
+"""What a listener of the ESMTP door may be told. Only values; each is a bound or a choice."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one listener. Sizes in octets, times in seconds.
+
+    kind                  "smtp" takes mail for our domains from anybody (port 25), "submission"
+                          takes mail from our users to anybody (RFC 6409, ports 587 and 465)
+    hostname              our name in the greeting and in Received
+    implicit_tls          TLS from the first octet (RFC 8314); otherwise STARTTLS is offered where
+                          there is a TLS context
+    allow_plain_auth      submission: AUTH also without TLS (loopback of a developer's machine)
+    max_message_size      announced by SIZE
+    max_line              longest line inside a message; what 1,000 octets would forbid (RFC 5321
+                          §4.5.3.1.6) is taken up to here
+    max_recipients        of one message; RFC 5321 §4.5.3.1.8 wants 100 at least
+    max_messages          of one session
+    max_idle_commands     commands other than MAIL, RCPT and DATA between two accepted messages
+    max_errors            error replies between two accepted messages, then 421
+    errors_before_delay   error replies after which each further one waits `error_delay`
+    max_auth_failures     in one session, then 421
+    auth_delay            wait after the first failed AUTH, doubled for each further one
+    max_hops              Received fields after which a message is taken to run in circles
+    max_connections       open at once
+    max_connections_per_address  open at once from one address (IPv6: one /64)
+    command_timeout       to send a whole command (RFC 5321 §4.5.3.2.7: five minutes at least)
+    data_timeout          between two pieces of a message (RFC 5321 §4.5.3.2.5 gives the sender three minutes)
+    message_timeout       for a whole message
+    """
+
+    kind: Literal["smtp", "submission"]
+    hostname: str
+    implicit_tls: bool = False
+    allow_plain_auth: bool = False
+    max_message_size: int = 50 * 1024 * 1024
+    max_line: int = 1024 * 1024
+    max_recipients: int = 1000
+    max_messages: int = 10_000
+    max_idle_commands: int = 1000
+    max_errors: int = 50
+    errors_before_delay: int = 20
+    error_delay: float = 0.5
+    max_auth_failures: int = 5
+    auth_delay: float = 1.0
+    max_hops: int = 50
+    max_connections: int = 1000
+    max_connections_per_address: int = 100
+    command_timeout: float = 300.0
+    data_timeout: float = 300.0
+    message_timeout: float = 3600.0
+
+    @property
+    def submission(self) -> bool:
+        """Whether our users hand in their own mail here."""
+        return self.kind == "submission"

@@ -1,0 +1,122 @@
+"""The octets of a message file, as they are kept and as they go over the wire.
+
+Files written by other programs may end their lines in bare LF; over the wire it is always CRLF. A
+file whose name says S= equal to W= is given back exactly as it is. Calls block.
+"""
+
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mailsuite.store import filename
+
+CHUNK = 1 << 18
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+class BareCounter:
+    """Counts LF without CR before it, over pieces."""
+
+    __slots__ = ("_after_cr", "bare")
+
+    def __init__(self) -> None:
+        self.bare = 0
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> None:
+        """The next piece."""
+        if not data:
+            return
+        lone = data.count(b"\n") - data.count(b"\r\n")
+        if self._after_cr and data.startswith(b"\n"):
+            lone -= 1
+        self.bare += lone
+        self._after_cr = data.endswith(b"\r")
+
+
+def to_wire(data: bytes) -> bytes:
+    """The octets with every bare LF made CRLF."""
+    if data.count(b"\n") == data.count(b"\r\n"):
+        return data
+    return _BARE_LF.sub(b"\r\n", data)
+
+
+def is_exact(name: str) -> bool:
+    """The file goes over the wire as it is."""
+    parsed = filename.parse(name)
+    return parsed.size is not None and parsed.size == parsed.wire
+
+
+def wire_size(path: str) -> int:
+    """Count a file's octets as they go over the wire."""
+    counter = BareCounter()
+    size = 0
+    for chunk in chunks(path):
+        counter.feed(chunk)
+        size += len(chunk)
+    return size + counter.bare
+
+
+def chunks(path: str | Path, offset: int = 0) -> Iterator[bytes]:
+    """A file's octets, piece by piece."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while chunk := os.pread(fd, CHUNK, offset):
+            yield chunk
+            offset += len(chunk)
+    finally:
+        os.close(fd)
+
+
+def read_wire(path: str) -> bytes:
+    """A whole message as it goes over the wire. Raises FileNotFoundError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        data = pread(fd, os.fstat(fd).st_size, 0)
+    finally:
+        os.close(fd)
+    return data if is_exact(path.rpartition("/")[2]) else to_wire(data)
+
+
+def open_wire(path: str, scratch: Path) -> tuple[int, int]:
+    """Open a message as it goes over the wire -> (file descriptor, size in octets).
+
+    One that has to be converted becomes a nameless file in `scratch`. Raises FileNotFoundError.
+    """
+    if is_exact(path.rpartition("/")[2]):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return fd, os.fstat(fd).st_size
+    with tempfile.TemporaryFile(dir=scratch) as out:
+        size = 0
+        held_back = b""
+        for chunk in chunks(path):
+            piece = held_back + chunk
+            held_back = b"\r" if piece.endswith(b"\r") else b""
+            size += out.write(to_wire(piece[: len(piece) - len(held_back)]))
+        size += out.write(held_back)
+        out.flush()
+        return os.dup(out.fileno()), size
+
+
+def pread(fd: int, length: int, offset: int) -> bytes:
+    """`length` octets at `offset`, fewer only at the end of the file."""
+    data = os.pread(fd, length, offset)
+    while len(data) < length and (more := os.pread(fd, length - len(data), offset + len(data))):
+        data += more
+    return data
+
+
+def header_block(message: bytes) -> bytes:
+    """The header with the empty line after it; the whole message when it has no body."""
+    if message.startswith(b"\r\n"):
+        return b"\r\n"
+    end = message.find(b"\r\n\r\n")
+    return message if end < 0 else message[: end + 4]
+
+
+def is_transient(error: OSError) -> bool:
+    """The disk refuses for a reason that can pass (full, quota, failing), not our mistake."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE)

@@ -1,0 +1,52 @@
+"""Small steps on the file system. They block."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from mailsuite.base import durable
+from mailsuite.base.log import get_logger
+
+PLACES = ("new", "cur", "tmp")
+log = get_logger("store")
+
+
+def make_maildir(path: Path) -> None:
+    """Make a folder's cur, new and tmp, as far as they are missing."""
+    if not all((path / place).is_dir() for place in PLACES):
+        for place in PLACES:
+            (path / place).mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.fsync_dir(path)
+
+
+def rename(old: str, new: str) -> None:
+    """Rename a file. Raises FileNotFoundError."""
+    Path(old).rename(new)
+
+
+def rename_back(new: str, old: str) -> None:
+    """Undo a rename, as far as the file is still there."""
+    with contextlib.suppress(FileNotFoundError):
+        Path(new).rename(old)
+
+
+def unlink_quietly(path: str) -> None:
+    """Remove a file that may be gone already."""
+    Path(path).unlink(missing_ok=True)
+
+
+def list_messages(path: str) -> list[str]:
+    """File names in new/ or cur/ that can be messages."""
+    return [name for name in os.listdir(path) if not name.startswith(".")]
+
+
+def throw_away(path: Path) -> None:
+    """Remove a file or a whole folder; what cannot be removed now goes at the next start."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("left over", path=str(path), reason=str(error))

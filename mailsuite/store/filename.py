@@ -1,0 +1,132 @@
+"""Pure. File names: `<seconds>.<unique>.<host>,U=<uid>,S=<size>,W=<wire size>:2,<flags>`.
+
+What stands before the first "," (the base) is made once and stays with the message through flag
+changes, copies and moves. Fields and flag letters of other programs are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+_BASE = re.compile(r"[!-+\--9;-~]+\Z")  # visible ASCII without "," ":" (and "/", refused below)
+_SAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
+MAX_UID = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """A file name taken apart.
+
+    base   before the first ","
+    uid    of `U=`, or None
+    size   octets of the file by `S=`, or None
+    wire   octets with CRLF line ends by `W=`, or None; equal to `size`: given back as it is
+    extra  further fields, as they were
+    info   flag letters after ":2,"; None when there is no info part
+    """
+
+    base: str
+    uid: int | None = None
+    size: int | None = None
+    wire: int | None = None
+    extra: tuple[str, ...] = ()
+    info: str | None = None
+
+    def __str__(self) -> str:
+        fields = [self.base]
+        if self.uid is not None:
+            fields.append(f"U={self.uid}")
+        if self.size is not None:
+            fields.append(f"S={self.size}")
+        if self.wire is not None:
+            fields.append(f"W={self.wire}")
+        fields.extend(self.extra)
+        head = ",".join(fields)
+        return head if self.info is None else f"{head}:2,{self.info}"
+
+    def with_uid(self, uid: int) -> FileName:
+        """The same message under another UID."""
+        return replace(self, uid=uid)
+
+    def with_flags(self, letters: str) -> FileName:
+        """The same file with these flag letters."""
+        return replace(self, info=letters)
+
+    @property
+    def is_plain(self) -> bool:
+        """The name has only characters that are safe everywhere, and is not too long."""
+        text = str(self)
+        return (
+            len(text) < 240
+            and _BASE.match(self.base) is not None
+            and text.isascii()
+            and text.isprintable()
+            and "/" not in text
+        )
+
+
+def parse(name: str) -> FileName:
+    """Take any file name apart; never raises. What is not understood stays in base and extra."""
+    head, colon, info = name.partition(":")
+    letters: str | None = None
+    if colon:
+        letters = info[2:] if info.startswith("2,") else ""
+    base, *fields = head.split(",")
+    numbers: dict[str, int] = {}
+    extra = []
+    for field in fields:
+        key, value = field[:2], field[2:]
+        known = key in ("U=", "S=", "W=") and value.isascii() and value.isdigit()
+        if known and len(value) <= 19 and key not in numbers:
+            numbers[key] = int(value)
+        else:
+            extra.append(field)
+    uid = numbers.get("U=")
+    if uid is not None and not 0 < uid <= MAX_UID:
+        uid = None
+    return FileName(base, uid, numbers.get("S="), numbers.get("W="), tuple(extra), letters)
+
+
+def head(name: str) -> str:
+    """What stays the same when another program changes the flags: all before ":"."""
+    return name.partition(":")[0]
+
+
+def letters_of(name: str) -> str:
+    """The flag letters of a name, sorted, each once; "" without info."""
+    _, _, info = name.partition(":2,")
+    return "".join(sorted({letter for letter in info if letter.isascii() and letter.isalpha()}))
+
+
+def delivery_mark(delivery_id: str) -> str:
+    """How a delivery id is written in the unique part: one word, whatever the id holds."""
+    text = _SAFE_ID.sub(lambda found: "+" + found[0].encode().hex(), delivery_id)
+    if len(text) > 64:
+        text = "+" + blake2b(delivery_id.encode(), digest_size=16).hexdigest()
+    return f"D{text}"
+
+
+def delivery_of(base: str) -> str | None:
+    """The delivery mark in a base, or None."""
+    unique = base.split(".")[1:2]
+    if unique:
+        before, _, mark = unique[0].partition("D")
+        if mark and before.startswith("M") and "Q" in before:
+            return "D" + mark
+    return None
+
+
+def make_base(now: float, token: str, counter: int, host: str, delivery_id: str | None) -> str:
+    """A base that no other message has: `token` is the process's own, `counter` counts in it."""
+    seconds = int(now)
+    micro = int((now - seconds) * 1_000_000)
+    mark = "" if delivery_id is None else delivery_mark(delivery_id)
+    return f"{seconds}.M{micro}P{token}Q{counter}{mark}.{host}"
+
+
+def safe_host(host: str) -> str:
+    r"""A host name for file names: "/" and ":" as octal escapes by the Maildir convention."""
+    text = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in host)
+    return text[:64] or "localhost"

@@ -1,0 +1,302 @@
+"""One account on disk: its Maildir, its index, its open folders.
+
+Every method blocks and belongs to the account's writer: one call at a time, in a thread. Layout:
+`<account>/Maildir/` (INBOX, and `.A.B` for the others), `index.db`, and `tmp/` for what is not yet
+or no longer mail; whatever lies in tmp/ at the start is left over and thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailsuite.base import durable
+from mailsuite.base.clock import Clock
+from mailsuite.store import disk, filename, merge, names, records, sidecar
+from mailsuite.store.change import Change
+from mailsuite.store.errors import LimitReached, NoSuchMailbox
+from mailsuite.store.folder import Folder
+from mailsuite.store.index import Index, IndexDamaged
+from mailsuite.store.updates import Update
+from mailsuite.store.values import Facets
+
+SPECIAL_USES = {
+    "Drafts": "\\Drafts",
+    "Sent": "\\Sent",
+    "Junk": "\\Junk",
+    "Trash": "\\Trash",
+    "Archive": "\\Archive",
+}
+_token = f"{os.getpid():x}r{secrets.token_hex(3)}".replace("D", "d")
+_counter = itertools.count()
+_host = filename.safe_host(socket.gethostname())
+
+
+@dataclass(slots=True)
+class AccountFiles:
+    """Paths, index and open folders of an account.
+
+    updates  what was merged on the way; the writer takes it from here after each job
+    """
+
+    root: Path
+    clock: Clock
+    facets: Facets
+    maildir: Path = field(init=False)
+    tmp: Path = field(init=False)
+    index: Index = field(init=False)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    updates: list[Update] = field(default_factory=list)
+    is_open: bool = False
+    was_open: bool = False
+
+    def __post_init__(self) -> None:
+        self.maildir = self.root / "Maildir"
+        self.tmp = self.root / "tmp"
+        self.index = Index(self.root / "index.db", self.facets)
+
+    # -- life --------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make ready for use; makes the account when it is new. Does nothing when it is open."""
+        if self.is_open:
+            return
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.tmp.mkdir(mode=0o700, exist_ok=True)
+        if not self.was_open:
+            for leftover in self.tmp.iterdir():
+                disk.throw_away(leftover)
+        if not self.maildir.is_dir():
+            self._make_account()
+        with self.index.transaction() as db:
+            held = "(SELECT id FROM held)"
+            db.execute(f"DELETE FROM header WHERE id IN {held}")
+            db.execute(f"DELETE FROM facet WHERE id IN {held}")
+            db.execute("DELETE FROM held")
+        self.is_open = self.was_open = True
+
+    def close(self) -> None:
+        """Write exact numbers and give files back; `open` can follow."""
+        for folder in self.folders.values():
+            with contextlib.suppress(NoSuchMailbox):  # another program removed it
+                folder.flush()
+        self.folders.clear()
+        self.index.close()
+        self.is_open = False
+
+    def rebuild_index(self) -> None:
+        """Begin the index anew and fill it from the files; open folders keep their identity."""
+        self.index.reset()
+        with self.index.transaction() as db:
+            for folder in self.folders.values():
+                folder.adopt_from, folder.adopt_below = 1, folder.uidnext
+                folder.known, folder.sure, folder.journal = (-1, -1), False, 0
+                folder.history = folder.highestmodseq
+                folder.messages = folder.size = folder.unseen = folder.deleted = 0
+                folder.insert(db)
+        for folder in list(self.folders.values()):
+            with contextlib.suppress(NoSuchMailbox):
+                merge.merge(self, folder)
+        self.updates.clear()
+
+    def _make_account(self) -> None:
+        """Build the first mailboxes aside, so that they appear all at once."""
+        aside = self.tmp / "Maildir.new"
+        greatest = int(self.clock.now())
+        for number, name in enumerate([names.INBOX, *SPECIAL_USES]):
+            path = aside / names.to_folder(name)
+            disk.make_maildir(path)
+            sidecar.MailboxSidecar(
+                uidvalidity=greatest + number,
+                mailboxid=sidecar.new_mailboxid(),
+                special_use=SPECIAL_USES.get(name),
+            ).write(path)
+        sidecar.write_greatest_uidvalidity(aside, greatest + len(SPECIAL_USES))
+        sidecar.write_subscriptions(aside, {names.INBOX, *SPECIAL_USES})
+        aside.rename(self.maildir)
+        for path in (self.root, self.root.parent, self.root.parent.parent):
+            durable.fsync_dir(path)
+
+    # -- names of files ----------------------------------------------------------------------------
+
+    def new_base(self, delivery_id: str | None = None) -> str:
+        """A file name base that no other message has."""
+        return filename.make_base(self.clock.now(), _token, next(_counter), _host, delivery_id)
+
+    def scratch(self) -> str:
+        """A path in tmp/ that nobody has used."""
+        return f"{self.tmp}/{self.new_base()}"
+
+    # -- folders -----------------------------------------------------------------------------------
+
+    def new_uidvalidity(self) -> int:
+        """Greater than every UIDVALIDITY this account has given; remembered before it is used."""
+        greatest = sidecar.read_greatest_uidvalidity(self.maildir)
+        if not greatest:
+            known = (sidecar.read_mailbox(self.maildir / name) for name in self.listing())
+            greatest = max((one.uidvalidity for one in known if one is not None), default=0)
+        value = max(greatest + 1, int(self.clock.now()))
+        if value > sidecar.MAX_UIDVALIDITY:
+            value = greatest + 1
+        if value > sidecar.MAX_UIDVALIDITY:
+            raise LimitReached("the account has no UIDVALIDITY left")
+        sidecar.write_greatest_uidvalidity(self.maildir, value)
+        return value
+
+    def listing(self) -> dict[str, str]:
+        """Folder name -> mailbox name, of all mailboxes on disk."""
+        found = {"": names.INBOX}
+        taken = {names.INBOX}
+        odd: list[tuple[str, str]] = []
+        with os.scandir(self.maildir) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") and entry.is_dir():
+                    name = names.from_folder(entry.name)
+                    if name is None:
+                        continue
+                    if names.to_folder(name) == entry.name:
+                        found[entry.name] = name
+                        taken.add(name)
+                    else:
+                        odd.append((entry.name, name))
+        for folder, name in sorted(odd):
+            if name not in taken:
+                taken.add(name)
+                found[folder] = name
+        return found
+
+    def drop(self, folder: Folder) -> None:
+        """The mailbox is gone: forget it, and tell its view."""
+        if self.folders.pop(folder.name, None) is not None:
+            self.updates.append(
+                Update(folder.sidecar.mailboxid, 0, folder.uidnext, 0, deleted=True)
+            )
+
+    def find(self, name: str) -> str | None:
+        """The folder name of a mailbox, None when it does not exist."""
+        folder = names.to_folder(name)
+        if (self.maildir / folder).is_dir():
+            return folder
+        others = (found for found, its_name in self.listing().items() if its_name == name)
+        return next(others, None)
+
+    def resolve(self, name: str) -> Folder:
+        """The folder of a canonical mailbox name. Raises NoSuchMailbox."""
+        folder = self.find(name)
+        if folder is None:
+            lost = self.folders.get(names.to_folder(name))
+            if lost is not None:
+                self.drop(lost)
+            raise NoSuchMailbox(name)
+        return self.folder(folder)
+
+    def folder(self, name: str) -> Folder:
+        """An existing folder by its own name; opened, and in step with its files, at first use."""
+        folder = self.folders.get(name)
+        if folder is None:
+            folder = self.open_folder(name)
+            self.folders[name] = folder
+            try:
+                merge.catch_up(self, folder)
+            except BaseException:
+                self.folders.pop(name, None)
+                raise
+        return folder
+
+    def open_folder(self, name: str) -> Folder:
+        """Read sidecar and index row; make them where they are missing."""
+        path = self.maildir / name
+        found = sidecar.read_mailbox(path)
+        if found is None or self._is_copy(name, found.mailboxid):
+            return self._adopt_folder(name, path)
+        disk.make_maildir(path)
+        folder = Folder(0, name, path, found)
+        with self.index.transaction() as db:
+            row = db.execute(
+                "SELECT id FROM mailbox WHERE mailboxid = ? AND uidvalidity = ?",
+                (found.mailboxid, found.uidvalidity),
+            ).fetchone()
+            if row is not None:
+                folder.id = row[0]
+            others = db.execute("SELECT id FROM mailbox WHERE folder = ?", (name,)).fetchall()
+            for (other,) in others:
+                if other != folder.id:
+                    records.drop_mailbox(db, other)
+            if folder.load(db):
+                folder.save(db)
+            else:
+                folder.insert(db)
+        return folder
+
+    def _is_copy(self, name: str, mailboxid: str) -> bool:
+        """Someone has copied a whole folder, sidecar and all: only the first one is genuine."""
+        with self.index.reader() as db:
+            row = db.execute(
+                "SELECT folder FROM mailbox WHERE mailboxid = ?", (mailboxid,)
+            ).fetchone()
+        if row is None or row[0] == name:
+            return False
+        original = sidecar.read_mailbox(self.maildir / row[0])
+        return original is not None and original.mailboxid == mailboxid
+
+    def _adopt_folder(self, name: str, path: Path) -> Folder:
+        """A folder without our sidecar: made by another program, or the sidecar was lost."""
+        disk.make_maildir(path)
+        mailbox = names.from_folder(name)
+        use = SPECIAL_USES.get(mailbox or "")
+        if use is not None and use in self.special_uses().values():
+            use = None
+        made = sidecar.MailboxSidecar(
+            uidvalidity=self.new_uidvalidity(),
+            mailboxid=sidecar.new_mailboxid(),
+            special_use=use,
+        )
+        folder = Folder(0, name, path, made)
+        folder.adopt_below = 1 << 31
+        folder.write_sidecar()
+        with self.index.transaction() as db:
+            for (other,) in db.execute(
+                "SELECT id FROM mailbox WHERE folder = ?", (name,)
+            ).fetchall():
+                records.drop_mailbox(db, other)
+            folder.insert(db)
+        return folder
+
+    def special_uses(self) -> dict[str, str]:
+        """Folder name -> special use, of the mailboxes that have one."""
+        with self.index.reader() as db:
+            rows = db.execute(
+                "SELECT folder, special_use FROM mailbox WHERE special_use IS NOT NULL"
+            ).fetchall()
+        found = {str(folder): str(use) for folder, use in rows}
+        return {folder: use for folder, use in found.items() if (self.maildir / folder).is_dir()}
+
+    def take_updates(self) -> list[Update]:
+        """What has been merged since the last call."""
+        taken, self.updates = self.updates, []
+        return taken
+
+    @contextlib.contextmanager
+    def changing(self, *folders: Folder) -> Iterator[Change]:
+        """Change files and rows of these folders, all or nothing (see `Change`)."""
+        for folder in folders:
+            folder.before_change()
+        change = Change(self, folders)
+        try:
+            yield change
+        except BaseException:
+            change.undo_all()
+            with contextlib.suppress(IndexDamaged), self.index.reader() as db:
+                for folder in folders:
+                    folder.restore_totals(db)
+            for folder in folders:
+                with contextlib.suppress(NoSuchMailbox):
+                    folder.after_change()
+            raise
+        change.keep()

@@ -1,0 +1,279 @@
+"""One mailbox on disk: where it is, which UIDs and MODSEQs are free, what is known of its folders.
+
+A `Folder` is touched by one writer job at a time, in threads. UIDs and MODSEQs are reserved in the
+sidecar, durably and in blocks, before any of them is used, so none is ever given twice, whatever
+becomes of the index.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from mailsuite.store import flags, journal, records
+from mailsuite.store.errors import LimitReached, NoSuchMailbox
+from mailsuite.store.filename import MAX_UID
+from mailsuite.store.sidecar import MailboxSidecar
+
+UID_BLOCK = 1024
+MODSEQ_BLOCK = 1 << 16
+NEVER = (-1, -1)
+
+_COLUMNS = (
+    "folder",
+    "uidvalidity",
+    "mailboxid",
+    "special_use",
+    "uidnext",
+    "first_recent",
+    "history",
+    "mtime_new",
+    "mtime_cur",
+    "sure",
+    "journal",
+    "messages",
+    "size",
+    "unseen",
+    "deleted",
+)
+
+
+class Folder:
+    """State of one mailbox.
+
+    name          its folder's name, "" for INBOX
+    uidnext       next UID to be given; `modseq` the same for MODSEQs
+    first_recent  messages from here on are \\Recent for nobody yet
+    history       MODSEQ from which on all expunges are known
+    known         times (ns) of new/ and cur/ when they last held exactly what the index says
+    sure          nobody else can have changed them unnoticed at that time
+    adopt_from    a file with U= from here on, and below `uidnext` at opening, is one of ours that
+                  the index has lost; others come from elsewhere
+    journal       octets of the keyword journal that the index has taken in
+    messages, size, unseen, deleted   totals
+    """
+
+    __slots__ = (
+        "_keywords",
+        "adopt_below",
+        "adopt_from",
+        "checked_at",
+        "cost",
+        "cur",
+        "deleted",
+        "first_recent",
+        "history",
+        "id",
+        "journal",
+        "known",
+        "messages",
+        "modseq",
+        "name",
+        "new",
+        "path",
+        "sidecar",
+        "size",
+        "sure",
+        "uidnext",
+        "unseen",
+    )
+
+    def __init__(self, number: int, name: str, path: Path, sidecar: MailboxSidecar) -> None:
+        self.id = number
+        self.sidecar = sidecar
+        self.move_to(name, path)
+        self.uidnext = sidecar.uidnext
+        self.modseq = sidecar.modseq
+        self.first_recent = sidecar.first_recent
+        self.history = sidecar.modseq - 1
+        self.known = NEVER
+        self.sure = False
+        self.adopt_from = 1
+        self.adopt_below = sidecar.uidnext
+        self.checked_at = 0.0
+        self.cost = 0.0
+        self.journal = 0
+        self.messages = self.size = self.unseen = self.deleted = 0
+        self._keywords: flags.Keywords | None = None
+
+    def move_to(self, name: str, path: Path) -> None:
+        """The folder has been renamed."""
+        self.name = name
+        self.path = path
+        self.new = f"{path}/new"
+        self.cur = f"{path}/cur"
+
+    def file(self, place: int, name: str) -> str:
+        """Path of a message file in new/ or cur/."""
+        return f"{self.new if place == records.NEW else self.cur}/{name}"
+
+    @property
+    def highestmodseq(self) -> int:
+        """No change has a greater MODSEQ."""
+        return self.modseq - 1
+
+    # -- numbers -----------------------------------------------------------------------------------
+
+    def take_uids(self, count: int) -> int:
+        """Reserve `count` UIDs for good; the first of them. Raises LimitReached."""
+        first = self.uidnext
+        if first + count - 1 > MAX_UID - 1:
+            raise LimitReached("the mailbox has no UID left")
+        if first + count > self.sidecar.uidnext:
+            self._reserve(min(first + count + UID_BLOCK, MAX_UID), self.sidecar.modseq)
+        self.uidnext = first + count
+        return first
+
+    def take_modseq(self) -> int:
+        """A MODSEQ greater than all before."""
+        if self.modseq >= self.sidecar.modseq:
+            # One write for both numbers: whatever changes a mailbox usually needs both.
+            uids = self.sidecar.uidnext
+            if self.uidnext >= uids:
+                uids = min(self.uidnext + UID_BLOCK, MAX_UID)
+            self._reserve(uids, self.modseq + MODSEQ_BLOCK)
+        self.modseq += 1
+        return self.modseq - 1
+
+    def skip_uids(self, uidnext: int) -> None:
+        """Files already carry UIDs below `uidnext`: never give those."""
+        if uidnext > self.uidnext:
+            self.take_uids(uidnext - self.uidnext)
+
+    def _reserve(self, uidnext: int, modseq: int) -> None:
+        before = (self.sidecar.uidnext, self.sidecar.modseq, self.sidecar.first_recent)
+        self.sidecar.uidnext, self.sidecar.modseq = uidnext, modseq
+        self.sidecar.first_recent = self.first_recent
+        try:
+            self.write_sidecar()
+        except BaseException:
+            self.sidecar.uidnext, self.sidecar.modseq, self.sidecar.first_recent = before
+            raise
+
+    def write_sidecar(self) -> None:
+        """Write the sidecar as it stands. Raises NoSuchMailbox when the folder is gone."""
+        try:
+            self.sidecar.write(self.path)
+        except FileNotFoundError as error:
+            raise NoSuchMailbox(self.name) from error
+
+    def flush(self) -> None:
+        """Write exact numbers at a clean end, so that nothing is skipped at the next start."""
+        exact = (self.uidnext, self.modseq, self.first_recent)
+        sidecar = self.sidecar
+        if (sidecar.uidnext, sidecar.modseq, sidecar.first_recent) != exact:
+            sidecar.uidnext, sidecar.modseq, sidecar.first_recent = exact
+            self.write_sidecar()
+
+    # -- what is known of the folders --------------------------------------------------------------
+
+    def times(self) -> tuple[int, int]:
+        """Modification times (ns) of new/ and cur/. Raises NoSuchMailbox."""
+        try:
+            new = Path(self.new).stat().st_mtime_ns
+            return new, Path(self.cur).stat().st_mtime_ns
+        except FileNotFoundError as error:
+            raise NoSuchMailbox(self.name) from error
+
+    def before_change(self) -> None:
+        """To be called before our own changes of new/ and cur/: remember whether others came."""
+        if self.times() != self.known:
+            self.known = NEVER
+
+    def after_change(self) -> None:
+        """To be called after them. Nobody can tell whether others changed something meanwhile."""
+        if self.known != NEVER:
+            self.known = self.times()
+        self.sure = False
+
+    def keywords(self) -> flags.Keywords:
+        """The mailbox's keywords; the journal is read, and tidied, at the first call."""
+        if self._keywords is None:
+            size = journal.size(self.path)
+            if not size:
+                self._keywords = flags.Keywords()
+                return self._keywords
+            words = journal.read(self.path)
+            self._keywords = flags.Keywords(word for line in words.values() for word in line)
+            in_use = sum(len(str(uid)) + 2 + len(" ".join(line)) for uid, line in words.items())
+            if size > journal.COMPACT_FROM and size > 2 * in_use and size == self.journal:
+                self.journal = journal.rewrite(self.path, words)
+        return self._keywords
+
+    def forget_keywords(self) -> None:
+        """Read them anew at the next use."""
+        self._keywords = None
+
+    # -- totals ------------------------------------------------------------------------------------
+
+    def count(self, state: str, size: int, sign: int) -> None:
+        """Add (+1) or take away (-1) a message from the totals."""
+        letters = flags.letters(state)
+        self.messages += sign
+        self.size += sign * size
+        if "S" not in letters:
+            self.unseen += sign
+        if "T" in letters:
+            self.deleted += sign
+
+    # -- the index row -----------------------------------------------------------------------------
+
+    def _row(self) -> list[object]:
+        return [
+            self.name,
+            self.sidecar.uidvalidity,
+            self.sidecar.mailboxid,
+            self.sidecar.special_use,
+            self.uidnext,
+            self.first_recent,
+            self.history,
+            *self.known,
+            int(self.sure),
+            self.journal,
+            self.messages,
+            self.size,
+            self.unseen,
+            self.deleted,
+        ]
+
+    def insert(self, db: apsw.Connection) -> None:
+        """Write a new row; gives the folder its `id` unless it has one."""
+        marks = ", ".join("?" * (len(_COLUMNS) + 1))
+        db.execute(
+            f"INSERT INTO mailbox(id, {', '.join(_COLUMNS)}) VALUES({marks})",
+            [self.id or None, *self._row()],
+        )
+        self.id = db.last_insert_rowid()
+
+    def save(self, db: apsw.Connection) -> None:
+        """Write the row."""
+        sets = ", ".join(f"{name} = ?" for name in _COLUMNS)
+        db.execute(f"UPDATE mailbox SET {sets} WHERE id = ?", [*self._row(), self.id])
+
+    def load(self, db: apsw.Connection) -> bool:
+        """Take back what the index knows of this mailbox; False when it has no fitting row."""
+        row = db.execute(
+            "SELECT uidnext, first_recent, history, mtime_new, mtime_cur, sure, journal,"
+            " messages, size, unseen, deleted FROM mailbox"
+            " WHERE id = ? AND uidvalidity = ? AND mailboxid = ?",
+            (self.id, self.sidecar.uidvalidity, self.sidecar.mailboxid),
+        ).fetchone()
+        if row is None:
+            return False
+        self.adopt_from = row[0]
+        self.first_recent = max(self.first_recent, row[1])
+        self.history = row[2]
+        self.known = (row[3], row[4])
+        self.sure = bool(row[5])
+        self.journal, self.messages, self.size, self.unseen, self.deleted = row[6:]
+        return True
+
+    def restore_totals(self, db: apsw.Connection) -> None:
+        """After a failed transaction: totals as the index has them."""
+        row = db.execute(
+            "SELECT messages, size, unseen, deleted, first_recent FROM mailbox WHERE id = ?",
+            (self.id,),
+        ).fetchone()
+        if row is not None:
+            self.messages, self.size, self.unseen, self.deleted, self.first_recent = row

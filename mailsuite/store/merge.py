@@ -1,0 +1,259 @@
+"""Merging what other programs did in a folder: new files, flags changed by renaming, files gone.
+
+Never overwrites their change: whatever has moved on meanwhile is left for the next time. Folder
+times tell cheaply that nothing happened; a time so young that a second change could hide behind it,
+and our own changes, make it unsure, and the folder is listed again a little later. Calls block.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mailsuite.store import content, disk, filename, flags, journal, records, sidecar
+from mailsuite.store.errors import NoSuchMailbox
+from mailsuite.store.filename import FileName
+from mailsuite.store.folder import Folder
+from mailsuite.store.records import CUR, NEW, Entry
+from mailsuite.store.updates import Update
+
+if TYPE_CHECKING:
+    from mailsuite.store.files import AccountFiles
+
+RACY_FINE = 0.05
+RACY_COARSE = 2.0
+RECHECK_AFTER = 2.0
+RECHECK_SHARE = 50  # listing again takes at most 1/50 of the time
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a listing shows against the index: (place, name) by UID or as files without one."""
+
+    moved: dict[int, tuple[int, str]] = field(default_factory=dict)
+    fresh: list[tuple[int, str]] = field(default_factory=list)
+    vanished: list[int] = field(default_factory=list)
+
+
+def is_current(files: AccountFiles, folder: Folder) -> bool:
+    """Nothing hints at changes by others. Only stats; may run beside the writer."""
+    if folder.times() != folder.known:
+        return False
+    if folder.sure:
+        return True
+    wait = max(RECHECK_AFTER, RECHECK_SHARE * folder.cost)
+    return files.clock.monotonic() - folder.checked_at < wait
+
+
+def catch_up(files: AccountFiles, folder: Folder) -> None:
+    """Bring a folder just opened in step with its files."""
+    stale = folder.journal != journal.size(folder.path)
+    if stale or not folder.sure or folder.times() != folder.known:
+        merge(files, folder)
+    folder.adopt_from = folder.adopt_below
+
+
+def merge(files: AccountFiles, folder: Folder) -> None:
+    """List the folder and take in what is different. Raises NoSuchMailbox."""
+    began = files.clock.monotonic()
+    own = sidecar.read_mailbox(folder.path)
+    if own is None or own.mailboxid != folder.sidecar.mailboxid:
+        files.drop(folder)
+        raise NoSuchMailbox(folder.name)
+    times = folder.times()
+    with files.index.reader() as db:
+        known = records.names(db, folder.id)
+    found = _compare(folder, known)
+    if found.vanished:
+        # A file being renamed while the folder is listed can be missed: look twice.
+        again = _compare(folder, known)
+        found = _Found(again.moved, again.fresh, sorted({*found.vanished} & {*again.vanished}))
+    stale = folder.journal != journal.size(folder.path)
+    if stale:
+        folder.forget_keywords()
+    if found.moved or found.fresh or found.vanished or stale:
+        renamed = _take_in(files, folder, found, set(known[0].values()) | set(known[1].values()))
+    else:
+        renamed = False
+    folder.known = folder.times() if renamed else times
+    folder.sure = not renamed and not _is_racy(files, times)
+    folder.cost = files.clock.monotonic() - began
+    folder.checked_at = files.clock.monotonic()
+    with files.index.transaction() as db:
+        folder.save(db)
+
+
+def _is_racy(files: AccountFiles, times: tuple[int, int]) -> bool:
+    youngest = max(times)
+    window = RACY_FINE if youngest % 1_000_000_000 else RACY_COARSE
+    return files.clock.now() - youngest / 1e9 < window
+
+
+def _compare(folder: Folder, known: tuple[dict[str, int], dict[str, int]]) -> _Found:
+    # new/ first: what moves to cur/ meanwhile is then seen twice rather than not at all.
+    on_disk = (disk.list_messages(folder.new), disk.list_messages(folder.cur))
+    added: dict[str, tuple[int, str]] = {}
+    extra: list[tuple[int, str]] = []
+    missing: dict[str, int] = {}
+    present: dict[str, tuple[int, str, int]] = {}
+    for place in (NEW, CUR):
+        there = known[place]
+        for name in on_disk[place]:
+            if name not in there:
+                head = filename.head(name)
+                if head in added and added[head][0] == place:
+                    extra.append(added[head])
+                added[head] = (place, name)
+        disk = set(on_disk[place])
+        for name, uid in there.items():
+            if name not in disk:
+                missing[filename.head(name)] = uid
+            elif added:
+                present[filename.head(name)] = (place, name, uid)
+    found = _Found(fresh=extra)
+    for head, (place, name) in added.items():
+        if head in missing:
+            found.moved[missing.pop(head)] = (place, name)
+        elif head in present and not os.path.lexists(folder.file(*present[head][:2])):
+            found.moved[present[head][2]] = (place, name)  # renamed while we were listing
+        else:
+            found.fresh.append((place, name))
+    found.vanished = sorted(missing.values())
+    return found
+
+
+def _take_in(files: AccountFiles, folder: Folder, found: _Found, used: set[int]) -> bool:
+    """Write the differences to the index; True when files were renamed on the way."""
+    words = journal.read(folder.path)
+    arrivals = _number(files, folder, found.fresh, used, words)
+    stale = folder.journal != journal.size(folder.path)
+    with files.index.reader() as db:
+        wanted = None if stale else [*found.moved, *found.vanished]
+        entries = {entry.uid: entry for entry in records.entries(db, folder.id, wanted)}
+    gone = [entries[uid] for uid in found.vanished if uid in entries]
+    changed: list[Entry] = []
+    quiet: list[Entry] = []
+    modseq = folder.take_modseq()
+    vanished = set(found.vanished)
+    for uid, entry in entries.items():
+        if uid in vanished:
+            continue
+        before = entry.state
+        if uid in found.moved:
+            entry.place, entry.name = found.moved[uid]
+            entry.state = flags.with_letters(entry.state, filename.letters_of(entry.name))
+        if stale:
+            entry.state = flags.state(flags.letters(entry.state), words.get(uid, ()))
+        if entry.state != before:
+            folder.count(before, entry.size, -1)
+            folder.count(entry.state, entry.size, +1)
+            entry.modseq = modseq
+            changed.append(entry)
+        elif uid in found.moved:
+            quiet.append(entry)
+    for entry in gone:
+        folder.count(entry.state, entry.size, -1)
+    for entry in arrivals:
+        entry.modseq = modseq
+        folder.count(entry.state, entry.size, +1)
+    folder.journal = journal.size(folder.path)
+    try:
+        with files.index.transaction() as db:
+            records.update(db, folder.id, changed + quiet)
+            records.remove(db, folder.id, [entry.uid for entry in gone], modseq, [])
+            records.add(db, folder.id, arrivals)
+            folder.save(db)
+    except BaseException:
+        with files.index.reader() as db:
+            folder.restore_totals(db)
+        raise
+    update = Update(folder.sidecar.mailboxid, modseq, folder.uidnext, folder.highestmodseq)
+    update.appended = [(entry.uid, entry.state) for entry in arrivals]
+    update.in_new = [entry.uid for entry in arrivals if entry.place == NEW]
+    update.flags = [(entry.uid, entry.state) for entry in changed]
+    update.expunged = [entry.uid for entry in gone]
+    files.updates.append(update)
+    return bool(found.fresh)
+
+
+@dataclass(slots=True)
+class _Fresh:
+    place: int
+    name: str
+    parsed: FileName
+    mtime: float
+    size: int
+    uid: int | None
+
+
+def _number(
+    files: AccountFiles,
+    folder: Folder,
+    fresh: list[tuple[int, str]],
+    used: set[int],
+    words: dict[int, list[str]],
+) -> list[Entry]:
+    """Give files without a row their UIDs, by age, and write them into their names."""
+    looked: list[_Fresh] = []
+    for place, name in fresh:
+        try:
+            status = Path(folder.file(place, name)).stat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            parsed = filename.parse(name)
+            looked.append(_Fresh(place, name, parsed, status.st_mtime, status.st_size, None))
+    looked.sort(key=lambda one: (one.mtime, one.name))
+    used = set(used)
+    without: list[_Fresh] = []
+    for one in looked:
+        uid = one.parsed.uid
+        if uid is not None and folder.adopt_from <= uid < folder.adopt_below and uid not in used:
+            one.uid = uid
+            used.add(uid)
+        else:
+            without.append(one)
+    if adopted := [one.uid for one in looked if one.uid is not None]:
+        folder.skip_uids(max(adopted) + 1)
+    if without:
+        for uid, one in enumerate(without, folder.take_uids(len(without))):
+            one.uid = uid
+    entries = (_entry(files, folder, one, words) for one in looked)
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.uid)
+
+
+def _entry(
+    files: AccountFiles, folder: Folder, one: _Fresh, words: dict[int, list[str]]
+) -> Entry | None:
+    """The row of a file, renamed where its name lacks something; None when it has moved on."""
+    if one.uid is None:
+        return None
+    old = folder.file(one.place, one.name)
+    parsed = one.parsed
+    honest = parsed.size == one.size and parsed.wire is not None and parsed.wire >= one.size
+    try:
+        wire = parsed.wire if honest and parsed.wire is not None else content.wire_size(old)
+        name = FileName(parsed.base, one.uid, one.size, wire, parsed.extra, parsed.info)
+        if not name.is_plain:
+            letters = filename.letters_of(one.name)
+            name = FileName(files.new_base(), one.uid, one.size, wire, (), letters)
+            if one.place == NEW and parsed.info is None:
+                name = FileName(name.base, one.uid, one.size, wire)
+        text = str(name)
+        if text != one.name:
+            disk.rename(old, folder.file(one.place, text))
+    except FileNotFoundError:
+        return None
+    return Entry(
+        uid=one.uid,
+        place=one.place,
+        name=text,
+        state=flags.state(filename.letters_of(text), words.get(one.uid, ())),
+        modseq=0,
+        internal_date=one.mtime,
+        size=wire,
+        delivery=filename.delivery_of(name.base),
+    )

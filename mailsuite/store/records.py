@@ -1,0 +1,263 @@
+"""SQL over the index's rows of mailboxes and messages. Calls block.
+
+A message's row id is `mailbox << 32 | uid`, so that a mailbox's messages lie side by side by UID.
+Lists go in and come out as one JSON value, so that a query is one step, not one for each row.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+NEW, CUR, TMP = 0, 1, 2
+PLACES = ("new", "cur", "tmp")
+_FIELDS = "place, name, state, modseq, internal_date, size, delivery"
+_JSON_FIELDS = f"json_array(m.id & 0xffffffff, {', '.join('m.' + f for f in _FIELDS.split(', '))})"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A message's row: `place` NEW, CUR or (held) TMP; `size` over the wire."""
+
+    uid: int
+    place: int
+    name: str
+    state: str
+    modseq: int
+    internal_date: float
+    size: int
+    delivery: str | None = None
+
+    def values(self, mailbox: int) -> list[Any]:
+        """The row as the tables want it."""
+        return [
+            row_id(mailbox, self.uid),
+            self.place,
+            self.name,
+            self.state,
+            self.modseq,
+            self.internal_date,
+            self.size,
+            self.delivery,
+        ]
+
+
+@dataclass(slots=True)
+class Columns:
+    """What a view is made of: parallel columns, ascending by UID; `new` are UIDs still in new/."""
+
+    uids: array[int]
+    states: list[str]
+    modseqs: array[int]
+    new: list[int]
+
+
+def row_id(mailbox: int, uid: int) -> int:
+    """Where a message's row is."""
+    return mailbox << 32 | uid
+
+
+def _ids(mailbox: int, uids: Iterable[int]) -> str:
+    base = mailbox << 32
+    return json.dumps([base | uid for uid in uids])
+
+
+def _span(mailbox: int) -> tuple[int, int]:
+    return mailbox << 32, (mailbox + 1) << 32
+
+
+def _value(db: apsw.Connection, sql: str, arguments: Sequence[Any] = ()) -> Any:
+    row = db.execute(sql, arguments).fetchone()
+    return None if row is None else row[0]
+
+
+# -- messages --------------------------------------------------------------------------------------
+
+
+def columns(db: apsw.Connection, mailbox: int) -> Columns:
+    """All of a mailbox, for its view."""
+    low, high = _span(mailbox)
+    row = db.execute(
+        "SELECT group_concat(id & 0xffffffff), group_concat(state, char(10)),"
+        " group_concat(modseq), group_concat(iif(place = 0, id & 0xffffffff, NULL))"
+        " FROM (SELECT id, state, modseq, place FROM message"
+        " WHERE id > ? AND id < ? ORDER BY id)",
+        (low, high),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return Columns(array("I"), [], array("Q"), [])
+    return Columns(
+        array("I", map(int, row[0].split(","))),
+        row[1].split("\n"),
+        array("Q", map(int, row[2].split(","))),
+        [int(uid) for uid in row[3].split(",")] if row[3] else [],
+    )
+
+
+def uids(db: apsw.Connection, mailbox: int, *, first: int = 1) -> list[int]:
+    """UIDs from `first` on, ascending."""
+    low, high = _span(mailbox)
+    text = _value(
+        db,
+        "SELECT json_group_array(id & 0xffffffff) FROM"
+        " (SELECT id FROM message WHERE id >= ? AND id < ? ORDER BY id)",
+        (low | first, high),
+    )
+    return list(json.loads(text))
+
+
+def count_from(db: apsw.Connection, mailbox: int, first: int) -> int:
+    """How many messages have this UID or a greater one."""
+    low, high = _span(mailbox)
+    return int(
+        _value(db, "SELECT count(*) FROM message WHERE id >= ? AND id < ?", (low + first, high))
+    )
+
+
+def entries(db: apsw.Connection, mailbox: int, wanted: Iterable[int] | None) -> list[Entry]:
+    """Rows of these messages (None: all), ascending; those that do not exist are left out."""
+    if wanted is None:
+        return _entries(db, "message", "id > ? AND id < ?", _span(mailbox))
+    where = "id IN (SELECT value FROM json_each(?))"
+    return _entries(db, "message", where, (_ids(mailbox, wanted),))
+
+
+def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry]:
+    """Rows of messages still in new/ with UIDs less than `before`."""
+    low, _ = _span(mailbox)
+    return _entries(db, "message", "id > ? AND id < ? AND place = 0", (low, low + before))
+
+
+def held(db: apsw.Connection, mailbox: int, wanted: Iterable[int]) -> list[Entry]:
+    """Rows of expunged messages that are kept for sessions not yet told."""
+    where = "id IN (SELECT value FROM json_each(?))"
+    return _entries(db, "held", where, (_ids(mailbox, wanted),))
+
+
+def _entries(db: apsw.Connection, table: str, where: str, arguments: Sequence[Any]) -> list[Entry]:
+    text = _value(
+        db,
+        f"SELECT json_group_array({_JSON_FIELDS}) FROM"
+        f" (SELECT id, {_FIELDS} FROM {table} WHERE {where} ORDER BY id) AS m",
+        arguments,
+    )
+    return [Entry(*row) for row in json.loads(text)]
+
+
+def names(db: apsw.Connection, mailbox: int) -> tuple[dict[str, int], dict[str, int]]:
+    """File names as the index has them: (in new/, in cur/), each name -> UID."""
+    low, high = _span(mailbox)
+    found: list[dict[str, int]] = []
+    for place in (NEW, CUR):
+        row = db.execute(
+            "SELECT group_concat(name, char(10)), group_concat(id & 0xffffffff)"
+            " FROM message WHERE id > ? AND id < ? AND place = ?",
+            (low, high, place),
+        ).fetchone()
+        if row is None or row[0] is None:
+            found.append({})
+        else:
+            numbers = map(int, row[1].split(","))
+            found.append(dict(zip(row[0].split("\n"), numbers, strict=True)))
+    return found[0], found[1]
+
+
+def add(db: apsw.Connection, mailbox: int, new: Sequence[Entry]) -> None:
+    """Insert rows."""
+    rows = json.dumps([entry.values(mailbox) for entry in new])
+    picks = ", ".join(f"value ->> {number}" for number in range(8))
+    db.execute(f"INSERT INTO message SELECT {picks} FROM json_each(?)", (rows,))
+
+
+def update(db: apsw.Connection, mailbox: int, changed: Sequence[Entry]) -> None:
+    """Write place, name, state and modseq of existing rows."""
+    rows = json.dumps(
+        [
+            [row_id(mailbox, entry.uid), entry.place, entry.name, entry.state, entry.modseq]
+            for entry in changed
+        ]
+    )
+    db.execute(
+        "UPDATE message SET place = j.value ->> 1, name = j.value ->> 2, state = j.value ->> 3,"
+        " modseq = j.value ->> 4 FROM json_each(?) AS j WHERE message.id = j.value ->> 0",
+        (rows,),
+    )
+
+
+def remove(
+    db: apsw.Connection, mailbox: int, gone: Sequence[int], modseq: int, keep: Sequence[Entry]
+) -> None:
+    """Delete rows and note the expunge; the rows in `keep` go on as held."""
+    ids = _ids(mailbox, gone)
+    db.execute("DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    db.execute(
+        "INSERT INTO expunged SELECT ?, ?, value & 0xffffffff FROM json_each(?)",
+        (mailbox, modseq, ids),
+    )
+    if keep:
+        rows = json.dumps([entry.values(mailbox) for entry in keep])
+        picks = ", ".join(f"value ->> {number}" for number in range(8))
+        db.execute(f"INSERT INTO held SELECT {picks} FROM json_each(?)", (rows,))
+    kept = {entry.uid for entry in keep}
+    drop_facets(db, mailbox, [uid for uid in gone if uid not in kept])
+
+
+def let_go(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> None:
+    """Delete rows of held messages."""
+    ids = _ids(mailbox, wanted)
+    db.execute("DELETE FROM held WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    drop_facets(db, mailbox, wanted)
+
+
+def drop_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> None:
+    """Delete header blocks and facets."""
+    ids = _ids(mailbox, wanted)
+    for table in ("header", "facet"):
+        db.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+
+
+def copy_facets(
+    db: apsw.Connection, source: int, target: int, pairs: Sequence[tuple[int, int]]
+) -> None:
+    """Give copies the header blocks and facets of their originals; `pairs` are UIDs."""
+    rows = json.dumps([[row_id(source, old), row_id(target, new)] for old, new in pairs])
+    for table in ("header", "facet"):
+        columns_ = [row[1] for row in db.execute(f"PRAGMA table_info({table})")][1:]
+        picks = "".join(f", t.{name}" for name in columns_)
+        db.execute(
+            f"INSERT INTO {table} SELECT j.value ->> 1{picks} FROM json_each(?) AS j"
+            f" CROSS JOIN {table} AS t ON t.id = j.value ->> 0",
+            (rows,),
+        )
+
+
+def find_delivery(db: apsw.Connection, mark: str) -> tuple[int, int] | None:
+    """(mailbox id, UID) of a delivery, by its mark."""
+    row_number = _value(
+        db, "SELECT id FROM message WHERE delivery = ? ORDER BY id LIMIT 1", (mark,)
+    )
+    return None if row_number is None else (row_number >> 32, row_number & 0xFFFFFFFF)
+
+
+def expunged_since(db: apsw.Connection, mailbox: int, modseq: int) -> list[int]:
+    """UIDs expunged after `modseq`, ascending."""
+    text = _value(
+        db,
+        "SELECT json_group_array(uid) FROM"
+        " (SELECT uid FROM expunged WHERE mailbox = ? AND modseq > ? ORDER BY uid)",
+        (mailbox, modseq),
+    )
+    return list(json.loads(text))
+
+
+def drop_mailbox(db: apsw.Connection, mailbox: int) -> None:
+    """Delete a mailbox's row and all that belongs to it."""
+    for table in ("message", "held", "header", "facet"):
+        db.execute(f"DELETE FROM {table} WHERE id > ? AND id < ?", _span(mailbox))
+    db.execute("DELETE FROM expunged WHERE mailbox = ?", (mailbox,))
+    db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))

@@ -1,0 +1,37 @@
+"""Pure. What a writer job has changed, for the views on the loop to take in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailsuite.store.attachment import Attachment
+
+
+@dataclass(slots=True)
+class Update:
+    """Changes of one mailbox under one MODSEQ.
+
+    mailboxid  which one
+    appended   (UID, state), ascending, all greater than the UIDs before
+    in_new     those of them whose files lie in new/
+    flags      (UID, new state)
+    expunged   UIDs, ascending; `kept` tells that their files are still there for a while
+    renamed    its new name
+    deleted    the mailbox itself is gone
+    uidnext, highestmodseq  after the change
+    """
+
+    mailboxid: str
+    modseq: int
+    uidnext: int
+    highestmodseq: int
+    appended: list[tuple[int, str]] = field(default_factory=list)
+    in_new: list[int] = field(default_factory=list)
+    flags: list[tuple[int, str]] = field(default_factory=list)
+    expunged: list[int] = field(default_factory=list)
+    kept: bool = False
+    renamed: str | None = None
+    deleted: bool = False
+    origin: Attachment | None = None

@@ -1,0 +1,260 @@
+r"""Runs a dialogue of tests/dialogues/imap against the IMAP door, with a real store and real sockets.
+
+A dialogue is a text file; each line is one step:
+
+    # comment
+    notls | noplain  at the top: no STARTTLS offered; passwords only under TLS
+    mail NAME [FLAG…] put the message NAME (see MESSAGES) into alice's INBOX, dated 23-Nov-2026
+    A> text          connection A sends a line (several A> in a row go out in one segment)
+    A< text          the next response must be this; `...` stands for anything
+    A= command       connection A sends a command; everything up to its tagged OK is skipped
+    A= login         the same, signing in as alice
+    A$ hang up       connection A drops
+    A$ tls           connection A does the TLS handshake now
+    A$ closed        the server must have closed connection A
+    A$ silent        nothing comes for a short while
+    ! deliver NAME   a delivery puts the message NAME into alice's INBOX
+    ! fail X         the store's next call of AccountStore.X raises a bug
+
+In a text, \r\n and \xNN stand for octets, <N> for N times "x". A response is shown with its
+literals. The first use of a letter connects and reads the greeting.
+"""
+
+import asyncio
+import calendar
+import re
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mailsuite.accounts import Directory
+from mailsuite.base.clock import SystemClock
+from mailsuite.base.tasks import Threads
+from mailsuite.imapd import Imapd, Settings, facets
+from mailsuite.imapd.syntax.receiver import Limits
+from mailsuite.net import Connection, ConnectionLimits, Listener, bind
+from mailsuite.store import AccountStore, Facets, NewMessage, Store
+
+DATE = float(calendar.timegm((2026, 11, 23, 9, 0, 0)))
+MESSAGES = {
+    "short": b"Subject: short\r\n\r\nHello.\r\n",
+    "second": b"From: Bob <bob@example.test>\r\nSubject: second\r\n\r\nSecond body.\r\n",
+    "rfc3501": (
+        b"Date: Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\r\n"
+        b"From: Terry Gray <gray@cac.washington.edu>\r\n"
+        b"Subject: IMAP4rev1 WG mtg summary and minutes\r\n"
+        b"To: imap@cac.washington.edu\r\n"
+        b"cc: minutes@CNRI.Reston.VA.US, John Klensin <KLENSIN@MIT.EDU>\r\n"
+        b"Message-Id: <B27397-0100000@cac.washington.edu>\r\n"
+        b"MIME-Version: 1.0\r\n"
+        b"Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n"
+        b"\r\n"
+        b"The minutes.\r\n"
+    ),
+    "mixed": (
+        b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.test>\r\n"
+        b"To: alice@example.test\r\n"
+        b"Subject: =?utf-8?b?R3LDvMOfZSBhdXMgS8O2bG4=?=\r\n"
+        b"Date: Sun, 22 Nov 2026 23:30:00 -0800\r\n"
+        b"MIME-Version: 1.0\r\n"
+        b'Content-Type: multipart/mixed; boundary="b"\r\n'
+        b"\r\n"
+        b"--b\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Transfer-Encoding: quoted-printable\r\n"
+        b"\r\n"
+        b"Stra=C3=9Fe nach K=\r\n"
+        b"=C3=B6ln\r\n"
+        b"--b\r\n"
+        b"Content-Type: text/plain; charset=us-ascii\r\n"
+        b"Content-Transfer-Encoding: base64\r\n"
+        b"\r\n"
+        b"aGlkZGVuIHRyZWFzdXJl\r\n"
+        b"--b--\r\n"
+    ),
+    "large": b"Subject: large\r\n\r\n" + (b"0123456789abcdef" * 4 + b"\r\n") * 20_000,
+}
+
+
+class Client:
+    """The client's end of one connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.commands = 0
+
+    async def response(self) -> bytes:
+        """A response with its literals, without the last line end."""
+        response = b""
+        async with asyncio.timeout(10):
+            while True:
+                line = await self.reader.readline()
+                response += line
+                literal = re.search(rb"\{(\d+)\}\r\n\Z", line)
+                if literal is None:
+                    return response.removesuffix(b"\r\n")
+                response += await self.reader.readexactly(int(literal[1]))
+
+    async def command(self, text: str) -> list[bytes]:
+        """Send a command; its untagged responses, once it is answered OK."""
+        self.commands += 1
+        tag = b"auto%d" % self.commands
+        self.writer.write(tag + b" " + encoded(text) + b"\r\n")
+        responses: list[bytes] = []
+        while True:
+            response = await self.response()
+            if response.startswith(tag):
+                assert response.startswith(tag + b" OK"), f"{text}: {response!r}"
+                return responses
+            assert response, f"{text}: connection closed after {responses}"
+            responses.append(response)
+
+
+class Runner:
+    """One dialogue, or any other test with several clients."""
+
+    def __init__(self, folder: Path, tls: ssl.SSLContext | None, settings: Settings) -> None:
+        self.threads = Threads("test", 4)
+        values = Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute)
+        self.store = Store(
+            folder / "mail", facets=values, threads=self.threads, clock=SystemClock()
+        )
+        (folder / "mail").mkdir(exist_ok=True)
+        self.directory = Directory(folder / "accounts.db", self.threads)
+        if not self.directory.domains():
+            self.directory.add_domain("example.test")
+            self.directory.add_user("alice@example.test", "alice")
+            self.directory.add_user("bob@example.test", "bob")
+        self.door = Imapd(settings, self.directory, self.store, self.threads, tls)
+        self.listener = Listener("imap", self.door.session, ConnectionLimits(1000, 1000))
+        self.port = 0
+        self.client_tls: ssl.SSLContext | None = None
+        self.clients: dict[str, Client] = {}
+
+    async def __aenter__(self) -> "Runner":
+        sock = bind("127.0.0.1", 0)
+        self.port = sock.getsockname()[1]
+        await self.listener.start(sock)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in self.clients.values():
+            client.writer.close()
+        await self.listener.stop()
+        await self.store.close()
+        self.directory.close()
+        self.threads.close()
+
+    async def client(self, name: str) -> Client:
+        if name not in self.clients:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+            self.clients[name] = Client(reader, writer)
+            greeting = await self.clients[name].response()
+            assert greeting.startswith(b"* OK [CAPABILITY IMAP4rev1 ")
+        return self.clients[name]
+
+    async def signed_in(self, name: str, *commands: str) -> Client:
+        """A client that is signed in and has done these commands."""
+        client = await self.client(name)
+        for command in ("LOGIN alice@example.test alice", *commands):
+            await client.command(command)
+        return client
+
+    async def deliver(self, name: str, flags: frozenset[str] = frozenset()) -> None:
+        account = await self.store.account("alice@example.test")
+        await account.append("INBOX", [NewMessage(MESSAGES[name], flags, DATE)])
+
+    async def run(self, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        unsent: dict[str, bytes] = {}
+        for step in steps:
+            name, kind, rest = step[:1], step[1:2], step[3:]
+            if kind == ">":
+                unsent[name] = unsent.get(name, b"") + encoded(rest) + b"\r\n"
+                continue
+            for sender, octets in unsent.items():
+                (await self.client(sender)).writer.write(octets)
+            unsent.clear()
+            if name == "!":
+                await self._act(step.removeprefix("! "), monkeypatch)
+            elif step.startswith("mail "):
+                message, *flags = step.split()[1:]
+                await self.deliver(message, frozenset(flags))
+            else:
+                await self._step(await self.client(name), step, kind, rest)
+
+    async def _step(self, client: Client, step: str, kind: str, rest: str) -> None:
+        if kind == "<":
+            response = await client.response()
+            assert pattern(rest).fullmatch(response), f"{step}\nbut the server said {response!r}"
+        elif kind == "=":
+            await client.command("LOGIN alice@example.test alice" if rest == "login" else rest)
+        elif rest == "hang up":
+            client.writer.close()
+        elif rest == "tls":
+            await client.writer.start_tls(
+                self.client_tls or ssl.create_default_context(), server_hostname="mail.example.test"
+            )
+        elif rest == "closed":
+            assert await client.response() == b""
+        elif rest == "silent":
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await client.reader.readline()
+        else:
+            raise AssertionError(f"unknown step {step}")
+
+    async def _act(self, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        verb, _, argument = action.partition(" ")
+        if verb == "deliver":
+            await self.deliver(argument)
+        elif verb == "fail":
+            monkeypatch.setattr(AccountStore, argument, _bug)
+        else:
+            raise AssertionError(f"unknown action {action}")
+
+
+async def _bug(*_: object, **__: object) -> None:
+    raise RuntimeError("a secret of the house")
+
+
+def encoded(text: str) -> bytes:
+    """The octets that a text of a dialogue stands for."""
+    text = re.sub(r"<(\d{3,})>", lambda found: "x" * int(found[1]), text)
+    octets = text.encode().replace(b"\\r\\n", b"\r\n")
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), octets)
+
+
+def pattern(text: str) -> re.Pattern[bytes]:
+    """What a response must be."""
+    return re.compile(b".*".join(map(re.escape, encoded(text).split(b"..."))), re.DOTALL)
+
+
+def settings(*, plain: bool = True, **changes: object) -> Settings:
+    """Short times, small limits."""
+    values: dict[str, object] = {
+        "hostname": "mail.example.test",
+        "allow_plain_auth": plain,
+        "failure_delay": 0.0,
+        "errors": 8,
+        "sign_ins": 3,
+        "limits": Limits(literal=2_000_000),
+        "version": "1",
+    }
+    return Settings(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def drip() -> Callable[[Connection], object]:
+    """A `Connection.read` that gives one octet at a time."""
+    real = Connection.read
+    held: dict[int, bytes] = {}
+
+    async def read(connection: Connection) -> bytes:
+        data = held.pop(id(connection), b"") or await real(connection)
+        if data[1:]:
+            held[id(connection)] = data[1:]
+        return data[:1]
+
+    return read
