@@ -186,7 +186,6 @@ def _disposition(part: Part) -> bytes:
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\{([0-9]+)\}\r\n|[^ ()"{]++', re.DOTALL)
 
 
-
 def body(bodystructure: bytes) -> bytes:
     """BODY, the form without extension data, from the octets of BODYSTRUCTURE.
 
