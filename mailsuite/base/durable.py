@@ -19,10 +19,13 @@ def fsync_dir(folder: Path) -> None:
         os.close(fd)
 
 
-def write_new(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> int:
+def write_new(
+    path: Path, chunks: Iterable[bytes], *, mode: int = 0o600, mtime: float | None = None
+) -> int:
     """Write a new file and fsync its octets, not yet its name.
 
-    Several files of one folder can so share one `fsync_dir`. Returns the file's size in octets.
+    Several files of one folder can so share one `fsync_dir`. `mtime` (seconds since the epoch) sets
+    the modification time. Returns the file's size in octets.
     Raises FileExistsError when the name is taken, OSError otherwise; the file is then gone again.
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -35,6 +38,8 @@ def write_new(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> int:
                     written = os.write(fd, view)
                     size += written
                     view = view[written:]
+            if mtime is not None:
+                os.utime(fd, (mtime, mtime))
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -218,14 +218,8 @@ class AccountFiles:
         disk.make_maildir(path)
         folder = Folder(0, name, path, found)
         with self.index.transaction() as db:
-            row = db.execute(
-                "SELECT id FROM mailbox WHERE mailboxid = ? AND uidvalidity = ?",
-                (found.mailboxid, found.uidvalidity),
-            ).fetchone()
-            if row is not None:
-                folder.id = row[0]
-            others = db.execute("SELECT id FROM mailbox WHERE folder = ?", (name,)).fetchall()
-            for (other,) in others:
+            folder.id = records.mailbox_with(db, found.mailboxid, found.uidvalidity)
+            for other in records.mailboxes_at(db, name):
                 if other != folder.id:
                     records.drop_mailbox(db, other)
             if folder.load(db):
@@ -261,9 +255,7 @@ class AccountFiles:
         folder.adopt_below = 1 << 31
         folder.write_sidecar()
         with self.index.transaction() as db:
-            for (other,) in db.execute(
-                "SELECT id FROM mailbox WHERE folder = ?", (name,)
-            ).fetchall():
+            for other in records.mailboxes_at(db, name):
                 records.drop_mailbox(db, other)
             folder.insert(db)
         return folder

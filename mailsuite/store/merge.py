@@ -107,9 +107,9 @@ def _compare(folder: Folder, known: tuple[dict[str, int], dict[str, int]]) -> _F
                 if head in added and added[head][0] == place:
                     extra.append(added[head])
                 added[head] = (place, name)
-        disk = set(on_disk[place])
+        still = set(on_disk[place])
         for name, uid in there.items():
-            if name not in disk:
+            if name not in still:
                 missing[filename.head(name)] = uid
             elif added:
                 present[filename.head(name)] = (place, name, uid)

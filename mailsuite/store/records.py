@@ -237,11 +237,14 @@ def copy_facets(
 
 
 def find_delivery(db: apsw.Connection, mark: str) -> tuple[int, int] | None:
-    """(mailbox id, UID) of a delivery, by its mark."""
-    row_number = _value(
-        db, "SELECT id FROM message WHERE delivery = ? ORDER BY id LIMIT 1", (mark,)
+    """(UIDVALIDITY, UID) of a delivery, by its mark."""
+    text = _value(
+        db,
+        "SELECT json_array(b.uidvalidity, m.id & 0xffffffff) FROM message AS m"
+        " JOIN mailbox AS b ON b.id = m.id >> 32 WHERE m.delivery = ? ORDER BY m.id LIMIT 1",
+        (mark,),
     )
-    return None if row_number is None else (row_number >> 32, row_number & 0xFFFFFFFF)
+    return None if text is None else tuple(json.loads(text))
 
 
 def expunged_since(db: apsw.Connection, mailbox: int, modseq: int) -> list[int]:
@@ -261,3 +264,15 @@ def drop_mailbox(db: apsw.Connection, mailbox: int) -> None:
         db.execute(f"DELETE FROM {table} WHERE id > ? AND id < ?", _span(mailbox))
     db.execute("DELETE FROM expunged WHERE mailbox = ?", (mailbox,))
     db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
+
+
+def mailboxes_at(db: apsw.Connection, folder: str) -> list[int]:
+    """Ids of the rows for a folder."""
+    text = _value(db, "SELECT json_group_array(id) FROM mailbox WHERE folder = ?", (folder,))
+    return list(json.loads(text))
+
+
+def mailbox_with(db: apsw.Connection, mailboxid: str, uidvalidity: int) -> int:
+    """Id of a mailbox's row, 0 when there is none."""
+    sql = "SELECT id FROM mailbox WHERE mailboxid = ? AND uidvalidity = ?"
+    return int(_value(db, sql, (mailboxid, uidvalidity)) or 0)

@@ -1,0 +1,243 @@
+"""Appending messages: written aside first, then numbered and named into the folder in groups.
+
+Promises: when `append` has given UIDs, the messages survive a power cut; of one request all
+messages are there or none; a repeated delivery is known again. Calls block: `prepare` may run
+beside everything else, `append` belongs to the account's writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailsuite.base import durable
+from mailsuite.store import content, flags, journal, records
+from mailsuite.store.errors import StoreError
+from mailsuite.store.filename import FileName, delivery_mark
+from mailsuite.store.files import AccountFiles
+from mailsuite.store.folder import Folder
+from mailsuite.store.records import CUR, NEW, Entry
+from mailsuite.store.updates import Update
+from mailsuite.store.values import Appended, NewMessage
+
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A message as a durable file in tmp/ that waits for its UID and name."""
+
+    path: str
+    base: str
+    size: int
+    wire: int
+    mtime: float
+    letters: set[str]
+    keywords: list[str]
+    delivery: str | None
+    repeat: bool
+
+
+@dataclass(slots=True)
+class Request:
+    """One caller's append."""
+
+    name: str
+    messages: list[Prepared]
+
+
+# -- aside, in parallel ----------------------------------------------------------------------------
+
+
+def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> Prepared:
+    """Make the durable file. Raises OSError, CannotChange (an unknown flag)."""
+    letters, keywords = flags.split(message.flags)
+    base = files.new_base(message.delivery_id)
+    path = f"{files.tmp}/{base}"
+    if isinstance(source, Path):
+        size, bare, mtime = _from_file(message, source, path, files.clock.now())
+    else:
+        given = message.internal_date
+        mtime = files.clock.now() if given is None else given
+        pieces = (message.prefix, source)
+        size, bare = _write(path, pieces, mtime, count=not message.exact)
+    delivery = None if message.delivery_id is None else delivery_mark(message.delivery_id)
+    return Prepared(
+        path, base, size, size + bare, mtime, letters, keywords, delivery, message.repeat
+    )
+
+
+def _from_file(message: NewMessage, source: Path, path: str, now: float) -> tuple[int, int, float]:
+    status = source.stat()
+    mtime = status.st_mtime if message.internal_date is None else message.internal_date
+    if not message.prefix and not message.offset and mtime == status.st_mtime:
+        try:
+            os.link(source, path, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+        else:
+            bare = 0 if message.exact else content.wire_size(path) - status.st_size
+            return status.st_size, bare, mtime
+    if message.internal_date is None:
+        mtime = now
+    pieces = _joined(message.prefix, content.chunks(source, message.offset))
+    size, bare = _write(path, pieces, mtime, count=not message.exact)
+    return size, bare, mtime
+
+
+def _joined(prefix: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield prefix
+    yield from rest
+
+
+def _write(path: str, pieces: Iterable[bytes], mtime: float, *, count: bool) -> tuple[int, int]:
+    counter = content.BareCounter()
+
+    def counted() -> Iterator[bytes]:
+        for piece in pieces:
+            if count:
+                counter.feed(piece)
+            yield piece
+
+    size = durable.write_new(Path(path), counted(), mtime=mtime)
+    return size, counter.bare
+
+
+# -- in the writer ---------------------------------------------------------------------------------
+
+
+def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | Exception]:
+    """Append for several callers at once: a result or an error for each, in order.
+
+    The callers of one mailbox share its folder's fsync and the index transaction.
+    """
+    results: dict[int, Appended | Exception] = {}
+    groups: dict[str, list[tuple[int, Request]]] = {}
+    for number, request in enumerate(requests):
+        groups.setdefault(request.name, []).append((number, request))
+    for name, group in groups.items():
+        try:
+            together = _append_group(files, name, [request for _, request in group])
+            results.update(zip((number for number, _ in group), together, strict=True))
+        except (StoreError, OSError) as error:
+            if len(group) == 1:
+                results[group[0][0]] = error
+                continue
+            # One of them spoils it: each for itself, so that the others get through.
+            for number, request in group:
+                try:
+                    results[number] = _append_group(files, name, [request])[0]
+                except (StoreError, OSError) as own:
+                    results[number] = own
+    return [results[number] for number in range(len(requests))]
+
+
+def _append_group(files: AccountFiles, name: str, requests: list[Request]) -> list[Appended]:
+    folder = files.resolve(name)
+    known = _earlier(files, requests)
+    wanted = [message for request in requests for message in request.messages]
+    seen: dict[str, int] = {}
+    fresh: list[Prepared] = []
+    for message in wanted:
+        if message.repeat and message.delivery is not None:
+            if message.delivery in known or message.delivery in seen:
+                continue
+            seen[message.delivery] = len(fresh)
+        fresh.append(message)
+    uids = _place(files, folder, fresh) if fresh else []
+    given = {id(message): uid for message, uid in zip(fresh, uids, strict=True)}
+
+    def answer(message: Prepared) -> tuple[int, int]:
+        if id(message) in given:
+            return folder.sidecar.uidvalidity, given[id(message)]
+        mark = message.delivery or ""
+        return known.get(mark) or (folder.sidecar.uidvalidity, uids[seen[mark]])
+
+    results = []
+    for request in requests:
+        answers = [answer(message) for message in request.messages]
+        validity = answers[0][0] if answers else folder.sidecar.uidvalidity
+        results.append(Appended(validity, [uid for _, uid in answers]))
+    return results
+
+
+def _earlier(files: AccountFiles, requests: list[Request]) -> dict[str, tuple[int, int]]:
+    """Deliveries of an earlier attempt: mark -> (UIDVALIDITY, UID), from the whole account."""
+    marks = {
+        message.delivery
+        for request in requests
+        for message in request.messages
+        if message.repeat and message.delivery is not None
+    }
+    if not marks:
+        return {}
+    for folder_name in files.listing():
+        files.folder(folder_name)
+    found: dict[str, tuple[int, int]] = {}
+    with files.index.reader() as db:
+        for mark in marks:
+            where = records.find_delivery(db, mark)
+            if where is not None:
+                found[mark] = where
+    return found
+
+
+def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> list[int]:
+    """Number the messages, name them into the folder, make that durable, write the rows."""
+    words = [[folder.keywords().learn(word) for word in message.keywords] for message in messages]
+    first = folder.take_uids(len(messages))
+    modseq = folder.take_modseq()
+    entries: list[Entry] = []
+    with files.changing(folder) as change:
+        for uid, message, its_words in zip(
+            range(first, first + len(messages)), messages, words, strict=True
+        ):
+            letters = "".join(sorted(message.letters))
+            info = letters or None
+            name = FileName(message.base, uid, message.size, message.wire, (), info)
+            place = CUR if info else NEW
+            entry = Entry(
+                uid,
+                place,
+                str(name),
+                flags.state(letters, its_words),
+                modseq,
+                message.mtime,
+                message.wire,
+                message.delivery,
+            )
+            change.rename(message.path, folder.file(place, entry.name))
+            entries.append(entry)
+        marked = [
+            (entry.uid, flags.keywords(entry.state)) for entry in entries if " " in entry.state
+        ]
+        if marked:
+            folder.journal = journal.append(folder.path, marked, sync=True)
+        for place in {entry.place for entry in entries}:
+            durable.fsync_dir(Path(folder.new if place == NEW else folder.cur))
+        for entry in entries:
+            folder.count(entry.state, entry.size, +1)
+        with change.commit() as db:
+            records.add(db, folder.id, entries)
+    files.updates.append(arrived(folder, modseq, entries))
+    return [entry.uid for entry in entries]
+
+
+def arrived(folder: Folder, modseq: int, entries: list[Entry]) -> Update:
+    """The news of these messages."""
+    update = Update(folder.sidecar.mailboxid, modseq, folder.uidnext, folder.highestmodseq)
+    update.appended = [(entry.uid, entry.state) for entry in entries]
+    update.in_new = [entry.uid for entry in entries if entry.place == NEW]
+    return update
+
+
+def clean_up(messages: Iterable[Prepared]) -> None:
+    """Remove what was written aside and is not wanted; what has got its name is not there."""
+    for message in messages:
+        with contextlib.suppress(OSError):
+            Path(message.path).unlink(missing_ok=True)

@@ -1,0 +1,128 @@
+"""Copying and moving messages between mailboxes of an account: links and renames, never octets.
+
+All messages or none. Flags, keywords and internal date go along; UIDs are new. Calls block and
+belong to the account's writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mailsuite.base import durable
+from mailsuite.store import filename, flags, journal, records
+from mailsuite.store.alter import Locator, set_aside
+from mailsuite.store.change import Change
+from mailsuite.store.deliver import arrived
+from mailsuite.store.files import AccountFiles
+from mailsuite.store.folder import Folder
+from mailsuite.store.records import CUR, NEW, Entry
+from mailsuite.store.updates import Update
+from mailsuite.store.values import Copied
+
+
+def copy(files: AccountFiles, source: Folder, uids: Sequence[int], target_name: str) -> Copied:
+    """Copy messages. Those that are gone are left out. Raises NoSuchMailbox, LimitReached."""
+    return _transfer(files, source, uids, target_name, move=False, keep=False)
+
+
+def move(
+    files: AccountFiles, source: Folder, uids: Sequence[int], target_name: str, *, keep: bool
+) -> Copied:
+    """Move messages; with `keep` the originals stay readable in tmp/ until `alter.let_go`."""
+    return _transfer(files, source, uids, target_name, move=True, keep=keep)
+
+
+def _transfer(
+    files: AccountFiles,
+    source: Folder,
+    uids: Sequence[int],
+    target_name: str,
+    *,
+    move: bool,
+    keep: bool,
+) -> Copied:
+    target = files.resolve(target_name)
+    with files.index.reader() as db:
+        entries = records.entries(db, source.id, uids)
+    if not entries:
+        return Copied(target.sidecar.uidvalidity, [], [])
+    folders = (target,) if target is source else (target, source)
+    with files.changing(*folders) as change:
+        pairs = _name_into(change, source, target, entries, rename=move and not keep)
+        copies = [new for _, new in pairs]
+        originals = [old for old, _ in pairs]
+        kept = set_aside(files, change, source, originals) if move and keep else []
+        modseq = target.take_modseq()
+        _write(target, copies, modseq)
+        for new in copies:
+            target.count(new.state, new.size, +1)
+        gone = [old.uid for old in originals] if move else []
+        source_modseq = 0
+        if gone:
+            source_modseq = source.take_modseq()
+            for old in originals:
+                source.count(old.state, old.size, -1)
+        with change.commit() as db:
+            records.add(db, target.id, copies)
+            numbers = [(old.uid, new.uid) for old, new in pairs]
+            records.copy_facets(db, source.id, target.id, numbers)
+            if gone:
+                records.remove(db, source.id, gone, source_modseq, kept)
+    if copies:
+        files.updates.append(arrived(target, modseq, copies))
+    if gone:
+        update = Update(
+            source.sidecar.mailboxid, source_modseq, source.uidnext, source.highestmodseq
+        )
+        update.expunged, update.kept = gone, keep
+        files.updates.append(update)
+    return Copied(
+        target.sidecar.uidvalidity, [old.uid for old in originals], [c.uid for c in copies]
+    )
+
+
+def _name_into(
+    change: Change, source: Folder, target: Folder, entries: Sequence[Entry], *, rename: bool
+) -> list[tuple[Entry, Entry]]:
+    """Link or rename the files into the target under new UIDs: pairs (original, copy)."""
+    locator = Locator(source)
+    pairs: list[tuple[Entry, Entry]] = []
+    table = target.keywords()
+    step = change.rename if rename else change.link
+    for uid, entry in enumerate(entries, target.take_uids(len(entries))):
+        for _ in range(2):
+            letters = flags.letters(entry.state)
+            info = letters or None
+            place = CUR if info else NEW
+            name = str(_renamed(entry.name, uid, info))
+            try:
+                step(source.file(entry.place, entry.name), target.file(place, name))
+            except FileNotFoundError:
+                if locator.find(entry) is None:
+                    break  # gone: left out, and the next merge tells
+                continue
+            words = [table.learn(word) for word in flags.keywords(entry.state)]
+            state = flags.state(letters, words)
+            copied = Entry(
+                uid, place, name, state, 0, entry.internal_date, entry.size, entry.delivery
+            )
+            pairs.append((entry, copied))
+            break
+    return pairs
+
+
+def _renamed(name: str, uid: int, info: str | None) -> filename.FileName:
+    parsed = filename.parse(name)
+    return filename.FileName(parsed.base, uid, parsed.size, parsed.wire, parsed.extra, info)
+
+
+def _write(target: Folder, copies: Sequence[Entry], modseq: int) -> None:
+    """Keywords to the journal, names to the disk."""
+    for new in copies:
+        new.modseq = modseq
+    words = [(new.uid, flags.keywords(new.state)) for new in copies if " " in new.state]
+    if words:
+        target.journal = journal.append(target.path, words, sync=True)
+    for place in {new.place for new in copies}:
+        durable.fsync_dir(Path(target.new if place == NEW else target.cur))
