@@ -3,6 +3,7 @@
 Says also what the door asks of the rooms below it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ssl import SSLContext
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from mailsuite.base.clock import Clock
 from mailsuite.base.tasks import Tasks
 from mailsuite.mail import Envelope, Route
-from mailsuite.message import format_date
 from mailsuite.net import ConnectionLimits
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Command, Extension, Parameter
@@ -55,6 +55,8 @@ class Context:
     """One listener: its settings, the rooms below, and its sessions.
 
     starttls  the TLS context to offer STARTTLS with, or None
+    stopping  a session ends after the command that is at work
+    empty     set when the last session has gone
     """
 
     settings: Settings
@@ -73,13 +75,4 @@ class Context:
     tasks: Tasks = field(default_factory=lambda: Tasks("smtpd"))
     sessions: "set[SmtpSession]" = field(default_factory=set)
     stopping: bool = False
-    _second: int = -1
-    _date: bytes = b""
-
-    def date(self) -> bytes:
-        """Now, as a Received field tells it (RFC 5322 §3.3); made once a second."""
-        second = int(self.clock.now())
-        if second != self._second:
-            self._second = second
-            self._date = format_date(second)
-        return self._date
+    empty: asyncio.Event = field(default_factory=asyncio.Event)

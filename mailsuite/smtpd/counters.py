@@ -1,4 +1,4 @@
-"""What a listener counts since its start, for the control room and the status page. Only numbers."""
+"""What a listener counts since its start, for the control room to show. Only numbers."""
 
 from dataclasses import asdict, dataclass
 

@@ -18,7 +18,17 @@ class DataReader:
     long_line  a line was longer than `max_line`
     """
 
-    __slots__ = ("_carry", "_line", "_max_line", "_skip", "bare", "done", "long_line", "rest", "size")
+    __slots__ = (
+        "_carry",
+        "_line",
+        "_max_line",
+        "_skip",
+        "bare",
+        "done",
+        "long_line",
+        "rest",
+        "size",
+    )
 
     def __init__(self, max_line: int = 1 << 20) -> None:
         """`max_line` in octets without CRLF; lines within one chunk are not measured."""

@@ -5,6 +5,7 @@ told 421 first.
 """
 
 import asyncio
+import contextlib
 import socket
 from ssl import SSLContext
 
@@ -102,8 +103,9 @@ class Smtpd:
         await context.tasks.wait(grace)
         await context.tasks.cancel()
         # The sessions are over; their last words may still be on the way.
-        until = asyncio.get_running_loop().time() + min(grace, LAST_WORDS)
-        while context.sessions and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(0.01)
+        if context.sessions:
+            context.empty.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(context.empty.wait(), min(grace, LAST_WORDS))
         for session in list(context.sessions):
             session.abort()

@@ -1,20 +1,20 @@
-"""Pure. The arguments of MAIL and RCPT: a path, then parameters (RFC 5321 §4.1.2).
+"""Pure. The arguments of MAIL and RCPT, and replies about them.
 
-What is inside the path is `message.parse_path`'s. Raises SyntaxRefused with the reply, nothing else.
+The grammar itself is `message`'s; here its errors become replies. Raises SyntaxRefused, nothing
+else.
 """
 
-import re
-
-from mailsuite.message import parse_path
+from mailsuite.message import (
+    ParameterError,
+    PathError,
+    parse_mail_argument,
+    parse_mailbox,
+    parse_path,
+    parse_rcpt_argument,
+)
 from mailsuite.smtpd.reply import Reply, reply
 
-MAX_PARAMETERS = 20
-
-# The path ends at the first ">" outside a quoted string. No two alternatives begin alike, so
-# matching takes linear time.
-_PATH = re.compile(r'<(?:[^">]|"(?:[^"\\]|\\.)*")*>')
-# esmtp-param; a value in UTF-8 is RFC 6531 §3.3's.
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e\x80-\U0010ffff]+))?")
+Arguments = tuple[str, dict[str, str | None]]
 
 
 class SyntaxRefused(Exception):
@@ -30,50 +30,38 @@ def refuse(status: str, text: str) -> SyntaxRefused:
     return SyntaxRefused(reply(501, status, text))
 
 
-def split(keyword: str, argument: str, status: str) -> tuple[str, str]:
-    """Split ``FROM:<path> parameters`` into the path, brackets included, and the parameters.
-
-    `status` is the enhanced code for a bad path. Space after the colon, which the grammar forbids,
-    is taken, since many programs send it and it can mean nothing else.
-    """
-    if argument[: len(keyword)].upper() != keyword:
-        raise refuse("5.5.4", f"Syntax: {keyword}<address> [parameters]")
-    rest = argument[len(keyword) :].lstrip(" ")
-    found = _PATH.match(rest)
-    if found is None:
-        raise refuse(status, "Address must stand in angle brackets")
-    parameters = rest[found.end() :]
-    if parameters and not parameters.startswith(" "):
-        raise refuse("5.5.4", "A space must stand between address and parameters")
-    return found[0], parameters
-
-
-def address_of(path: str, status: str) -> str:
-    """The mailbox in a path, without brackets and source route; "" for ``<>``."""
-    if path == "<>":
-        return ""
+def mail_arguments(argument: str) -> Arguments:
+    """``FROM:<path> parameters``: the address, "" for ``<>``, and the parameters by keyword."""
     try:
-        return str(parse_path(path))
+        return parse_mail_argument(argument)
     except ValueError as error:
-        raise refuse(status, f"Bad address syntax: {ascii_text(str(error))}") from error
+        raise _refusal(error, "5.1.7", "MAIL FROM:<address> [parameters]") from error
 
 
-def parameters_of(text: str) -> dict[str, str | None]:
-    """``BODY=8BITMIME SMTPUTF8`` as keywords in upper case and their values as they were written."""
-    found: dict[str, str | None] = {}
-    for word in text.split(" "):
-        if not word:
-            continue
-        match = _PARAMETER.fullmatch(word)
-        if match is None:
-            raise refuse("5.5.4", "Bad parameter syntax")
-        keyword = match[1].upper()
-        if keyword in found:
-            raise refuse("5.5.4", f"Parameter {keyword} given twice")
-        if len(found) >= MAX_PARAMETERS:
-            raise refuse("5.5.4", "Too many parameters")
-        found[keyword] = match[2]
-    return found
+def rcpt_arguments(argument: str) -> Arguments:
+    """``TO:<path> parameters``: the address, "postmaster" without a domain among them."""
+    try:
+        return parse_rcpt_argument(argument)
+    except ValueError as error:
+        raise _refusal(error, "5.1.3", "RCPT TO:<address> [parameters]") from error
+
+
+def verify_argument(argument: str) -> str:
+    """An address with or without angle brackets, as VRFY takes it."""
+    try:
+        if argument.startswith("<"):
+            return parse_path(argument, postmaster=True)
+        return parse_mailbox(argument)
+    except PathError as error:
+        raise _refusal(error, "5.1.3", "VRFY address") from error
+
+
+def _refusal(error: ValueError, status: str, syntax: str) -> SyntaxRefused:
+    if isinstance(error, PathError):
+        return refuse(status, f"Bad address syntax: {ascii_text(str(error))}")
+    if isinstance(error, ParameterError):
+        return refuse("5.5.4", f"Bad parameter syntax: {ascii_text(str(error))}")
+    return refuse("5.5.4", f"Syntax: {syntax}")
 
 
 def ascii_text(text: str) -> str:

@@ -8,14 +8,20 @@ kept; the octets of a message that is refused on the way are swallowed and not s
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
-from mailsuite.message import repair_submission, split_header
-from mailsuite.queue import NoSpace, QueueUnavailable
+from mailsuite.message import (
+    count_received,
+    fields,
+    protocol,
+    received,
+    repair_submission,
+    split_header,
+)
+from mailsuite.queue.errors import NoSpace, QueueUnavailable
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.context import Incoming
 from mailsuite.smtpd.model import Transaction
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
-from mailsuite.smtpd.trace import Arrival, hops, received
 
 log = get_logger("smtpd")
 HEADER_LIMIT = 1 << 18
@@ -29,7 +35,16 @@ HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header is too large")
 class Reception:
     """Takes one message's octets. Make it, `write` them, `finish`; always `abandon` in the end."""
 
-    __slots__ = ("_context", "_envelope", "_head", "_incoming", "_session", "_settled", "refusal", "size")
+    __slots__ = (
+        "_context",
+        "_envelope",
+        "_head",
+        "_incoming",
+        "_session",
+        "_settled",
+        "refusal",
+        "size",
+    )
 
     def __init__(self, session: SmtpSession, transaction: Transaction) -> None:
         """Raises QueueUnavailable or NoSpace when the queue takes nothing now."""
@@ -85,18 +100,20 @@ class Reception:
         """The header block is there, or as much of it as we are ready to hold."""
         self._head = None
         body, _ = split_header(head)
-        if hops(head[:body]) > self._context.settings.max_hops:
+        if count_received(head[:body]) > self._context.settings.max_hops:
             await self.refuse(LOOP)
         elif not self._context.settings.submission:
             await self._keep(self._trace() + head)
-        elif len(head) > HEADER_LIMIT and body >= len(head):
+        elif body > HEADER_LIMIT and any(field.name for field in fields(head)):
+            # Without the whole header nobody can say that no Bcc is left in it. (What has no
+            # field at all is a message without a header.)
             await self.refuse(HEADER_TOO_LARGE)
         else:
             repaired = repair_submission(
                 head[:body],
                 now=self._context.clock.now(),
                 hostname=self._context.settings.hostname,
-                message_id=self._incoming.id,
+                message_id=lambda: self._incoming.id,
             )
             await self._keep(self._trace() + repaired + head[body:])
 
@@ -106,34 +123,41 @@ class Reception:
         cipher = ssl_object.cipher() if ssl_object is not None else None
         recipients = self._envelope.recipients
         return received(
-            Arrival(
-                helo=client.host_name or "",
-                address=self._session.peer,
-                hostname=self._context.settings.hostname,
+            helo=client.host_name or "",
+            peer=self._session.peer,
+            by=self._context.settings.hostname,
+            protocol=protocol(
                 extended=client.extended_smtp,
                 tls=self._session.tls,
-                cipher=f"{cipher[1]} {cipher[0]}" if cipher is not None else "",
                 authenticated=client.account is not None,
-                smtputf8=self._envelope.smtputf8,
-                id=self._incoming.id,
-                recipient=recipients[0].address if len(recipients) == 1 else None,
-                date=self._context.date(),
-            )
+                utf8=self._envelope.smtputf8,
+            ),
+            queue_id=self._incoming.id,
+            epoch=self._context.clock.now(),
+            recipient=recipients[0].address if len(recipients) == 1 else None,
+            cipher=cipher[0] if cipher is not None else None,
         )
 
     async def _keep(self, octets: bytes) -> None:
         try:
             await self._incoming.write(octets)
-        except Exception as error:
-            await self.refuse(self._failure(error))
+        except QueueUnavailable as error:
+            await self.refuse(self._unavailable(error))
+        except Exception:
+            log.exception("queue failed", id=self._incoming.id, client=self._session.peer)
+            await self.refuse(self._session.failed())
 
     async def _commit(self) -> Reply:
         self._settled = True
         try:
             await self._incoming.commit(self._envelope)
-        except Exception as error:
+        except QueueUnavailable as error:
             await self._incoming.discard()
-            return self._refused(self._failure(error))
+            return self._refused(self._unavailable(error))
+        except Exception:
+            log.exception("queue failed", id=self._incoming.id, client=self._session.peer)
+            await self._incoming.discard()
+            return self._refused(self._session.failed())
         counters = self._context.counters
         counters.messages += 1
         counters.octets += self.size
@@ -141,13 +165,9 @@ class Reception:
         log.info("accepted", **self._facts())
         return reply(250, "2.0.0", f"Ok: queued as {self._incoming.id}")
 
-    def _failure(self, error: Exception) -> Reply:
-        if isinstance(error, NoSpace):
-            return NO_SPACE
-        if isinstance(error, QueueUnavailable):
-            log.warning("queue refused", id=self._incoming.id, why=str(error))
-            return NO_QUEUE
-        return self._session.failed(error)
+    def _unavailable(self, error: QueueUnavailable) -> Reply:
+        log.warning("queue refused", id=self._incoming.id, why=str(error))
+        return NO_SPACE if isinstance(error, NoSpace) else NO_QUEUE
 
     def _refused(self, answer: Reply) -> Reply:
         self._context.counters.messages_refused += 1

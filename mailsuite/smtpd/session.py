@@ -54,6 +54,9 @@ class SmtpSession(Wire):
     def _create_envelope(self) -> Transaction:
         return Transaction()
 
+    def _set_rset_state(self) -> None:
+        self.envelope = self._create_envelope()
+
     # -- beginning and end ----------------------------------------------------------------------
 
     def opened(self) -> None:
@@ -77,6 +80,8 @@ class SmtpSession(Wire):
             self._counted = False
             self.context.limits.leave(self.peer)
             self.context.sessions.discard(self)
+            if not self.context.sessions:
+                self.context.empty.set()
 
     def forget(self) -> None:
         """Know nothing of the client any more: the state of a new connection (RFC 3207 §4.2)."""
@@ -162,13 +167,13 @@ class SmtpSession(Wire):
             return await self._dispatch(line)
         except SyntaxRefused as refusal:
             return refusal.reply
-        except Exception as error:
-            return self.failed(error)
+        except Exception:
+            log.exception("command failed", client=self.peer)
+            return self.failed()
 
-    def failed(self, error: Exception) -> Reply:
-        """An error of ours: it goes to the log, the client gets a fixed text."""
+    def failed(self) -> Reply:
+        """What the client is told of an error of ours, which the log has with its traceback."""
         self.context.counters.failures += 1
-        log.error("command failed", client=self.peer, exc_info=error)
         return replies.INTERNAL
 
     async def _dispatch(self, line: bytes) -> Reply | None:

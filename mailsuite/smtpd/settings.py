@@ -28,7 +28,7 @@ class Settings:
     max_connections       open at once
     max_connections_per_address  open at once from one address (IPv6: one /64)
     command_timeout       to send a whole command (RFC 5321 §4.5.3.2.7: five minutes at least)
-    data_timeout          between two pieces of a message (RFC 5321 §4.5.3.2.5 gives the sender three minutes)
+    data_timeout          between two pieces of a message
     message_timeout       for a whole message
     """
 

@@ -218,7 +218,7 @@ class Wire(SMTP):
             self._sleeper_waits = None
 
     def hang_up(self) -> None:
-        """Send what has been said and close; reading ends. What the client won't take is dropped."""
+        """Send what has been said and close. A client that takes nothing is cut off later."""
         self._at_end = True
         self._send()
         _wake(self._reader_waits)

@@ -102,8 +102,9 @@ async def _check(session: SmtpSession, credentials: Credentials) -> Reply:
     context = session.context
     try:
         account = await context.directory.verify(credentials.authcid, credentials.password)
-    except Exception as error:
-        session.failed(error)
+    except Exception:
+        log.exception("directory failed", client=session.peer)
+        context.counters.failures += 1
         return UNAVAILABLE
     if account is not None and credentials.acts_as(account):
         session.session.account = account

@@ -2,7 +2,7 @@
 
 from mailsuite.base.log import get_logger
 from mailsuite.smtpd import reply as replies
-from mailsuite.smtpd.grammar import address_of, parameters_of, split
+from mailsuite.smtpd.grammar import mail_arguments
 from mailsuite.smtpd.model import Command, Transaction
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
@@ -24,10 +24,11 @@ async def mail(session: SmtpSession, argument: str) -> Reply:
         return NESTED
     if session.messages >= context.settings.max_messages:
         return replies.TOO_MANY_MESSAGES
-    path, rest = split("FROM:", argument, "5.1.7")
-    sender = address_of(path, "5.1.7")
+    sender, parameters = mail_arguments(argument)
     transaction = Transaction()
-    refusal = _parameters(session, transaction, rest) or _sender(session, transaction, sender)
+    refusal = _parameters(session, transaction, parameters)
+    if refusal is None:
+        refusal = _sender(session, transaction, sender, argument)
     if refusal is not None:
         context.counters.senders_refused += 1
         log.info("sender refused", client=session.peer, sender=sender, reply=refusal.text)
@@ -37,8 +38,9 @@ async def mail(session: SmtpSession, argument: str) -> Reply:
     return replies.SENDER_OK
 
 
-def _parameters(session: SmtpSession, transaction: Transaction, text: str) -> Reply | None:
-    given = parameters_of(text)
+def _parameters(
+    session: SmtpSession, transaction: Transaction, given: dict[str, str | None]
+) -> Reply | None:
     if given and not session.session.extended_smtp:
         return NO_PARAMETERS
     for keyword, value in given.items():
@@ -51,8 +53,11 @@ def _parameters(session: SmtpSession, transaction: Transaction, text: str) -> Re
     return None
 
 
-def _sender(session: SmtpSession, transaction: Transaction, sender: str) -> Reply | None:
-    if not sender.isascii() and not transaction.smtp_utf8:
+def _sender(
+    session: SmtpSession, transaction: Transaction, sender: str, argument: str
+) -> Reply | None:
+    # Looked for in what was sent: a U-label domain is an A-label by now.
+    if not argument.isascii() and not transaction.smtp_utf8:
         return NEEDS_SMTPUTF8
     account = session.session.account
     if account is not None and not session.context.router.may_send_as(account, sender):

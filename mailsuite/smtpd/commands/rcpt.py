@@ -7,7 +7,7 @@ comes from: the smtp listener never relays.
 from mailsuite.base.log import get_logger
 from mailsuite.mail import Remote, Unknown
 from mailsuite.smtpd import reply as replies
-from mailsuite.smtpd.grammar import address_of, ascii_text, parameters_of, refuse, split
+from mailsuite.smtpd.grammar import ascii_text, rcpt_arguments
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
@@ -26,11 +26,8 @@ async def rcpt(session: SmtpSession, argument: str) -> Reply:
     transaction = session.envelope
     if transaction.mail_from is None:
         return NO_MAIL
-    path, rest = split("TO:", argument, "5.1.3")
-    address = address_of(path, "5.1.3")
-    if not address:
-        raise refuse("5.1.3", "A recipient needs an address")
-    refusal = _parameters(session, rest) or _recipient(session, address)
+    address, parameters = rcpt_arguments(argument)
+    refusal = _parameters(session, parameters) or _recipient(session, address, argument)
     if refusal is not None:
         transaction.refused += 1
         session.context.counters.recipients_refused += 1
@@ -43,17 +40,13 @@ async def rcpt(session: SmtpSession, argument: str) -> Reply:
             reply=refusal.text,
         )
         return refusal
-    # Named twice, it is still one recipient. The local part may only be compared as it is.
-    local, _, domain = address.rpartition("@")
-    key = f"{local}@{domain.lower()}"
-    if key not in transaction.seen:
-        transaction.seen.add(key)
+    if address not in transaction.seen:  # named twice, it is still one recipient
+        transaction.seen.add(address)
         transaction.rcpt_tos.append(address)
     return replies.RECIPIENT_OK
 
 
-def _parameters(session: SmtpSession, text: str) -> Reply | None:
-    given = parameters_of(text)
+def _parameters(session: SmtpSession, given: dict[str, str | None]) -> Reply | None:
     if given and not session.session.extended_smtp:
         return NO_PARAMETERS
     for keyword, value in given.items():
@@ -66,9 +59,9 @@ def _parameters(session: SmtpSession, text: str) -> Reply | None:
     return None
 
 
-def _recipient(session: SmtpSession, address: str) -> Reply | None:
+def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | None:
     context = session.context
-    if not address.isascii() and not session.envelope.smtp_utf8:
+    if not argument.isascii() and not session.envelope.smtp_utf8:
         return NEEDS_SMTPUTF8
     if len(session.envelope.rcpt_tos) >= context.settings.max_recipients:
         return TOO_MANY

@@ -5,12 +5,14 @@ addresses can't be harvested.
 """
 
 from mailsuite.mail import Mailbox, Unknown
-from mailsuite.smtpd.grammar import address_of, ascii_text, refuse
+from mailsuite.smtpd.grammar import ascii_text, refuse, verify_argument
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
-CANNOT_SAY = reply(252, "2.1.5", "Cannot VRFY user, but will take the message and try to deliver it")
+CANNOT_SAY = reply(
+    252, "2.1.5", "Cannot VRFY user, but will take the message and try to deliver it"
+)
 NO_EXPN = reply(502, "5.5.1", "EXPN is not offered")
 
 
@@ -27,7 +29,7 @@ async def vrfy(session: SmtpSession, argument: str) -> Reply:
         raise refuse("5.5.4", "Syntax: VRFY address [SMTPUTF8]")
     if not word.isascii() and not smtputf8:
         return reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
-    address = address_of(word if word.startswith("<") else f"<{word}>", "5.1.3")
+    address = verify_argument(word)
     route = session.context.router.route(address)
     if isinstance(route, Unknown):
         return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
@@ -44,6 +46,4 @@ async def expn(session: SmtpSession, argument: str) -> Reply:
 VRFY = Command(
     vrfy, "VRFY address", "Asks whether an address exists; answered to users only.", idle=True
 )
-EXPN = Command(
-    expn, "EXPN list", "Not offered.", idle=True, offered=lambda session: False
-)
+EXPN = Command(expn, "EXPN list", "Not offered.", idle=True, offered=lambda session: False)

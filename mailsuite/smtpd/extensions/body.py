@@ -1,6 +1,7 @@
 """8BITMIME: octets above 127 in the body (RFC 6152).
 
-They are taken without BODY=8BITMIME too: to refuse them helps nobody, and they are kept as they are.
+They are taken without BODY=8BITMIME too: to refuse them helps nobody. Either way they are
+kept as they are.
 """
 
 from mailsuite.smtpd.model import Extension, Transaction
