@@ -16,16 +16,7 @@ from functools import lru_cache
 
 from mailsuite.imapd.parts import Located, encode_parts, locate, part_at
 from mailsuite.imapd.syntax.response import string
-from mailsuite.message import (
-    Address,
-    Group,
-    Limits,
-    Part,
-    parse_addresses,
-    scan,
-    unfold,
-)
-from mailsuite.message.parameters import Params
+from mailsuite.message import Address, Group, Limits, Params, Part, parse_addresses, scan, unfold
 
 __all__ = [
     "FACETS_VERSION",
@@ -268,10 +259,19 @@ def header_fields(block: bytes, names: Sequence[str], *, invert: bool = False) -
 @lru_cache(maxsize=256)
 def _selector(names: tuple[str, ...], invert: bool) -> re.Pattern[bytes]:
     """A pattern whose one group is a field that is wanted; all other lines it takes as nothing."""
-    wanted = b"|".join(re.escape(name.encode("latin-1", "replace")) for name in names)
+    wanted = b"|".join(map(_any_case, names))
     field = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?"
     if invert:
         pattern = rb"(?:%b)[ \t]*+:%b|\r?\n|([^\n]%b)" % (wanted, field, field)
     else:
         pattern = rb"((?:%b)[ \t]*+:%b)|[^\n]*+\n|[^\n]++" % (wanted, field)
-    return re.compile(pattern, re.IGNORECASE)
+    return re.compile(pattern)
+
+
+def _any_case(name: str) -> bytes:
+    """A pattern of a name. Letter pairs: alternatives of them are told apart by their first octet,
+    which re.IGNORECASE keeps the engine from doing (a third of the time for a dozen names)."""
+    pairs = (
+        f"[{c.upper()}{c.lower()}]" if c.isascii() and c.isalpha() else re.escape(c) for c in name
+    )
+    return "".join(pairs).encode("latin-1", "replace")

@@ -275,7 +275,9 @@ class Receiver:
 
     def _line_too_long(self) -> Event | None:
         if not self._chunks and not self._raw:
-            self._tag = tag_in(bytes(self._buffer[: _MAX_TAG + 1]))
+            # Of these octets so many are here for certain, wherever the line was cut.
+            begin = bytes(self._buffer[: min(_MAX_TAG, self._limits.line) + 1])
+            self._tag = tag_in(begin) if b" " in begin else None
         self._scanned = 0
         self._discard("BAD", f"line of more than {self._limits.line} octets")
         return self._discard_line()
