@@ -9,7 +9,6 @@ import imaplib
 import json
 import os
 import poplib
-import shutil
 import signal
 import smtplib
 import socket
@@ -230,8 +229,7 @@ class Server:
             cwd=self.folder,
             env=environment(self.home),
             input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=timeout,
             check=False,
         )
@@ -358,7 +356,3 @@ class AnonymousMemory(threading.Thread):
     @property
     def growth(self) -> int:
         return self.peak - self.before
-
-
-def remove_tree(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
