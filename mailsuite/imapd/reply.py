@@ -68,13 +68,13 @@ def from_store(error: StoreError, *, try_create: bool) -> Reply:
         case MailboxExists():
             return Reply("Mailbox exists already", "ALREADYEXISTS", "NO")
         case InvalidName():
-            return Reply(str(error) or "No mailbox can have this name", "CANNOT", "NO")
+            return Reply("No mailbox can have this name", "CANNOT", "NO")
         case CannotChange():
-            return Reply(str(error) or "This cannot be done", "CANNOT", "NO")
+            return Reply("This cannot be done", "CANNOT", "NO")
         case MessageGone():
             return EXPUNGE_ISSUED
         case LimitReached():
-            return Reply(str(error) or "Limit reached", "LIMIT", "NO")
+            return Reply("A limit is reached", "LIMIT", "NO")
         case StoreUnavailable():
             return Reply("The mail store is not available, try again later", "UNAVAILABLE", "NO")
         case _:

@@ -54,6 +54,7 @@ class Session:
     """What handlers work with. `state`, `account`, `store` and `view` tell where it stands."""
 
     __slots__ = (
+        "_deadline",
         "_errors",
         "_out",
         "_out_size",
@@ -67,6 +68,7 @@ class Session:
         "receiver",
         "state",
         "tag",
+        "unfinished",
         "view",
     )
 
@@ -79,6 +81,9 @@ class Session:
         self.view: View | None = None
         self.enabled: set[str] = set()
         self.failed_sign_ins = 0
+        self.unfinished = False
+        """A response is half written (a streamed literal, say): nothing else may come now."""
+        self._deadline = asyncio.get_running_loop().time() + door.settings.login_timeout
         self._store: AccountStore | None = None
         self._errors = 0
         self.tag = "*"
@@ -92,7 +97,7 @@ class Session:
             self.write(b"* OK [CAPABILITY %b] " % self.capabilities())
             self.write(response.text(f"{self.door.settings.hostname} ready") + b"\r\n")
             while self.state is not State.LOGOUT:
-                event = await self.next_event(self._patience())
+                event = await self.next_event(self.patience)
                 if event is None:
                     return
                 await self._take(event)
@@ -101,8 +106,9 @@ class Session:
             self.write(b"* BYE " + response.text(str(goodbye)) + b"\r\n")
             self._send()
         except asyncio.CancelledError:
-            self.write(b"* BYE Server shutting down\r\n")
-            self._send()
+            if not self.unfinished:
+                self.write(b"* BYE Server shutting down\r\n")
+                self._send()
             raise
         finally:
             self.deselect()
@@ -111,11 +117,12 @@ class Session:
 
     # -- what comes in --------------------------------------------------------------------------
 
-    def _patience(self) -> float:
-        settings = self.door.settings
+    @property
+    def patience(self) -> float:
+        """Seconds that the client has for its next octets; to sign in, it has them all in all."""
         if self.state is State.NOT_AUTHENTICATED:
-            return settings.login_timeout
-        return settings.idle_timeout
+            return max(self._deadline - asyncio.get_running_loop().time(), 0)
+        return self.door.settings.idle_timeout
 
     async def next_event(self, timeout: float) -> Event | None:
         """What the client sends next; None when it has hung up. Sends first what was written."""
@@ -193,6 +200,10 @@ class Session:
             for chunk in chunks:
                 if isinstance(chunk, StoredLiteral):
                     await _discard(chunk.sink)
+        if self.unfinished:
+            # An answer among a literal's octets would be taken for them, and kept by the client.
+            self.connection.abort()
+            raise ConnectionAbortedError("the answer broke off")
         if reply is not None:
             if reply.condition != "BAD":
                 numbered = self._row is not None and self._row.uses_numbers

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mailsuite.base.log import get_logger
 from mailsuite.imapd.fetching import Octets, Plan
 from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import FetchArguments
 from mailsuite.imapd.view import View, batches
-from mailsuite.store import MessageFile, MessageGone, Row
+from mailsuite.store import MessageFile, MessageGone, Row, StoreUnavailable
 
-log = get_logger("imapd")
 FLAGS_BATCH = 5000
 ROWS_BATCH = 1000
 READ_AHEAD = 1 << 18
@@ -135,9 +133,11 @@ class _Batch:
                     complete = False
                     continue
                 with file:
+                    session.unfinished = True
                     session.write(heads[uid])
                     await self._stream(file, parts[uid])
                     session.write(b")\r\n")
+                    session.unfinished = False
             await session.breathe()
         return complete
 
@@ -172,10 +172,7 @@ class _Batch:
         while start < end:
             piece = await file.read(start, min(PIECE, end - start))
             if not piece:
-                # The literal can't be completed: the client must not take what follows for it.
-                log.error("message shorter than its index", item=octets.name.decode())
-                self._session.connection.abort()
-                raise ConnectionAbortedError("message cut short")
+                raise StoreUnavailable("message shorter than its index says")
             self._session.write(piece)
             start += len(piece)
             await self._session.flush()

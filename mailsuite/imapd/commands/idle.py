@@ -13,7 +13,7 @@ from mailsuite.imapd.syntax import grammar
 async def idle(session: Session) -> Reply:
     settings = session.door.settings
     session.write(b"+ idling\r\n")
-    line = asyncio.ensure_future(session.read_line(settings.idle_timeout))
+    line = asyncio.ensure_future(session.read_line(session.patience))
     changed = asyncio.Event()
     if session.view is not None:
         session.view.wake = changed.set

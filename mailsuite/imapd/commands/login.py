@@ -42,7 +42,7 @@ async def authenticate(session: Session, mechanism: str, initial: bytes | None) 
     outcome = machine.step(initial)
     while isinstance(outcome, sasl.Challenge):
         session.write(b"+ " + sasl.encode(outcome.data) + b"\r\n")
-        line = await session.read_line(session.door.settings.login_timeout)
+        line = await session.read_line(session.patience)
         if line == sasl.CANCEL:
             raise Bad("AUTHENTICATE cancelled")
         try:

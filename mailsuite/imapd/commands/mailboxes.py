@@ -8,7 +8,7 @@ from __future__ import annotations
 from mailsuite.imapd.reply import OK, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
-from mailsuite.store import Status
+from mailsuite.store import CannotChange, Status
 
 STATUS_ITEMS = {
     "MESSAGES": "messages",
@@ -26,7 +26,12 @@ async def create(session: Session, name: str, special_uses: tuple[str, ...]) -> 
     if len(special_uses) > 1:
         raise No("A mailbox has one special use", "USEATTR")
     use = special_uses[0] if special_uses else None
-    await session.store.create(name.removesuffix("/"), special_use=use)
+    try:
+        await session.store.create(name.removesuffix("/"), special_use=use)
+    except CannotChange:
+        if use is None:
+            raise
+        raise No("This special use is not to be had", "USEATTR") from None
     return OK
 
 

@@ -45,6 +45,7 @@ async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool)
 
 async def _write_search(session: Session, positions: Sequence[int], *, by_uid: bool) -> None:
     uids = session.selected.uids
+    session.unfinished = True
     session.write(b"* SEARCH")
     for start in range(0, len(positions), SLICE):
         batch = positions[start : start + SLICE]
@@ -52,6 +53,7 @@ async def _write_search(session: Session, positions: Sequence[int], *, by_uid: b
         session.write(b" " + " ".join(map(str, numbers)).encode())
         await session.breathe()
     session.write(b"\r\n")
+    session.unfinished = False
 
 
 def _to_save(positions: Sequence[int], returns: frozenset[str]) -> Sequence[int]:

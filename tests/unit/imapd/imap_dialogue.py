@@ -1,4 +1,4 @@
-r"""Runs a dialogue of tests/dialogues/imap against the IMAP door, with a real store and real sockets.
+r"""Runs a dialogue of tests/dialogues/imap against the IMAP door: a real store, real sockets.
 
 A dialogue is a text file; each line is one step:
 
@@ -16,8 +16,8 @@ A dialogue is a text file; each line is one step:
     ! deliver NAME   a delivery puts the message NAME into alice's INBOX
     ! fail X         the store's next call of AccountStore.X raises a bug
 
-In a text, \r\n and \xNN stand for octets, <N> for N times "x". A response is shown with its
-literals. The first use of a letter connects and reads the greeting.
+In a text, \r\n and \xNN stand for octets. A response is shown with its literals. The first use of
+a letter connects and reads the greeting.
 """
 
 import asyncio
@@ -163,6 +163,14 @@ class Runner:
             await client.command(command)
         return client
 
+    async def settled(self, sessions: int = 0) -> None:
+        """Wait until the server has no more than this many sessions."""
+        for _ in range(500):
+            if self.listener.sessions <= sessions:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{self.listener.sessions} sessions are still there")
+
     async def deliver(self, name: str, flags: frozenset[str] = frozenset()) -> None:
         account = await self.store.account("alice@example.test")
         await account.append("INBOX", [NewMessage(MESSAGES[name], flags, DATE)])
@@ -222,7 +230,6 @@ async def _bug(*_: object, **__: object) -> None:
 
 def encoded(text: str) -> bytes:
     """The octets that a text of a dialogue stands for."""
-    text = re.sub(r"<(\d{3,})>", lambda found: "x" * int(found[1]), text)
     octets = text.encode().replace(b"\\r\\n", b"\r\n")
     return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), octets)
 

@@ -1,0 +1,67 @@
+"""Texts are found as people read them, and only there."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from imap_dialogue import MESSAGES
+
+from mailsuite.imapd.search_text import field_contains, fold, message_contains, sent_day
+
+
+@pytest.mark.parametrize(
+    ("text", "body_only", "found"),
+    [
+        ("hidden TREASURE", True, True),
+        ("aGlkZGVu", True, False),
+        ("=C3=9F", True, False),
+        ("straße nach köln", True, True),
+        ("STRASSE", True, True),
+        ("content-transfer-encoding: base64", True, True),
+        ("grüße aus köln", False, True),
+        ("grüße", True, False),
+        ("multipart/mixed", True, False),
+        ("multipart/mixed", False, True),
+        ("", True, True),
+    ],
+)
+def test_message(text: str, body_only: bool, found: bool) -> None:
+    assert message_contains(MESSAGES["mixed"], fold(text), body_only=body_only) is found
+
+
+def test_enclosed_message_belongs_to_the_body() -> None:
+    message = (
+        b"Subject: outer\r\nContent-Type: message/rfc822\r\n\r\n"
+        b"Subject: =?utf-8?q?in=C3=B1er?=\r\n\r\ntext within\r\n"
+    )
+    assert message_contains(message, "text within", body_only=True)
+    assert message_contains(message, fold("inñer"), body_only=True)
+    assert not message_contains(message, "outer", body_only=True)
+
+
+def test_pictures_are_no_text() -> None:
+    message = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\naGlkZGVu\r\n"
+    assert not message_contains(message, "hidden", body_only=True)
+
+
+def test_fields() -> None:
+    header = b"To: a\r\n  b\r\nto: =?utf-8?q?=C3=84?= <c@d>\r\nX-Empty:\r\n\r\n"
+    assert field_contains(header, "TO", "a  b") or field_contains(header, "TO", "a b")
+    assert field_contains(header, "to", fold("ä <C@"))
+    assert field_contains(header, "x-empty", "")
+    assert not field_contains(header, "x-empty", "a")
+    assert not field_contains(header, "cc", "")
+
+
+def test_sent_day_is_the_writers() -> None:
+    east = sent_day(b"Date: Mon, 23 Nov 2026 00:30:00 +1200\r\n\r\n")
+    west = sent_day(b"Date: Sun, 22 Nov 2026 23:30:00 -1200\r\n\r\n")
+    assert east is not None and west is not None and east - west == 1
+    assert sent_day(b"Subject: none\r\n\r\n") is None
+    assert sent_day(b"Date: nonsense\r\n\r\n") is None
+
+
+@given(st.binary(max_size=300), st.text(max_size=5), st.booleans())
+def test_never_raises(data: bytes, text: str, body_only: bool) -> None:
+    message_contains(data, fold(text), body_only=body_only)
+    field_contains(data, "subject", fold(text))
+    sent_day(data)

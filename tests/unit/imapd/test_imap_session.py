@@ -1,0 +1,221 @@
+"""What a dialogue can't show: time limits, shutdown, hanging up, slow readers, real client code."""
+
+import asyncio
+import imaplib
+import re
+from pathlib import Path
+
+import pytest
+from imap_dialogue import MESSAGES, Client, Runner, settings
+
+from mailsuite.net import Connection
+from mailsuite.store import AccountStore, Mailbox, MessageFile, NewMessage, TempMessage
+
+
+async def test_autologout_before_sign_in(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings(login_timeout=0.05)) as runner:
+        client = await runner.client("A")
+        assert await client.response() == b"* BYE Autologout; idle for too long"
+        assert await client.response() == b""
+
+
+async def test_autologout_after_sign_in_also_in_idle(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings(idle_timeout=0.1)) as runner:
+        plain = await runner.signed_in("A")
+        idle = await runner.signed_in("B")
+        idle.writer.write(b"a IDLE\r\n")
+        assert await idle.response() == b"+ idling"
+        for client in (plain, idle):
+            assert await client.response() == b"* BYE Autologout; idle for too long"
+            assert await client.response() == b""
+
+
+async def test_autologout_in_authenticate(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings(login_timeout=0.05)) as runner:
+        client = await runner.client("A")
+        client.writer.write(b"a AUTHENTICATE PLAIN\r\n")
+        assert (await client.response()).startswith(b"+")
+        assert (await client.response()).startswith(b"* BYE")
+
+
+async def test_idle_keeps_the_connection_alive(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings(keep_alive=0.02)) as runner:
+        client = await runner.signed_in("A", "SELECT INBOX")
+        client.writer.write(b"a IDLE\r\n")
+        assert await client.response() == b"+ idling"
+        for _ in range(3):
+            assert await client.response() == b"* OK Still here"
+        await runner.deliver("short")
+        while (response := await client.response()) == b"* OK Still here":
+            pass
+        assert response == b"* 1 EXISTS"
+
+
+async def test_shutdown_says_bye(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings()) as runner:
+        quiet = await runner.signed_in("A")
+        idle = await runner.signed_in("B", "SELECT INBOX")
+        idle.writer.write(b"a IDLE\r\n")
+        await idle.response()
+        await runner.listener.stop()
+        for client in (quiet, idle):
+            assert await client.response() == b"* BYE Server shutting down"
+            assert await client.response() == b""
+        assert runner.listener.sessions == 0
+
+
+async def test_hanging_up_in_append_throws_the_octets_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[TempMessage] = []
+    discarded: list[object] = []
+    new_temp = AccountStore.new_temp
+
+    async def spied(account: AccountStore) -> TempMessage:
+        made.append(await new_temp(account))
+        real = type(made[0]).discard
+
+        async def discard(temp: TempMessage) -> None:
+            discarded.append(temp)
+            await real(temp)
+
+        monkeypatch.setattr(type(made[0]), "discard", discard)
+        return made[0]
+
+    monkeypatch.setattr(AccountStore, "new_temp", spied)
+    async with Runner(tmp_path, None, settings()) as runner:
+        client = await runner.signed_in("A")
+        client.writer.write(b"a APPEND INBOX {1000}\r\n")
+        assert await client.response() == b"+ OK"
+        client.writer.write(b"x" * 500)
+        await client.writer.drain()
+        client.writer.close()
+        await runner.settled()
+        assert made and discarded == made
+        other = await runner.signed_in("B")
+        assert await other.command("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 0)"]
+
+
+async def test_a_command_survives_its_client(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings()) as runner:
+        client = await runner.signed_in("A")
+        client.writer.write(b"a APPEND INBOX {26+}\r\n" + MESSAGES["short"] + b"\r\n")
+        await client.writer.drain()
+        client.writer.close()
+        await runner.settled()
+        other = await runner.signed_in("B")
+        assert await other.command("STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 1)"]
+
+
+async def test_a_slow_reader_costs_its_buffer_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that asks for much and reads nothing; others are served meanwhile."""
+    sent = 0
+    write = Connection.write
+
+    def counted(connection: Connection, data: bytes) -> None:
+        nonlocal sent
+        sent += len(data)
+        write(connection, data)
+
+    async with Runner(tmp_path, None, settings(write_timeout=0.3)) as runner:
+        account = await runner.store.account("alice@example.test")
+        await account.append("INBOX", [NewMessage(MESSAGES["large"])] * 4)
+        slow = await runner.signed_in("A", "SELECT INBOX")
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        monkeypatch.setattr(Connection, "write", counted)
+        slow.writer.write(b"a FETCH 1:* BODY.PEEK[]\r\n" * 10)
+        other = await runner.signed_in("B", "SELECT INBOX")
+        await other.command("FETCH 1:* FLAGS")
+        await runner.settled(1)
+        # 50 MB were asked for; the kernel's buffers took some, and then it ended.
+        assert sent < 20_000_000
+        assert await other.command("NOOP") == []
+
+
+async def test_a_broken_disk_never_completes_a_literal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows a broken-off literal would be taken for the message's octets."""
+    async with Runner(tmp_path, None, settings()) as runner:
+        await runner.deliver("large")
+        client = await runner.signed_in("A", "SELECT INBOX")
+        open_message = Mailbox.open_message
+
+        async def cut_short(mailbox: Mailbox, uid: int) -> MessageFile:
+            file = await open_message(mailbox, uid)
+            real = type(file).read
+
+            async def read(file: MessageFile, offset: int = 0, length: int | None = None) -> bytes:
+                return await real(file, offset, length) if offset < 500_000 else b""
+
+            monkeypatch.setattr(type(file), "read", read)
+            return file
+
+        monkeypatch.setattr(Mailbox, "open_message", cut_short)
+        client.writer.write(b"a FETCH 1 BODY.PEEK[]\r\n")
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)) as caught:
+            await client.response()
+        if isinstance(caught.value, asyncio.IncompleteReadError):
+            assert MESSAGES["large"].startswith(caught.value.partial)
+
+
+async def test_many_sessions_see_the_same(tmp_path: Path) -> None:
+    """Flags and deliveries from many sessions at once: no flag is lost, one \\Recent each."""
+    count = 8
+    async with Runner(tmp_path, None, settings()) as runner:
+        for _ in range(count):
+            await runner.deliver("short")
+        clients = [await runner.signed_in(str(n), "SELECT INBOX") for n in range(count)]
+
+        async def work(number: int, client: Client) -> None:
+            for place in range(1, count + 1):
+                await client.command(f"STORE {place} +FLAGS (k{number})")
+            await runner.deliver("second")
+            await client.command("NOOP")
+
+        await asyncio.gather(*(work(n, c) for n, c in enumerate(clients)))
+        states, recent = [], 0
+        for client in clients:
+            await client.command("NOOP")
+            lines = await client.command("UID FETCH 1:* FLAGS")
+            recent += sum(b"\\Recent" in line for line in lines)
+            states.append([re.sub(rb"\\Recent ?", b"", line) for line in lines])
+        assert all(state == states[0] for state in states)
+        assert recent == 2 * count
+        keywords = " ".join(f"k{n}" for n in range(count)).encode()
+        assert all(keywords in line for line in states[0][:count])
+
+
+def test_imaplib(tmp_path: Path) -> None:
+    """Python's own client, in a thread."""
+
+    def use(port: int) -> None:
+        with imaplib.IMAP4("127.0.0.1", port) as imap:
+            assert "UIDPLUS" not in imap.capabilities
+            imap.login("alice@example.test", "alice")
+            imap.enable("NONSENSE") if "ENABLE" in imap.capabilities else None
+            assert imap.create("Work")[0] == "OK"
+            assert imap.append("Work", r"(\Seen)", None, MESSAGES["mixed"])[0] == "OK"
+            assert imap.select("Work") == ("OK", [b"1"])
+            kind, data = imap.fetch("1", "(UID RFC822.SIZE BODY.PEEK[])")
+            assert kind == "OK" and data[0][1] == MESSAGES["mixed"]  # type: ignore[index]
+            assert imap.search("UTF-8", "SUBJECT", "aus") == ("OK", [b"1"])
+            assert imap.uid("SEARCH", "BODY", '"hidden treasure"') == ("OK", [b"1"])
+            assert imap.store("1", "+FLAGS", r"(\Flagged \Deleted)")[0] == "OK"
+            assert imap.copy("1", "Archive")[0] == "OK"
+            assert imap.expunge() == ("OK", [b"1"])
+            assert imap.status("Archive", "(MESSAGES UNSEEN)")[1] == [
+                b"Archive (MESSAGES 1 UNSEEN 0)"
+            ]
+            assert len(imap.list()[1]) == 7
+            assert imap.close()[0] == "OK"
+            assert imap.rename("Work", "Play")[0] == "OK"
+            assert imap.delete("Play")[0] == "OK"
+
+    async def main() -> None:
+        async with Runner(tmp_path, None, settings()) as runner:
+            await asyncio.to_thread(use, runner.port)
+
+    asyncio.run(main())
