@@ -4,6 +4,7 @@ Promises: a maildrop is open in one session at a time (RFC 1939 §3, the exclusi
 is free again when that session has ended in whatever way.
 """
 
+from dataclasses import replace
 from typing import Protocol
 
 from mailsuite.net import Connection
@@ -27,7 +28,7 @@ class Pop3d:
     """Gives `net.Listener` its sessions; one object for all POP3 listeners."""
 
     def __init__(self, settings: Settings, *, accounts: SignIn, store: Store) -> None:
-        self.settings = settings
+        self.settings = settings  # replaced by a reload: for sessions that begin after it
         self._accounts = accounts
         self._store = store
         self._open: set[str] = set()
@@ -35,6 +36,10 @@ class Pop3d:
     async def session(self, connection: Connection) -> None:
         """Serve one client until it has gone."""
         await Session(connection, self, self.settings).run()
+
+    async def session_without_tls(self, connection: Connection) -> None:
+        """The same for a listener that never goes over to TLS: STLS is not offered."""
+        await Session(connection, self, replace(self.settings, tls=None)).run()
 
     # -- what a session asks of it (see session.House) ------------------------------------------
 
