@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -88,8 +88,8 @@ class Server:
 
     # -- the process ----------------------------------------------------------------------------
 
-    def start(self) -> "Server":
-        """Start, and return once the ready file is there."""
+    def start(self) -> Self:
+        """Start, and return once it is ready."""
         self.ready_file.unlink(missing_ok=True)
         started = time.monotonic()
         with self.log_file.open("ab") as log:
@@ -102,7 +102,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        while not self.ready_file.exists():
+        while not self.is_ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"ended with {self.process.returncode}:\n{self.log()}")
             if time.monotonic() - started > START_TIMEOUT:
@@ -110,6 +110,12 @@ class Server:
                 raise AssertionError(f"not ready after {START_TIMEOUT} s:\n{self.log()}")
             time.sleep(0.01)
         self.seconds_to_ready = time.monotonic() - started
+        return self
+
+    def is_ready(self) -> bool:
+        """The ready file is there; it is read."""
+        if not self.ready_file.exists():
+            return False
         ready = json.loads(self.ready_file.read_text())
         self.listeners = {
             row["name"]: Listener(row["name"], row["host"], row["port"], row["tls"])
@@ -117,8 +123,8 @@ class Server:
         }
         self.accounts = [Account(row["address"], row["password"]) for row in ready["accounts"]]
         self.ca_file = ready["ca_file"]
-        assert ready["pid"] == self.process.pid
-        return self
+        assert ready["pid"] == self.pid
+        return True
 
     def stop(self, by: signal.Signals = signal.SIGINT) -> float:
         """Stop as Ctrl-C does; returns the seconds it took. The exit status must be 0."""
@@ -275,6 +281,69 @@ class Server:
             return found[0] if found else None
 
         return eventually(arrived, f"{token} in {account.address} {folder}", timeout, self.log)
+
+
+class ProductionServer(Server):
+    """A `mailsuite serve` with a configuration file, on ports that were free a moment ago."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        super().__init__(folder)
+        self.config_file = folder / "mailsuite.yaml"
+        self.command = [
+            *(sys.executable, "-m", "mailsuite", "serve", "-c", str(self.config_file)),
+        ]
+        self.ca_file = str(self.data / "tls" / "ca.pem")
+        rows = (
+            ("smtp", "smtp", "starttls"),
+            ("submission", "submission", "starttls"),
+            ("submissions", "submission", "implicit"),
+            ("imap", "imap", "starttls"),
+            ("imaps", "imap", "implicit"),
+            ("pop3", "pop3", "starttls"),
+            ("pop3s", "pop3", "implicit"),
+        )
+        ports = free_ports(len(rows))
+        self.listeners = {
+            name: Listener(name, "127.0.0.1", port, tls)
+            for (name, _, tls), port in zip(rows, ports, strict=True)
+        }
+        self._doors = [
+            {"protocol": protocol, "address": "127.0.0.1", "port": port, "tls": tls}
+            for (_, protocol, tls), port in zip(rows, ports, strict=True)
+        ]
+        self.configure(**settings)
+
+    def configure(self, **settings: object) -> None:
+        """Write the configuration file; JSON is YAML as well."""
+        base = {"hostname": HOST, "data": str(self.data), "listeners": self._doors}
+        self.config_file.write_text(json.dumps(base | settings))
+
+    def is_ready(self) -> bool:
+        """Every listener accepts."""
+        try:
+            for row in self.listeners.values():
+                socket.create_connection((row.host, row.port), 1).close()
+        except ConnectionError:
+            return False
+        return True
+
+    def manage(
+        self, *arguments: str, stdin: bytes = b"", expect: int | None = 0
+    ) -> subprocess.CompletedProcess[bytes]:
+        """A command of the program that works on this server's data."""
+        return self.mailsuite(*arguments, "-c", str(self.config_file), stdin=stdin, expect=expect)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def eventually(
