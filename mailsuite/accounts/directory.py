@@ -66,7 +66,7 @@ class Directory:
 
     def lookup(self, address: str) -> AccountRow | AliasRow | None:
         """The account or alias of exactly this address; no subaddress, no catch-all."""
-        key = names.address_key(address)
+        key = names.account_key(address)
         return None if key is None else self._lookup(key)
 
     def catch_all(self, domain: str) -> AliasRow | None:
@@ -153,7 +153,7 @@ class Directory:
 
     def _secret(self, name: str) -> tuple[str, str | None, bool]:
         """Address, kept hash (None: no such account) and whether the account is enabled."""
-        key = names.address_key(name) or ""
+        key = names.account_key(name) or ""
         rows = self._database.read("SELECT password, enabled FROM users WHERE address = ?", key)
         return (key, rows[0][0], bool(rows[0][1])) if rows else (key, None, False)
 
@@ -328,7 +328,7 @@ class Directory:
             raise UserError(f"alias {key} needs at least one target address")
         if len(kept) > MAX_TARGETS:
             raise UserError(f"alias {key} has more than {MAX_TARGETS} targets")
-        if any(names.address_key(target) == key for target in kept):
+        if any(names.account_key(target) == key for target in kept):
             raise UserError(f"alias {key} would lead to itself")
         created = time.time()
         with self._database.write() as connection:

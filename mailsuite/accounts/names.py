@@ -1,23 +1,20 @@
 """Pure. Addresses and domains as the directory compares and keeps them.
 
-Case does not matter in our own addresses. The local part is kept in NFC and lower case (RFC 8265
-§3.3, UsernameCaseMapped), the domain in lower case with A-labels (RFC 5890 §2.3.2.1).
+Case does not matter in our own addresses: the local part is kept in NFC and case-folded, the domain
+in lower case with A-labels (RFC 5890 §2.3.2.1). Local parts that need quoting are no accounts.
 """
 
 import re
-import unicodedata
 
 from mailsuite.base.errors import UserError
-from mailsuite.message import normalise_domain
+from mailsuite.message import MAX_LOCAL, address_key, normalise_domain, parse_mailbox
 
-MAX_ADDRESS = 254  # octets, RFC 5321 §4.5.3.1.3 less the angle brackets
-MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
+MAX_ADDRESS = 254  # octets: a path of RFC 5321 §4.5.3.1.3 without its brackets
 MAX_DOMAIN = 253  # octets without the final dot, RFC 1035 §2.3.4
 
-# Dot-string of RFC 5321 §4.1.2 with the UTF-8 of RFC 6531 §3.3, without quoting.
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
-_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
-_QUOTED_STRING = re.compile(r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"\Z')
+# Dot-string of RFC 5321 §4.1.2 with the UTF-8 of RFC 6531 §3.3.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\ud7ff\ue000-\U0010ffff]++"
+_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+\Z")
 
 
 def domain_key(domain: str) -> str | None:
@@ -32,23 +29,19 @@ def domain_key(domain: str) -> str | None:
     return key if len(key) <= MAX_DOMAIN else None
 
 
-def address_key(address: str) -> str | None:
+def account_key(address: str) -> str | None:
     """The form in which an address of ours is compared, or None for what is no such address.
 
     Quoting that is not needed is taken off (RFC 5321 §4.1.2: `"alice"@` and `alice@` are equal).
     """
     local, at, domain = address.rpartition("@")
-    if not at or len(address) > 4 * MAX_ADDRESS:
+    if not at or len(local) > 4 * MAX_LOCAL or (key := domain_key(domain)) is None:
         return None
-    if local[:1] == '"' and _QUOTED_STRING.match(local):
-        local = re.sub(r"\\(.)", r"\1", local[1:-1])
-    key = domain_key(domain)
-    if key is None or not _DOT_STRING.match(local):
+    local = address_key(f"{local}@").removesuffix("@")
+    if not _DOT_STRING.match(local):
         return None
-    local = local.lower() if local.isascii() else unicodedata.normalize("NFC", local.lower())
-    if len(local.encode()) > MAX_LOCAL_PART or len(local.encode()) + len(key) + 1 > MAX_ADDRESS:
-        return None
-    return f"{local}@{key}"
+    octets = len(local.encode())
+    return f"{local}@{key}" if octets <= MAX_LOCAL and octets + len(key) < MAX_ADDRESS else None
 
 
 def require_domain(domain: str) -> str:
@@ -62,9 +55,9 @@ def require_domain(domain: str) -> str:
 
 
 def require_address(address: str) -> str:
-    """`address_key` of an address that can be an account, or a UserError."""
-    key = address_key(address)
-    if key is None or any(not character.isprintable() for character in key):
+    """`account_key` of an address that can be an account, or a UserError."""
+    key = account_key(address)
+    if key is None or not key.isprintable():
         raise UserError(
             f"not an address: {_shown(address)} (expected something like alice@example.org)"
         )
@@ -80,14 +73,15 @@ def require_alias(address: str) -> str:
 
 def require_target(address: str) -> str:
     """An address that an alias may lead to: anywhere, so the local part stays as it is written."""
-    local, at, domain = address.rpartition("@")
-    key = domain_key(domain)
-    known = _DOT_STRING.match(local) or _QUOTED_STRING.match(local)
-    if not at or key is None or not known or len(local.encode()) > MAX_LOCAL_PART:
+    try:
+        target = parse_mailbox(address)
+    except ValueError:
+        target = ""
+    if not target or not target.isprintable():
         raise UserError(
             f"not an address: {_shown(address)} (expected something like bob@example.org)"
         )
-    return f"{local}@{key}"
+    return target
 
 
 def _shown(text: str) -> str:

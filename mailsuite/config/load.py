@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from mailsuite.base.errors import UserError
 from mailsuite.config.schema import Config, Section, extra_of
 from mailsuite.config.source import Document, Location, read
+from mailsuite.config.units import format_duration
 
 MAX_FILE = 1 << 20
 
@@ -240,6 +241,12 @@ def _contradictions(config: Config) -> Iterator[tuple[Location, str]]:
             ("limits", "connections_per_address"),
             f"{config.limits.connections_per_address} is more than limits.connections,"
             f" expected at most {config.limits.connections}",
+        )
+    if config.queue.longest_retry < config.queue.first_retry:
+        yield (
+            ("queue", "longest_retry"),
+            "shorter than queue.first_retry,"
+            f" expected at least {format_duration(config.queue.first_retry)}",
         )
 
 

@@ -144,13 +144,28 @@ class Limits(Section):
 class Queue(Section):
     """Mail that could not be delivered at once."""
 
-    retry: Annotated[tuple[Annotated[values.Duration, Field(ge=1)], ...], values.ListOf] = setting(
-        "Waits between attempts; the last one repeats.",
-        'a list of durations of 1s or more such as ["5m", "30m", "4h"]',
-        (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0),
+    first_retry: values.Duration = setting(
+        "Wait after the first attempt that failed.",
+        'a duration from 1s to 1d such as "5m"',
+        300.0,
         show=units.format_duration,
-        min_length=1,
-        max_length=100,
+        ge=1,
+        le=86_400,
+    )
+    growth: float = setting(
+        "Each further wait is so many times longer, give or take a little.",
+        "a number from 1 to 10",
+        1.6,
+        ge=1,
+        le=10,
+    )
+    longest_retry: values.Duration = setting(
+        "And never longer than this.",
+        'a duration from 1s to 1d such as "4h"',
+        14_400.0,
+        show=units.format_duration,
+        ge=1,
+        le=86_400,
     )
     lifetime: values.Duration = setting(
         "After this time without success the sender is told that it failed.",
@@ -260,7 +275,7 @@ class Config(Section):
         "+",
     )
     limits: Limits = setting("Bounds.", "a mapping of limits", Limits(), live=True)
-    queue: Queue = setting("Retries.", "a mapping with retry and lifetime", Queue())
+    queue: Queue = setting("Retries.", "a mapping of waits and lifetime", Queue())
     log: Log = setting("Log.", "a mapping with format and level", Log(), live=True)
 
     def endpoints(self) -> list[Endpoint]:

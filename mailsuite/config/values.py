@@ -5,7 +5,6 @@ with what is wrong; what was expected stands in the schema beside the key.
 """
 
 import ipaddress
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +12,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationInfo
 
 from mailsuite.config.units import parse_duration, parse_size
+from mailsuite.message import normalise_domain, parse_mailbox
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
-_ADDRESS = re.compile(rf"[^@\s<>\"\\,;:()\[\]\x00-\x20]{{1,64}}@{_LABEL}(?:\.{_LABEL})*\Z")
 _SEPARATORS = "+-_=#~!$%&*/^|"
 
 
@@ -52,10 +49,9 @@ def _mail_address(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        local, domain = parse_mailbox(value)
+        return parse_mailbox(value)
     except ValueError as error:
         raise ValueError("is not an address") from error
-    return f"{local}@{domain}"
 
 
 def _ip_address(value: Any) -> Any:

@@ -82,7 +82,7 @@ def _datetime(found: dict[str, str | None]) -> datetime | None:
 
 
 def _zone(text: str) -> timezone:
-    """Time zone of `+0100`, `EST`, `GMT+1:00`; UTC where it has no known meaning (RFC 5322 §4.3)."""
+    """Time zone of `+0100`, `EST`, `GMT+1:00`; UTC where it has no meaning (RFC 5322 §4.3)."""
     text = text.strip().lower()
     digits = "".join(char for char in text if char in "0123456789")
     if not digits:

@@ -71,7 +71,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """An attempt by `courier` that ended. `sole`: the message has one recipient, so "sent" ends it."""
+    """An attempt by `courier` that ended.
+
+    `sole`: the message has one recipient, so that "sent" ends it.
+    """
 
     id: str
     courier: str

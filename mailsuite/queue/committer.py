@@ -7,6 +7,7 @@ the next are written. A caller that goes away changes nothing: its work runs to 
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -46,6 +47,11 @@ class GrownFile:
 
     def write(self, spool: Spool) -> None:
         spool.finish(self.fd, self.rest)
+
+    def abandon(self, spool: Spool) -> None:
+        """Instead of `write`: leave nothing."""
+        os.close(self.fd)
+        spool.remove([self.id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,9 @@ class Committer:
         self._idle.clear()
         if self._closed:
             work.error = QueueUnavailable("the queue is stopped")
+            for file in work.files:
+                if isinstance(file, GrownFile):
+                    file.abandon(self._spool)
             self._end(work)
         elif work.files:
             self._arrived.put(work)

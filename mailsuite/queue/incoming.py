@@ -37,8 +37,20 @@ class Received:
 class Incoming:
     """Takes the octets of one message and then its envelope. Not for two tasks at once."""
 
-    __slots__ = ("_accept", "_chunks", "_fd", "_held", "_limit", "_open", "_prefix_of")
-    __slots__ += ("_spilled_prefix", "_spool", "_threads", "id", "size")
+    __slots__ = (
+        "_accept",
+        "_chunks",
+        "_fd",
+        "_held",
+        "_limit",
+        "_open",
+        "_prefix_of",
+        "_spilled_prefix",
+        "_spool",
+        "_threads",
+        "id",
+        "size",
+    )
 
     def __init__(
         self,

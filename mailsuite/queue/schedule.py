@@ -5,9 +5,9 @@ from mailsuite.queue.settings import Settings
 
 def wait(attempts: int, chance: float, settings: Settings) -> float:
     """Seconds to wait after the `attempts`-th attempt (from 1); `chance` is in [0, 1)."""
-    # The exponent is bounded so that a very old message can't overflow a float.
-    grown = settings.first_retry * settings.growth ** min(max(attempts, 1) - 1, 200)
-    return min(grown, settings.longest_retry) * (1 + settings.jitter * (2 * chance - 1))
+    waits = settings.waits
+    planned = waits[min(max(attempts, 1), len(waits)) - 1]
+    return planned * (1 + settings.jitter * (2 * chance - 1))
 
 
 def next_attempt(

@@ -7,14 +7,16 @@ MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+# Growing by about 1.6 from five minutes to four hours.
+WAITS = tuple(MINUTE * minutes for minutes in (5, 8, 13, 20, 33, 52, 84, 134, 215, 240))
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How often and how long the queue tries, and how much it does at once.
 
-    first_retry     wait after the first attempt that was deferred
-    growth          each further wait is so many times longer
-    longest_retry   and never longer than this
+    waits           seconds from one deferred attempt to the next: after the first, after the
+                    second, … and the last one from there on
     jitter          each wait is made shorter or longer by up to this part of it
     lifetime        a message deferred at this age is bounced (RFC 5321 §4.5.4.1: 4-5 days)
     restart_spread  retries that fell due while the server was off are spread over this time
@@ -27,9 +29,7 @@ class Settings:
     commit_retry    wait before an outcome that could not be recorded is recorded again
     """
 
-    first_retry: float = 5 * MINUTE
-    growth: float = 1.6
-    longest_retry: float = 4 * HOUR
+    waits: tuple[float, ...] = WAITS
     jitter: float = 0.1
     lifetime: float = 5 * DAY
     restart_spread: float = MINUTE

@@ -6,7 +6,6 @@ A new verb is one file with one row in `commands`; a new extension is one file w
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from aiosmtpd.smtp import Envelope as LibraryEnvelope
@@ -26,8 +25,6 @@ MAX_AUTH_LINE = 12_288
 
 Handler = Callable[["SmtpSession", str], Awaitable[Reply | None]]
 """Takes the session and the argument; gives the reply, or None when nobody is there to read it."""
-
-NOTHING: Mapping[str, "Parameter"] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +101,5 @@ class Extension:
     """
 
     announce: Callable[["SmtpSession"], str | None]
-    mail: Mapping[str, Parameter] = field(default=NOTHING)
-    rcpt: Mapping[str, Parameter] = field(default=NOTHING)
+    mail: Mapping[str, Parameter] = field(default_factory=dict)
+    rcpt: Mapping[str, Parameter] = field(default_factory=dict)

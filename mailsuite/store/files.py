@@ -244,8 +244,9 @@ class AccountFiles:
         disk.make_maildir(path)
         mailbox = names.from_folder(name)
         use = SPECIAL_USES.get(mailbox or "")
-        if use is not None and use in self.special_uses().values():
-            use = None
+        with self.index.reader() as db:
+            if use in records.special_uses(db).values():
+                use = None
         made = sidecar.MailboxSidecar(
             uidvalidity=self.new_uidvalidity(),
             mailboxid=sidecar.new_mailboxid(),
@@ -259,15 +260,6 @@ class AccountFiles:
                 records.drop_mailbox(db, other)
             folder.insert(db)
         return folder
-
-    def special_uses(self) -> dict[str, str]:
-        """Folder name -> special use, of the mailboxes that have one."""
-        with self.index.reader() as db:
-            rows = db.execute(
-                "SELECT folder, special_use FROM mailbox WHERE special_use IS NOT NULL"
-            ).fetchall()
-        found = {str(folder): str(use) for folder, use in rows}
-        return {folder: use for folder, use in found.items() if (self.maildir / folder).is_dir()}
 
     def take_updates(self) -> list[Update]:
         """What has been merged since the last call."""

@@ -183,9 +183,9 @@ class Folder:
 
     def after_change(self) -> None:
         """To be called after them. Nobody can tell whether others changed something meanwhile."""
-        if self.known != NEVER:
-            self.known = self.times()
-        self.sure = False
+        if self.known != NEVER and (times := self.times()) != self.known:
+            self.known = times
+            self.sure = False
 
     def keywords(self) -> flags.Keywords:
         """The mailbox's keywords; the journal is read, and tidied, at the first call."""

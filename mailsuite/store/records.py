@@ -276,3 +276,9 @@ def mailbox_with(db: apsw.Connection, mailboxid: str, uidvalidity: int) -> int:
     """Id of a mailbox's row, 0 when there is none."""
     sql = "SELECT id FROM mailbox WHERE mailboxid = ? AND uidvalidity = ?"
     return int(_value(db, sql, (mailboxid, uidvalidity)) or 0)
+
+
+def special_uses(db: apsw.Connection) -> dict[str, str | None]:
+    """Folder name -> special use, of all mailboxes that the index knows."""
+    text = _value(db, "SELECT json_group_object(folder, special_use) FROM mailbox")
+    return dict(json.loads(text))

@@ -29,7 +29,6 @@ RENEW_DAYS = 30
 BACKDATE = timedelta(hours=1)  # for clients whose clocks are behind
 
 
-
 @dataclass(frozen=True, slots=True)
 class DevTls:
     """Where the files lie (PEM). `ca` is the one that a client imports."""

@@ -35,7 +35,7 @@ listeners:
 tls: {certificate: /a.pem, key: sub/b.pem}
 subaddress_separator: ""
 limits: {max_message_size: 1.5 GiB, recipients: 100}
-queue: {retry: [30s, "1 h"], lifetime: 2d}
+queue: {first_retry: 30s, growth: 2, longest_retry: "1 h", lifetime: 2d}
 log: {format: json, level: debug}
 """,
         FILE,
@@ -48,7 +48,8 @@ log: {format: json, level: debug}
         Path("/etc/mailsuite/sub/b.pem"),
     )
     assert config.limits.max_message_size == 3 << 29
-    assert config.queue.retry == (30, 3600)
+    assert (config.queue.first_retry, config.queue.longest_retry) == (30, 3600)
+    assert config.queue.growth == 2
     assert config.queue.lifetime == 172_800
     assert [(e.name, e.address, e.port, e.tls) for e in config.endpoints()] == [
         ("imap", "127.0.0.1", 1143, "starttls"),
@@ -75,7 +76,7 @@ limits:
   connections: yes
   recipients: 5
 queue:
-  retry: [5, 1s]
+  first_retry: 5
   lifetime: 5
 tls:
   certificate: /a
@@ -102,8 +103,7 @@ subaddress_separator: ab
         ' such as "50 MB", or a number of octets',
         "14: limits.connections: true is not valid, expected a number from 1 to 1000000",
         "15: limits.recipients: 5 is not valid, expected a number from 100 to 100000",
-        "17: queue.retry[0]: 5 has no unit, expected a list of durations of 1s or more"
-        ' such as ["5m", "30m", "4h"]',
+        '17: queue.first_retry: 5 has no unit, expected a duration from 1s to 1d such as "5m"',
         '18: queue.lifetime: 5 has no unit, expected a duration from 1m to 30d such as "5d"',
         "19: tls.key: missing, expected the name of a PEM file",
         '21: tls.Key: unknown key, did you mean "key"?',
@@ -141,6 +141,10 @@ subaddress_separator: ab
         (
             "limits: {connections: 5, connections_per_address: 6}",
             "1: limits.connections_per_address: 6 is more than limits.connections",
+        ),
+        (
+            "queue: {longest_retry: 1m}",
+            "1: queue.longest_retry: shorter than queue.first_retry, expected at least 5m",
         ),
     ],
 )
@@ -200,7 +204,7 @@ def test_any_text_is_settings_or_mistakes(text: str) -> None:
         assert all(1 <= mistake.line <= text.count("\n") + 2 for mistake in error.mistakes)
 
 
-keys = st.sampled_from([*Config.model_fields, "protocol", "port", "address", "retry", "x"])
+keys = st.sampled_from([*Config.model_fields, "protocol", "port", "address", "growth", "x"])
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),

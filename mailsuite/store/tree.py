@@ -1,0 +1,212 @@
+"""The tree of mailboxes: list, create, delete, rename, subscribe.
+
+A mailbox appears and disappears in one step, by renaming a folder that was built aside. Calls block
+and belong to the account's writer.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from mailsuite.base import durable
+from mailsuite.store import disk, merge, names, records, sidecar, transfer
+from mailsuite.store.errors import CannotChange, MailboxExists, NoSuchMailbox
+from mailsuite.store.files import SPECIAL_USES, AccountFiles
+from mailsuite.store.folder import Folder
+from mailsuite.store.updates import Update
+from mailsuite.store.values import MailboxInfo, Status
+
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+
+
+def mailboxes(files: AccountFiles) -> list[MailboxInfo]:
+    """All names, levels above others and subscriptions included."""
+    listing = files.listing()
+    uses = _special_uses(files, listing)
+    there = {name: uses.get(folder) for folder, name in listing.items()}
+    above = {parent for name in there for parent in names.parents(name)}
+    subscribed = sidecar.read_subscriptions(files.maildir)
+    return [
+        MailboxInfo(
+            name,
+            exists=name in there,
+            subscribed=name in subscribed,
+            special_use=there.get(name),
+            has_children=name in above,
+        )
+        for name in sorted(there.keys() | above | subscribed, key=_order)
+    ]
+
+
+def _order(name: str) -> tuple[bool, list[str]]:
+    levels = name.split("/")
+    return levels[0] != names.INBOX, levels
+
+
+def _special_uses(files: AccountFiles, listing: dict[str, str]) -> dict[str, str]:
+    with files.index.reader() as db:
+        uses = records.special_uses(db)
+    for folder, name in listing.items():
+        if folder not in uses:  # not opened since the index was made
+            found = sidecar.read_mailbox(files.maildir / folder)
+            uses[folder] = SPECIAL_USES.get(name) if found is None else found.special_use
+    return {folder: use for folder, use in uses.items() if use is not None}
+
+
+def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
+    r"""Counts of a mailbox, with what other programs did to it.
+
+    `claimed_before`: UIDs below are \Recent for some session already.
+    """
+    folder = files.resolve(name)
+    if not merge.is_current(files, folder):
+        merge.merge(files, folder)
+    with files.index.reader() as db:
+        recent = records.count_from(db, folder.id, max(folder.first_recent, claimed_before))
+    return Status(
+        messages=folder.messages,
+        recent=recent,
+        unseen=folder.unseen,
+        deleted=folder.deleted,
+        uidnext=folder.uidnext,
+        uidvalidity=folder.sidecar.uidvalidity,
+        size=folder.size,
+        highestmodseq=folder.highestmodseq,
+        mailboxid=folder.sidecar.mailboxid,
+    )
+
+
+def create(files: AccountFiles, name: str, special_use: str | None) -> None:
+    """Make a mailbox and the levels above it."""
+    if special_use is not None:
+        if special_use not in SPECIAL_USES.values():
+            raise CannotChange(f"no mailbox can be made for {special_use}")
+        if special_use in _special_uses(files, files.listing()).values():
+            raise CannotChange(f"there is a mailbox for {special_use} already")
+    if files.find(name) is not None:
+        raise MailboxExists(name)
+    for parent in names.parents(name):
+        if files.find(parent) is None:
+            _make(files, parent, None)
+    _make(files, name, special_use)
+
+
+def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
+    aside = Path(files.scratch())
+    disk.make_maildir(aside)
+    try:
+        sidecar.MailboxSidecar(
+            uidvalidity=files.new_uidvalidity(),
+            mailboxid=sidecar.new_mailboxid(),
+            special_use=special_use,
+        ).write(aside)
+        try:
+            aside.rename(files.maildir / names.to_folder(name))
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise MailboxExists(name) from error
+            raise
+    except BaseException:
+        disk.throw_away(aside)
+        raise
+    durable.fsync_dir(files.maildir)
+
+
+def delete(files: AccountFiles, name: str) -> Path:
+    """Take a mailbox out of the tree; the caller throws the folder away that this returns."""
+    if name == names.INBOX:
+        raise CannotChange("INBOX cannot be deleted")
+    found = files.find(name)
+    if found is None:
+        _refuse_absent(files, name)
+    folder = files.folder(found or "")
+    aside = Path(files.scratch())
+    folder.path.rename(aside)
+    durable.fsync_dir(files.maildir)
+    files.drop(folder)
+    with files.index.transaction() as db:
+        records.drop_mailbox(db, folder.id)
+    return aside
+
+
+def _refuse_absent(files: AccountFiles, name: str) -> None:
+    below = name + "/"
+    if any(other.startswith(below) for other in files.listing().values()):
+        raise CannotChange("the name is only a level above other mailboxes")
+    raise NoSuchMailbox(name)
+
+
+def rename(files: AccountFiles, old: str, new: str) -> None:
+    """Rename a mailbox and all below it; INBOX gives away its messages and stays."""
+    if files.find(new) is not None:
+        raise MailboxExists(new)
+    if old == names.INBOX:
+        _rename_inbox(files, new)
+        return
+    if new.startswith(old + "/"):
+        raise CannotChange("a mailbox cannot go below itself")
+    listing = files.listing()
+    moving = {
+        folder: new + name[len(old) :]
+        for folder, name in listing.items()
+        if name == old or name.startswith(old + "/")
+    }
+    if not moving:
+        raise NoSuchMailbox(old)
+    taken = set(listing.values())
+    for name in moving.values():
+        if names.canonical(name) in taken:
+            raise MailboxExists(name)
+    for parent in names.parents(new):
+        if files.find(parent) is None:
+            _make(files, parent, None)
+    _move_folders(files, {files.folder(folder): name for folder, name in moving.items()})
+
+
+def _move_folders(files: AccountFiles, moving: dict[Folder, str]) -> None:
+    before = {folder: folder.name for folder in moving}
+    try:
+        for folder, name in moving.items():
+            _move_folder(files, folder, names.to_folder(name))
+        durable.fsync_dir(files.maildir)
+        with files.index.transaction() as db:
+            for folder in moving:
+                folder.save(db)
+    except BaseException:
+        for folder, folder_name in before.items():
+            if folder.name != folder_name:
+                _move_folder(files, folder, folder_name)
+        raise
+    for folder, name in moving.items():
+        update = Update(folder.sidecar.mailboxid, 0, folder.uidnext, folder.highestmodseq)
+        update.renamed = name
+        files.updates.append(update)
+
+
+def _move_folder(files: AccountFiles, folder: Folder, folder_name: str) -> None:
+    path = files.maildir / folder_name
+    folder.path.rename(path)
+    files.folders.pop(folder.name, None)
+    folder.move_to(folder_name, path)
+    files.folders[folder_name] = folder
+
+
+def _rename_inbox(files: AccountFiles, new: str) -> None:
+    create(files, new, None)
+    inbox = files.folder("")
+    with files.index.reader() as db:
+        uids = records.uids(db, inbox.id)
+    transfer.move(files, inbox, uids, new, keep=True)
+
+
+def subscribe(files: AccountFiles, name: str, wanted: bool) -> None:
+    """Put a name on the list of subscriptions, or take it off."""
+    subscribed = sidecar.read_subscriptions(files.maildir)
+    if (name in subscribed) == wanted:
+        return
+    if wanted:
+        subscribed.add(name)
+    else:
+        subscribed.discard(name)
+    sidecar.write_subscriptions(files.maildir, subscribed)

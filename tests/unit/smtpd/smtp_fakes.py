@@ -1,0 +1,122 @@
+"""Stand-ins for the rooms below the ESMTP door: a queue in memory, accounts with fixed passwords."""
+
+import asyncio
+from collections.abc import Sequence
+
+from mailsuite.accounts import AccountRow, AliasRow
+from mailsuite.mail import Envelope
+from mailsuite.queue.errors import NoSpace, QueueUnavailable
+from mailsuite.routing import Router
+
+FAULTS: dict[str, type[Exception]] = {
+    "unavailable": QueueUnavailable,
+    "nospace": NoSpace,
+    "bug": RuntimeError,
+}
+
+
+class FakeIncoming:
+    """Keeps what it is given; counts how it ended."""
+
+    def __init__(self, queue: "FakeQueue", id: str) -> None:
+        self.queue = queue
+        self.id = id
+        self.octets = b""
+        self.largest_write = 0
+        self.state = "open"
+
+    async def write(self, data: bytes) -> None:
+        assert self.state == "open"
+        self.queue.fault("write")
+        self.octets += data
+        self.largest_write = max(self.largest_write, len(data))
+        await asyncio.sleep(0)
+
+    async def commit(self, envelope: Envelope) -> None:
+        assert self.state == "open"
+        try:
+            self.queue.fault("commit")
+        except Exception:
+            await self.discard()
+            raise
+        self.queue.committing.set()
+        await self.queue.may_commit.wait()
+        self.state = "committed"
+        self.queue.accepted.append((envelope, self.octets))
+
+    async def discard(self) -> None:
+        if self.state == "open":
+            self.state = "discarded"
+            self.queue.discarded += 1
+
+
+class FakeQueue:
+    """Accepts messages into a list; faults and delays on demand."""
+
+    def __init__(self) -> None:
+        self.accepted: list[tuple[Envelope, bytes]] = []
+        self.all: list[FakeIncoming] = []
+        self.discarded = 0
+        self.faults: dict[str, Exception] = {}
+        self.committing = asyncio.Event()
+        self.may_commit = asyncio.Event()
+        self.may_commit.set()
+
+    def fault(self, where: str) -> None:
+        if where in self.faults:
+            raise self.faults.pop(where)
+
+    def receive(self, envelope: Envelope | None = None) -> FakeIncoming:
+        self.fault("receive")
+        self.all.append(FakeIncoming(self, f"Q{len(self.all) + 1}"))
+        return self.all[-1]
+
+
+class FakeLookups:
+    """example.test with alice, bob and jörg, team -> alice and bob, sales -> bob."""
+
+    users_: tuple[AccountRow, ...] = tuple(
+        AccountRow(f"{name}@example.test", True, 0.0) for name in ("alice", "bob", "jörg")
+    )
+    aliases: tuple[AliasRow, ...] = (
+        AliasRow("team@example.test", ("alice@example.test", "bob@example.test"), 0.0),
+        AliasRow("sales@example.test", ("bob@example.test",), 0.0),
+    )
+    broken = False
+
+    def is_local(self, domain: str) -> bool:
+        if self.broken:
+            raise RuntimeError("the directory is on fire")
+        return domain.lower() == "example.test"
+
+    def lookup(self, address: str) -> AccountRow | AliasRow | None:
+        for row in (*self.users_, *self.aliases):
+            if row.address == address.lower():
+                return row
+        return None
+
+    def catch_all(self, domain: str) -> AliasRow | None:
+        return None
+
+    def users(self, domain: str | None = None) -> Sequence[AccountRow]:
+        return self.users_
+
+
+class FakeAccounts:
+    """alice and bob; the password is the name."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    async def verify(self, name: str, password: str) -> str | None:
+        await asyncio.sleep(0)
+        if self.broken:
+            raise RuntimeError("the directory is on fire")
+        local = name.partition("@")[0]
+        right = local in ("alice", "bob") and password == local
+        return f"{local}@example.test" if right else None
+
+
+def make_router() -> tuple[Router, FakeLookups]:
+    lookups = FakeLookups()
+    return Router(lookups), lookups
