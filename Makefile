@@ -1,6 +1,6 @@
 # run     start a mail server for this machine alone; options: make run ARGS="--user me@example.test:secret"
 # test    the whole suite; one part of it: make test PYTEST_ARGS="tests/unit -k imap"
-# lint    format, ruff, mypy, import contracts
+# lint    format, ruff, mypy, import contracts; with -k all of them even if one fails
 # check   lint and test
 # clean   remove .venv and caches; the mail in the data folder stays
 #
@@ -15,7 +15,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: run test lint check format clean
+.PHONY: run test lint lint-format lint-ruff lint-types lint-floors check format clean
 
 # exec, so that Ctrl-C and SIGTERM meet the server itself and its exit status is the recipe's.
 run: $(VENV)/installed
@@ -24,10 +24,18 @@ run: $(VENV)/installed
 test: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
-lint: $(VENV)/installed-for-tests
+lint: lint-format lint-ruff lint-types lint-floors
+
+lint-format: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .
+
+lint-ruff: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
+
+lint-types: $(VENV)/installed-for-tests
 	$(BIN)/mypy
+
+lint-floors: $(VENV)/installed-for-tests
 	$(BIN)/lint-imports
 
 check: lint test
