@@ -14,8 +14,8 @@ STATUS_ITEMS = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELET
 LIST_SELECTIONS = {"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"}
 # RFC 5258 §3.2, RFC 5819, RFC 6154; STATUS has a list of its own behind it
 LIST_RETURNS = {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"}
-# RFC 5258 §3.1: RECURSIVEMATCH needs one of the options that select by themselves.
-LIST_SELECTIONS_BASE = {"SUBSCRIBED"}
+# `list-select-base-opt` (RFC 5258 §6, RFC 6154 §6): RECURSIVEMATCH needs one of them beside it.
+LIST_SELECTIONS_BASE = {"SUBSCRIBED", "SPECIAL-USE"}
 MAX_PATTERNS = 100
 
 _SPECIAL_USES = (r"\All", r"\Archive", r"\Drafts", r"\Flagged", r"\Junk", r"\Sent", r"\Trash")
@@ -102,7 +102,7 @@ def list_(cursor: Cursor) -> tuple[ListArguments]:
     if extended:
         selection = _options(cursor, LIST_SELECTIONS, "selection option")[0]
         if "RECURSIVEMATCH" in selection and not selection & LIST_SELECTIONS_BASE:
-            raise cursor.problem("RECURSIVEMATCH needs SUBSCRIBED beside it")
+            raise cursor.problem("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE beside it")
         cursor.sp()
     reference = _canonical(_decoded(cursor, cursor.astring("a reference name")))
     cursor.sp()

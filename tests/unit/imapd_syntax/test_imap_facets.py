@@ -284,7 +284,7 @@ def test_digest_holds_messages() -> None:
 
 def test_depth_is_bounded() -> None:
     text = "Content-Type: message/rfc822\n\n" * 5000
-    envelope, bodystructure, parts = facets.compute(crlf(text))
+    _, bodystructure, parts = facets.compute(crlf(text))
     assert bodystructure.count(b'"rfc822"') <= 60
     assert facets.body(bodystructure).startswith(b'("message" "rfc822" ')
     assert facets.locate(parts, Section((1,) * 40)) is not None

@@ -247,6 +247,10 @@ LISTS = [
             extended=True,
         ),
     ),
+    (
+        b'(RECURSIVEMATCH SPECIAL-USE) "" *',  # RFC 6154 §6
+        ListArguments("", ("*",), frozenset({"RECURSIVEMATCH", "SPECIAL-USE"}), extended=True),
+    ),
     (b'"" % RETURN ()', ListArguments("", ("%",), extended=True)),
 ]
 
