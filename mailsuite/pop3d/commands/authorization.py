@@ -29,9 +29,10 @@ async def user(session: Context, arguments: list[bytes]) -> Reply:
     """The same answer for every name, so that names can't be tried out."""
     if not may_send_password(session):
         return Err("no password without TLS, use STLS first")
-    session.user = text(arguments[0])
-    if session.user is None:
-        return Err("the name is not UTF-8", fault=True)
+    name = (text(arguments[0]) or "").strip()
+    if not name or not name.isprintable():  # it goes into the log
+        return Err("that cannot be a name", fault=True)
+    session.user = name
     return Ok("send PASS")
 
 
