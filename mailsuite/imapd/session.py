@@ -32,7 +32,7 @@ from mailsuite.imapd.syntax.receiver import (
 )
 from mailsuite.imapd.view import View
 from mailsuite.net import Connection
-from mailsuite.store import AccountStore, StoreError, TempMessage
+from mailsuite.store import AccountStore, StoreError, StoreUnavailable, TempMessage
 
 if TYPE_CHECKING:
     from mailsuite.imapd.door import Imapd
@@ -229,6 +229,8 @@ class Session:
             charsets = " ".join(problem.supported)
             return Reply("Charset is not known", f"BADCHARSET ({charsets})", "NO")
         except StoreError as error:
+            if isinstance(error, StoreUnavailable):
+                log.error("store unavailable", command=name, account=self.account, why=str(error))
             return from_store(error, try_create=self._row is not None and self._row.try_create)
         except (ConnectionError, Goodbye):
             raise

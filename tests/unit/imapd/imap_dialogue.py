@@ -30,6 +30,7 @@ from pathlib import Path
 import pytest
 
 from mailsuite.accounts import Directory
+from mailsuite.accounts.passwords import Hasher
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd import Imapd, Settings, facets
@@ -123,7 +124,7 @@ class Runner:
             folder / "mail", facets=values, threads=self.threads, clock=SystemClock()
         )
         (folder / "mail").mkdir(exist_ok=True)
-        self.directory = Directory(folder / "accounts.db", self.threads)
+        self.directory = Directory(folder / "accounts.db", self.threads, hasher=Hasher(8, 1))
         if not self.directory.domains():
             self.directory.add_domain("example.test")
             self.directory.add_user("alice@example.test", "alice")
