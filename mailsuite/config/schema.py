@@ -48,7 +48,7 @@ def setting(
 class Section(BaseModel):
     """A mapping of the file. Unknown keys are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Tls(Section):
