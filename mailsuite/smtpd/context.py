@@ -47,7 +47,7 @@ class Incoming(Protocol):
 class Receiver(Protocol):
     """`queue.Queue`."""
 
-    def receive(self) -> Incoming: ...
+    def receive(self, envelope: Envelope) -> Incoming: ...
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from mailsuite.message import (
     repair_submission,
     split_header,
 )
-from mailsuite.queue.errors import NoSpace, QueueUnavailable
+from mailsuite.queue import NoSpace, QueueUnavailable
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.context import Incoming
 from mailsuite.smtpd.model import Transaction
@@ -51,7 +51,7 @@ class Reception:
         self._session = session
         self._context = session.context
         self._envelope = transaction.to_envelope(session.session.account)
-        self._incoming: Incoming = session.context.queue.receive()
+        self._incoming: Incoming = session.context.queue.receive(self._envelope)
         self._head: bytearray | None = bytearray()
         self._settled = False
         self.size = 0
@@ -142,7 +142,7 @@ class Reception:
         try:
             await self._incoming.write(octets)
         except QueueUnavailable as error:
-            await self.refuse(self._unavailable(error))
+            await self.refuse(unavailable(error))
         except Exception:
             log.exception("queue failed", id=self._incoming.id, client=self._session.peer)
             await self.refuse(self._session.failed())
@@ -153,7 +153,7 @@ class Reception:
             await self._incoming.commit(self._envelope)
         except QueueUnavailable as error:
             await self._incoming.discard()
-            return self._refused(self._unavailable(error))
+            return self._refused(unavailable(error))
         except Exception:
             log.exception("queue failed", id=self._incoming.id, client=self._session.peer)
             await self._incoming.discard()
@@ -164,10 +164,6 @@ class Reception:
         counters.recipients += len(self._envelope.recipients)
         log.info("accepted", **self._facts())
         return reply(250, "2.0.0", f"Ok: queued as {self._incoming.id}")
-
-    def _unavailable(self, error: QueueUnavailable) -> Reply:
-        log.warning("queue refused", id=self._incoming.id, why=str(error))
-        return NO_SPACE if isinstance(error, NoSpace) else NO_QUEUE
 
     def _refused(self, answer: Reply) -> Reply:
         self._context.counters.messages_refused += 1
@@ -189,3 +185,9 @@ class Reception:
             "recipients": len(self._envelope.recipients),
             "size": self.size,
         }
+
+
+def unavailable(error: QueueUnavailable) -> Reply:
+    """The reply to a client whose message the queue does not take now."""
+    log.warning("queue refused", why=str(error))
+    return NO_SPACE if isinstance(error, NoSpace) else NO_QUEUE

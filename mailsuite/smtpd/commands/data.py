@@ -1,9 +1,10 @@
 """DATA: the message itself, up to the lone dot (RFC 5321 §4.1.1.4)."""
 
+from mailsuite.queue import QueueUnavailable
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.data_reader import DataReader
 from mailsuite.smtpd.model import Command
-from mailsuite.smtpd.reception import Reception
+from mailsuite.smtpd.reception import Reception, unavailable
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
@@ -21,7 +22,12 @@ async def data(session: SmtpSession, argument: str) -> Reply | None:
         return NO_MAIL
     if not transaction.rcpt_tos:
         return NO_VALID_RCPT if transaction.refused else NO_RCPT
-    reception = Reception(session, transaction)
+    try:
+        reception = Reception(session, transaction)
+    except QueueUnavailable as error:
+        # Before 354, so that the client keeps its octets.
+        session.reset()
+        return unavailable(error)
     try:
         session.say(replies.START_MAIL)
         if not await _receive(session, reception):

@@ -1,11 +1,11 @@
-"""Stand-ins for the rooms below the ESMTP door: a queue in memory, accounts with fixed passwords."""
+"""Stand-ins for the rooms below the ESMTP door: a queue in memory, fixed accounts."""
 
 import asyncio
 from collections.abc import Sequence
 
-from mailsuite.accounts import AccountRow, AliasRow
+from mailsuite.accounts import AccountRow, AliasRow, DomainRow
 from mailsuite.mail import Envelope
-from mailsuite.queue.errors import NoSpace, QueueUnavailable
+from mailsuite.queue import NoSpace, QueueUnavailable
 from mailsuite.routing import Router
 
 FAULTS: dict[str, type[Exception]] = {
@@ -94,6 +94,9 @@ class FakeLookups:
             if row.address == address.lower():
                 return row
         return None
+
+    def domains(self) -> Sequence[DomainRow]:
+        return [DomainRow("example.test", 0.0)]
 
     def catch_all(self, domain: str) -> AliasRow | None:
         return None

@@ -1,5 +1,7 @@
 """DataReader: however the octets are cut, one message comes out, and only CRLF.CRLF ends it."""
 
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ def test_the_same_however_it_is_cut(message: bytes, after: bytes, cuts: list[int
     """Invariant: equals the line-by-line reading, for every cut; nothing lost, nothing held."""
     stream = message + b"\r\n.\r\n" + after
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    pieces = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in itertools.pairwise(places)]
     expected = by_the_book(stream)
     assert expected is not None
     for cut in (pieces, [stream], [bytes([octet]) for octet in stream]):
@@ -60,14 +62,13 @@ def test_the_same_however_it_is_cut(message: bytes, after: bytes, cuts: list[int
 @given(tricky)
 def test_never_holds_more_than_four_octets(stream: bytes) -> None:
     reader = DataReader()
-    given_out = dropped = 0
-    for octet in stream:
-        given_out += len(reader.feed(bytes([octet])))
-        dropped += 1
+    given_out = 0
+    for fed in range(1, len(stream) + 1):
+        given_out += len(reader.feed(stream[fed - 1 : fed]))
         if reader.done:
             return
-        stuffed = given_out + stream[:dropped].count(b"\r\n.") + stream.startswith(b".")
-        assert dropped - stuffed <= 4
+        stuffing = stream[:fed].count(b"\r\n.") + stream.startswith(b".")
+        assert fed - given_out - stuffing <= 4
 
 
 @given(st.lists(st.sampled_from([b"", b".", b"..", b"text", b".text", b"\xe4\xf6"])))

@@ -23,7 +23,7 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
     ! discarded N    so many were thrown away
     ! envelope E     of the last message: `sender -> recipient, recipient [body utf8 submitter]`
     ! message NAME   the last message is our Received field, then the octets of NAME
-    ! holds text     the last message has this text in it
+    ! holds text     the last message, unfolded, has this text in it
     ! lacks text     … has not
     ! count NAME N   a counter of the listener
 """
@@ -169,7 +169,8 @@ class Runner:
             trace = re.match(rb"Received: from [^\n]+\r\n(?:[ \t][^\n]+\r\n)*", octets)
             assert trace and octets[trace.end() :] == MESSAGES[rest]
         elif verb == "holds":
-            assert rest.encode() in self.queue.accepted[-1][1]
+            unfolded = re.sub(rb"\r\n[ \t]+", b" ", self.queue.accepted[-1][1])
+            assert rest.encode() in unfolded
         elif verb == "lacks":
             assert rest.encode() not in self.queue.accepted[-1][1]
         elif verb == "count":
