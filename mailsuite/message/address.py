@@ -59,7 +59,12 @@ class Address:
 
     @property
     def address(self) -> str:
-        """addr-spec as text, the local part quoted where it must be; no "@" without a host."""
+        """addr-spec as text, the local part quoted where it must be; no "@" without a host.
+
+        "" for the empty `<>`.
+        """
+        if not self.mailbox and not self.host:
+            return ""
         local = quote_local(self.mailbox.decode("utf-8", "replace"))
         return f"{local}@{self.host.decode('utf-8', 'replace')}" if self.host else local
 

@@ -44,7 +44,8 @@ def parse_date(value: bytes) -> datetime | None:
     """
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
-    text = strip_comments(value[:_LONGEST].strip(), inside_words=True).decode("latin-1")
+    text = strip_comments(value[:_LONGEST], inside_words=True).decode("latin-1")
+    text = " ".join(text.split())
     for form in (_MAIL, _ASCTIME, _ISO):
         if match := form.match(text):
             return _datetime(match.groupdict())

@@ -17,11 +17,12 @@ from mailsuite.message.words import decode_words
 
 Params: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-_TYPE = re.compile(rb"\s*([^][\s()<>@,;:\\\"/?=]+)\s*/\s*([^][\s()<>@,;:\\\"/?=]+)")
-_TOKEN = re.compile(rb"\s*([^][\s()<>@,;:\\\"/?=]+)")
+_T = rb"\s*([^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?=]+)"  # token (RFC 2045 §5.1)
+_TYPE = re.compile(_T + rb"\s*/" + _T)
+_TOKEN = re.compile(_T)
 _PARAM = re.compile(
     rb"""[;\s]*+ ([^\s;="]++) \s*+
-        (?: = \s*+ (?: "((?:[^"\\]++|\\.)*+) (?:"|\\?\Z) | ([^;]*+) ) )?""",
+        (?: = \s*+ (?: "((?:[^"\\]++|\\.)*+) (?:"|\\?\Z) | ([^;\s]*+) ) )?""",
     re.DOTALL | re.VERBOSE,
 )
 _PIECE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\(|[^"(]++', re.DOTALL)
@@ -31,6 +32,8 @@ _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?", re.DOTALL)
 
 _CACHED = 200
 """Values up to this many octets are remembered: most messages repeat a few."""
+_LOOK_AHEAD = 1000
+"""Octets of a file name without quotes."""
 
 
 def strip_comments(value: bytes, *, inside_words: bool = False) -> bytes:
@@ -81,10 +84,14 @@ def parse_content_type(value: bytes, limit: int) -> tuple[str, str, Params] | No
 def _type(value: bytes, limit: int) -> tuple[str, str, Params] | None:
     value = strip_comments(value)
     match = _TYPE.match(value)
-    if not match or not match[0].isascii():
-        return None
-    major, minor = match[1].lower().decode(), match[2].lower().decode()
-    return major, minor, _params(value, match.end(), limit)
+    if match:
+        major, minor = match[1].lower().decode(), match[2].lower().decode()
+        return major, minor, _params(value, match.end(), limit)
+    match = _TOKEN.match(value)
+    if match and match[1].lower() == b"text":  # RFC 822 mailers: what is said of it still counts
+        params = _params(value, match.end(), limit)
+        return ("text", "plain", params) if params else None
+    return None
 
 
 def parse_disposition(value: bytes, limit: int) -> tuple[str, Params] | None:
@@ -95,7 +102,7 @@ def parse_disposition(value: bytes, limit: int) -> tuple[str, Params] | None:
 def _kind(value: bytes, limit: int) -> tuple[str, Params] | None:
     value = strip_comments(value)
     match = _TOKEN.match(value)
-    if not match or not match[0].isascii():
+    if not match:
         return None
     return match[1].lower().decode(), _params(value, match.end(), limit)
 
@@ -118,25 +125,21 @@ def _params(value: bytes, at: int, limit: int) -> Params:
         if quoted is not None:
             found.append((name, unquote(quoted)))
         elif plain is not None:
-            text, rest = _unquoted(name, plain)
-            found.append((name, text))
-            at -= rest
+            if at < len(value) and value[at] != 0x3B and name.lower() in (b"name", b"filename"):
+                plain = _file_name(value, match.start(3), plain)
+                at = match.start(3) + len(plain)
+            found.append((name, plain))
     return tuple(found)
 
 
-def _unquoted(name: bytes, text: bytes) -> tuple[bytes, int]:
-    """The value in `text`, and how many octets at its end are not part of it.
+def _file_name(value: bytes, start: int, token: bytes) -> bytes:
+    """A file name written without quotes, which keeps its spaces, at `start`.
 
-    White space ends a token, but a file name written without quotes keeps its spaces, unless what
-    follows is the next parameter after a forgotten semicolon.
+    Unless what follows `token` is the next parameter after a forgotten semicolon.
     """
-    stripped = text.strip()
-    words = stripped.split(None, 1)
-    if len(words) < 2:
-        return stripped, 0
-    if b"=" not in words[1] and name.lower() in (b"name", b"filename"):
-        return stripped, 0
-    return words[0], len(words[1]) + len(text) - len(text.rstrip())
+    end = value.find(b";", start, start + _LOOK_AHEAD)
+    whole = value[start : end if end >= 0 else start + _LOOK_AHEAD].strip()
+    return token if b"=" in whole[len(token) :] else whole
 
 
 def unquote(text: bytes) -> bytes:

@@ -149,7 +149,7 @@ def _path_at(text: str, start: int, *, null: bool, postmaster: bool) -> tuple[st
         at = _route_end(text, at)
     address, at = _mailbox_at(text, at)
     if text[at : at + 1] != ">":
-        raise PathError("address does not end with an angle bracket")
+        raise PathError("bad domain" if text[at : at + 1] else "address is not closed")
     at += 1
     if len(text[start:at].encode("utf-8")) > MAX_PATH:
         raise PathError("address is longer than 256 octets")

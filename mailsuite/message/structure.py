@@ -23,7 +23,7 @@ from mailsuite.message.part import Part
 Source: TypeAlias = bytes | bytearray | memoryview | mmap.mmap
 
 _CONTENT = re.compile(rb"content-([a-z0-9-]+)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE)
-_TOKEN = re.compile(rb"[^\s;,\"]+")
+_TOKEN = re.compile(rb"[^\x00-\x20\x7f-\xff;,\"]+")
 _TAG = re.compile(rb"[^\s,;]+")
 # A delimiter line that goes on with one of these names another, longer boundary (RFC 2046 §5.1.1
 # bchars; what else may follow a boundary on its line is ignored).
@@ -78,6 +78,7 @@ def scan(data: Source, *, limits: Limits = DEFAULT) -> Part:
     """The parts of the message in `data`, offsets counted from its first octet.
 
     data: bytes, or for large messages mmap or a memoryview of octets, neither of which is copied.
+    Nothing keeps hold of it afterwards.
     """
     octets: Octets
     if isinstance(data, memoryview):
@@ -232,20 +233,20 @@ class _Scanner:
         for name, raw in found.items():
             if name == b"transfer-encoding":
                 match = _TOKEN.search(strip_comments(raw))
-                if match and match[0].isascii():
+                if match:
                     part.encoding = match[0].lower().decode("ascii")
             elif name == b"disposition":
                 parsed = parse_disposition(unfold(raw), self.limits.params)
                 if parsed is not None:
                     part.disposition, part.disposition_params = parsed
             elif name == b"id":
-                part.content_id = unfold(raw)
+                part.content_id = unfold(raw) or None
             elif name == b"description":
-                part.description = unfold(raw)
+                part.description = unfold(raw) or None
             elif name == b"md5":
-                part.md5 = unfold(raw)
+                part.md5 = unfold(raw) or None
             elif name == b"location":
-                part.location = unfold(raw)
+                part.location = unfold(raw) or None
             elif name == b"language":
                 tags = _TAG.findall(strip_comments(unfold(raw)))
                 part.language = tuple(tags[: self.limits.params])
