@@ -15,7 +15,8 @@ from mailsuite.store.errors import (
     StoreError,
     StoreUnavailable,
 )
-from mailsuite.store.mailbox import FlagTable, Mailbox
+from mailsuite.store.flags import FlagTable
+from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.message import MessageFile
 from mailsuite.store.store import Store
 from mailsuite.store.temp import TempMessage

@@ -2,79 +2,323 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
+from mailsuite.base.tasks import Tasks, Threads, committed
+from mailsuite.store import deliver, disk, merge, names, reading, records, transfer, tree
+from mailsuite.store.attachment import Attachment
+from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
+from mailsuite.store.files import AccountFiles
+from mailsuite.store.folder import Folder
+from mailsuite.store.index import IndexDamaged
 from mailsuite.store.mailbox import Mailbox
+from mailsuite.store.records import Columns
 from mailsuite.store.temp import TempMessage
+from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended, Copied, MailboxInfo, NewMessage, Status
+from mailsuite.store.writer import Writer, refused
+
+T = TypeVar("T")
+FILL_AT_ONCE = 32
+FILL_WAITING = 20_000
+FILL_PAUSE = 0.01
 
 
 class AccountStore:
     """Made by `Store.account`; lives as long as the store."""
 
-    address: str
+    def __init__(
+        self,
+        address: str,
+        files: AccountFiles,
+        threads: Threads,
+        on_idle: Callable[[AccountStore, Mailbox], None],
+    ) -> None:
+        """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped."""
+        self.address = address
+        self.files = files
+        self.threads = threads
+        self.tasks = Tasks(f"store:{address}")
+        self.writer = Writer(files, threads, self.tasks, self)
+        self._on_idle = on_idle
+        self._views: dict[str, Mailbox] = {}
+        self._to_fill: deque[tuple[Folder, int]] = deque()
+        self._filling = False
+        self._closing = False
+        self._appending = 0
+
+    # -- the tree ----------------------------------------------------------------------------------
 
     async def mailboxes(self) -> list[MailboxInfo]:
         """All names, sorted (INBOX first, then by code point, level by level).
 
         Also levels that have only children, and subscriptions without a mailbox (exists False).
         """
-        raise NotImplementedError
+        return await self.writer.do(lambda: tree.mailboxes(self.files))
 
     async def create(self, name: str, *, special_use: str | None = None) -> None:
-        """Make a mailbox, and the levels above it. Raises MailboxExists, InvalidName."""
-        raise NotImplementedError
+        """Make a mailbox, and the levels above it.
+
+        Raises MailboxExists, InvalidName; CannotChange for a special use that is not one or that
+        another mailbox has.
+        """
+        name = names.canonical(name)
+        await self._commit(lambda: tree.create(self.files, name, special_use))
 
     async def delete(self, name: str) -> None:
         """Remove a mailbox and its messages; mailboxes below it stay (RFC 9051 §6.3.5).
 
         Raises NoSuchMailbox; CannotChange for INBOX and for a mere level above others.
         """
-        raise NotImplementedError
+        name = names.canonical(name)
+        aside = await self._commit(lambda: tree.delete(self.files, name))
+        self.tasks.start(self.threads.run(disk.throw_away, aside), "throw away")
 
     async def rename(self, old: str, new: str) -> None:
         """Rename a mailbox and all below it. INBOX: its messages move, it stays (§6.3.6).
 
         Raises NoSuchMailbox, MailboxExists, InvalidName, CannotChange.
         """
-        raise NotImplementedError
+        old, new = names.canonical(old), names.canonical(new)
+        await self._commit(lambda: tree.rename(self.files, old, new))
 
     async def subscribe(self, name: str) -> None:
         """Put a name into the short list, whether the mailbox exists or not. InvalidName."""
-        raise NotImplementedError
+        name = names.canonical(name)
+        await self._commit(lambda: tree.subscribe(self.files, name, True))
 
     async def unsubscribe(self, name: str) -> None:
         """Take a name out of the short list; no error if it is not in."""
-        raise NotImplementedError
+        name = names.canonical(name)
+        await self._commit(lambda: tree.subscribe(self.files, name, False))
+
+    # -- mailboxes ---------------------------------------------------------------------------------
 
     async def open(self, name: str) -> Mailbox:
         """The mailbox's shared view, refreshed; to be given back by `Mailbox.release`.
 
         Raises NoSuchMailbox, InvalidName, StoreUnavailable.
         """
-        raise NotImplementedError
+        name = names.canonical(name)
+        mailbox = next((one for one in self._views.values() if one.name == name), None)
+        if mailbox is None:
+            mailbox = await self.writer.run(lambda: self._load(name), self._show)
+            mailbox.references += 1
+            return mailbox
+        mailbox.references += 1
+        try:
+            await mailbox.refresh()
+        except BaseException:
+            mailbox.release()
+            raise
+        return mailbox
+
+    def _load(self, name: str) -> tuple[Folder, str, Columns]:
+        folder = self.files.resolve(name)
+        if not merge.is_current(self.files, folder):
+            merge.merge(self.files, folder)
+        with self.files.index.reader() as db:
+            columns = records.columns(db, folder.id)
+        folder.keywords()
+        return folder, name, columns
+
+    def _show(self, loaded: tuple[Folder, str, Columns]) -> Mailbox:
+        """On the loop, before the next job: the view of what has just been loaded."""
+        folder, name, columns = loaded
+        mailbox = self._views.get(folder.sidecar.mailboxid)
+        if mailbox is None:
+            mailbox = Mailbox(self, folder, name)
+            mailbox.uidnext = folder.uidnext
+            mailbox.highestmodseq = folder.highestmodseq
+            mailbox.first_recent = folder.first_recent
+            mailbox.fill(columns)
+            self._views[mailbox.mailboxid] = mailbox
+            self._on_idle(self, mailbox)
+        return mailbox
 
     async def status(self, name: str) -> Status:
         """Counts of a mailbox without opening it. Raises NoSuchMailbox, InvalidName."""
-        raise NotImplementedError
+        name = names.canonical(name)
+        view = next((one for one in self._views.values() if one.name == name), None)
+        claimed = 0 if view is None else view.first_recent
+        return await self.writer.do(lambda: tree.status(self.files, name, claimed))
+
+    # -- messages ----------------------------------------------------------------------------------
 
     async def new_temp(self) -> TempMessage:
         """Room for a message that is still coming in."""
-        raise NotImplementedError
+        return TempMessage(self.files.scratch(), self.threads)
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         """Append messages, all or none; durable when it returns; never cut short half-way.
 
         Raises NoSuchMailbox, LimitReached, CannotChange, StoreUnavailable.
         """
-        raise NotImplementedError
+        return await committed(self._append(names.canonical(name), messages))
+
+    async def _append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        prepared: list[deliver.Prepared] = []
+        self._appending += 1
+        appended = None
+        try:
+            await self.threads.run(self._prepare, messages, prepared)
+            appended = await self.writer.append(deliver.Request(name, prepared))
+        except OSError as error:
+            raise refused(self.files, error) from error
+        finally:
+            self._appending -= 1
+            if appended is None or any(message.repeat for message in messages):
+                # What got its name is no longer there; the rest is not wanted.
+                await self.threads.run(deliver.clean_up, prepared)
+        for message in messages:
+            if isinstance(message.source, TempMessage):
+                await message.source.discard()
+        return appended
+
+    def _prepare(self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]) -> None:
+        self.files.open()
+        for message in messages:
+            source = message.source
+            dated = message
+            if isinstance(source, TempMessage):
+                source = source.finish(message.internal_date)
+                if isinstance(source, Path) and not message.prefix:
+                    # The file has its date already, and can be linked.
+                    dated = replace(message, internal_date=None)
+            prepared.append(deliver.prepare(self.files, dated, source))
 
     async def copy(self, source: Mailbox, uids: Sequence[int], target: str) -> Copied:
-        """Copy messages, all or none, with flags, keywords and internal date."""
-        raise NotImplementedError
+        """Copy messages, all or none, with flags, keywords and internal date.
+
+        Raises NoSuchMailbox (the target, or the source has been deleted), LimitReached,
+        StoreUnavailable.
+        """
+        target, folder = names.canonical(target), source.folder
+        return await self.change(folder, lambda: transfer.copy(self.files, folder, uids, target))
 
     async def move(
-        self, source: Mailbox, uids: Sequence[int], target: str, *, origin: object = None
+        self,
+        source: Mailbox,
+        uids: Sequence[int],
+        target: str,
+        *,
+        origin: Attachment | None = None,
     ) -> Copied:
         """Move messages, all or none (RFC 6851). `origin`: the session's Attachment on source."""
-        raise NotImplementedError
+        target, folder = names.canonical(target), source.folder
+
+        def call() -> Copied:
+            keep = source.others_than(origin)
+            return transfer.move(self.files, folder, uids, target, keep=keep, origin=origin)
+
+        return await self.change(folder, call)
+
+    # -- for the mailboxes of this account ---------------------------------------------------------
+
+    async def change(self, folder: Folder, call: Callable[[], T]) -> T:
+        """A commit point: a writer job on an open folder. Raises NoSuchMailbox if it is gone."""
+
+        def checked() -> T:
+            if self.files.folders.get(folder.name) is not folder:
+                raise NoSuchMailbox(folder.name)
+            return call()
+
+        return await self._commit(checked)
+
+    async def _commit(self, call: Callable[[], T]) -> T:
+        return await committed(self.writer.do(call))
+
+    async def beside_writer(self, call: Callable[[], T]) -> T:
+        """Run a reading call in a thread at once; a damaged index is rebuilt on the way."""
+        try:
+            try:
+                return await self.threads.run(call)
+            except IndexDamaged:
+                await self.writer.do(self.files.index.check)
+                return await self.threads.run(call)
+        except IndexDamaged as error:
+            raise StoreUnavailable("the index cannot be read") from error
+        except OSError as error:
+            raise refused(self.files, error) from error
+
+    def idle(self, mailbox: Mailbox) -> None:
+        """Nobody uses this mailbox any more."""
+        self._on_idle(self, mailbox)
+
+    def forget(self, mailbox: Mailbox) -> None:
+        """Drop a view that nobody uses."""
+        if not mailbox.references and self._views.get(mailbox.mailboxid) is mailbox:
+            del self._views[mailbox.mailboxid]
+
+    # -- what the writer calls ---------------------------------------------------------------------
+
+    def take_in(self, updates: list[Update]) -> None:
+        """Bring views up to date, tell their listeners, and have facets computed."""
+        for update in updates:
+            view = self._views.get(update.mailboxid)
+            if view is not None:
+                view.take_in(update)
+                if update.deleted:
+                    del self._views[update.mailboxid]
+            room = FILL_WAITING - len(self._to_fill)
+            self._to_fill.extend((update.folder, uid) for uid, _ in update.appended[:room])
+        if self._to_fill and not self._filling and not self._closing:
+            self._filling = True
+            self.tasks.start(self._fill(), "facets")
+
+    async def take_anew(self) -> None:
+        """Compare all views with an index that has been rebuilt."""
+        for view in list(self._views.values()):
+            columns = await self.threads.run(self._columns, view.folder)
+            view.replace(columns, view.folder)
+
+    def _columns(self, folder: Folder) -> Columns:
+        with self.files.index.reader() as db:
+            return records.columns(db, folder.id)
+
+    async def _fill(self) -> None:
+        """Compute facets of new messages while nothing more urgent is to be done."""
+        try:
+            while self._to_fill:
+                if self.writer.busy and len(self._to_fill) < FILL_WAITING // 2:
+                    await asyncio.sleep(FILL_PAUSE)
+                    continue
+                folder, uid = self._to_fill.popleft()
+                uids = [uid]
+                while self._to_fill and len(uids) < FILL_AT_ONCE and self._to_fill[0][0] is folder:
+                    uids.append(self._to_fill.popleft()[1])
+                await self.beside_writer(partial(self._fill_some, folder, uids))
+        finally:
+            self._filling = False
+
+    def _fill_some(self, folder: Folder, uids: list[int]) -> None:
+        lacking = reading.lacking_facets(self.files, folder, uids)
+        if lacking:
+            reading.compute(self.files, folder, lacking)
+
+    # -- life --------------------------------------------------------------------------------------
+
+    async def rest(self) -> None:
+        """Give index and memory back, unless somebody uses the account; it wakes up by itself."""
+        in_use = any(view.references for view in self._views.values())
+        if in_use or self.writer.busy or self._appending or self._filling:
+            return
+        self._views.clear()
+        if self.files.is_open:
+            await self.writer.do(self.files.close)
+
+    async def close(self) -> None:
+        """Finish what is under way and write exact numbers."""
+        self._closing = True
+        self._to_fill.clear()
+        await self.tasks.wait()
+        if self.files.is_open:
+            await self.writer.do(self.files.close)
+            await self.tasks.wait()
+        self._closing = False

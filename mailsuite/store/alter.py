@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailsuite.store import disk, filename, flags, journal, merge, records
+from mailsuite.store.attachment import Attachment
 from mailsuite.store.change import Change
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import NEVER, Folder
@@ -55,7 +56,9 @@ class FlagRequest:
     unchanged_since: int | None = None
 
 
-def store_flags(files: AccountFiles, folder: Folder, request: FlagRequest) -> FlagsStored:
+def store_flags(
+    files: AccountFiles, folder: Folder, request: FlagRequest, origin: Attachment | None
+) -> FlagsStored:
     """Change flags; file names and the journal first, then the rows, all under one MODSEQ."""
     letters, words = flags.split(request.flags)
     table = folder.keywords()
@@ -100,8 +103,9 @@ def store_flags(files: AccountFiles, folder: Folder, request: FlagRequest) -> Fl
             with change.commit() as db:
                 records.update(db, folder.id, changed)
     if changed:
-        update = _update(folder, modseq)
+        update = Update(folder, modseq)
         update.flags = [(entry.uid, entry.state) for entry in changed]
+        update.origin = origin
         files.updates.append(update)
     if lost:
         merge.merge(files, folder)
@@ -153,6 +157,7 @@ def expunge(
     *,
     only_deleted: bool,
     keep: bool,
+    origin: Attachment | None,
 ) -> list[int]:
     """Remove messages. With `keep` their files go to tmp/ until `let_go`, else for ever."""
     with files.index.reader() as db:
@@ -172,8 +177,8 @@ def expunge(
     if not keep:
         for entry in kept:
             disk.unlink_quietly(f"{files.tmp}/{entry.name}")
-    update = _update(folder, modseq)
-    update.expunged, update.kept = gone, keep
+    update = Update(folder, modseq)
+    update.expunged, update.kept, update.origin = gone, keep, origin
     files.updates.append(update)
     return gone
 
@@ -242,7 +247,3 @@ def claim(files: AccountFiles, folder: Folder, before: int) -> list[int]:
         with change.commit() as db:
             records.update(db, folder.id, moved)
     return [entry.uid for entry in entries]
-
-
-def _update(folder: Folder, modseq: int) -> Update:
-    return Update(folder.sidecar.mailboxid, modseq, folder.uidnext, folder.highestmodseq)

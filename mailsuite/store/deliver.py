@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mailsuite.base import durable
 from mailsuite.store import content, flags, journal, records
-from mailsuite.store.errors import StoreError
+from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.filename import FileName, delivery_mark
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
@@ -126,15 +126,23 @@ def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | 
             results.update(zip((number for number, _ in group), together, strict=True))
         except (StoreError, OSError) as error:
             if len(group) == 1:
-                results[group[0][0]] = error
+                results[group[0][0]] = _neutral(error)
                 continue
             # One of them spoils it: each for itself, so that the others get through.
             for number, request in group:
                 try:
                     results[number] = _append_group(files, name, [request])[0]
                 except (StoreError, OSError) as own:
-                    results[number] = own
+                    results[number] = _neutral(own)
     return [results[number] for number in range(len(requests))]
+
+
+def _neutral(error: StoreError | OSError) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    unavailable = StoreUnavailable(f"{type(error).__name__}: {error}")
+    unavailable.__cause__ = error
+    return unavailable
 
 
 def _append_group(files: AccountFiles, name: str, requests: list[Request]) -> list[Appended]:
@@ -230,7 +238,7 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
 
 def arrived(folder: Folder, modseq: int, entries: list[Entry]) -> Update:
     """The news of these messages."""
-    update = Update(folder.sidecar.mailboxid, modseq, folder.uidnext, folder.highestmodseq)
+    update = Update(folder, modseq)
     update.appended = [(entry.uid, entry.state) for entry in entries]
     update.in_new = [entry.uid for entry in entries if entry.place == NEW]
     return update

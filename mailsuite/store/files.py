@@ -174,9 +174,7 @@ class AccountFiles:
     def drop(self, folder: Folder) -> None:
         """The mailbox is gone: forget it, and tell its view."""
         if self.folders.pop(folder.name, None) is not None:
-            self.updates.append(
-                Update(folder.sidecar.mailboxid, 0, folder.uidnext, 0, deleted=True)
-            )
+            self.updates.append(Update(folder, 0, deleted=True))
 
     def find(self, name: str) -> str | None:
         """The folder name of a mailbox, None when it does not exist."""

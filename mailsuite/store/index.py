@@ -128,6 +128,13 @@ class Index:
                     else:
                         db.close()
 
+    def check(self) -> None:
+        """Look through the whole database. Raises IndexDamaged."""
+        with self.reader() as db:
+            told = db.pragma("quick_check(1)")
+        if told != "ok":
+            raise IndexDamaged(str(told))
+
     def reset(self) -> None:
         """Throw the database away; the next use begins an empty one."""
         with self._lock:

@@ -1,30 +1,25 @@
-"""One open mailbox: the in-memory view that all its sessions share."""
+"""One open mailbox: the in-memory view that all its sessions share, and what can be done to it."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
+from mailsuite.store import alter, merge, reading, records
+from mailsuite.store.alter import FlagRequest
 from mailsuite.store.attachment import Attachment
+from mailsuite.store.errors import CannotChange, NoSuchMailbox
+from mailsuite.store.folder import Folder
 from mailsuite.store.message import MessageFile
-from mailsuite.store.values import Change, FlagsStored, Row
+from mailsuite.store.values import FlagsStored, Row
+from mailsuite.store.view import View
+
+if TYPE_CHECKING:
+    from mailsuite.store.account import AccountStore
 
 
-class FlagTable:
-    """Interned flag sets: the small ids in `Mailbox.flagsets` -> frozenset of flags.
-
-    Ids count up from 0 and keep their meaning for the life of the view, so a door may keep
-    rendered octets by id. Never holds \\Recent.
-    """
-
-    def __getitem__(self, number: int) -> frozenset[str]:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-
-class Mailbox:
+class Mailbox(View):
     r"""Made by `AccountStore.open`; give it back with `release`. Attributes change on the loop.
 
     name           present name (changes when it is renamed)
@@ -39,62 +34,63 @@ class Mailbox:
     gone           True once the mailbox has been deleted
     """
 
-    name: str
-    uidvalidity: int
-    uidnext: int
-    highestmodseq: int
-    mailboxid: str
-    keywords: list[str]
-    uids: array[int]
-    flagsets: array[int]
-    modseqs: array[int]
-    flag_table: FlagTable
-    gone: bool
+    def __init__(self, account: AccountStore, folder: Folder, name: str) -> None:
+        super().__init__(name, folder.sidecar.uidvalidity, folder.sidecar.mailboxid)
+        self._account = account
+        self._folder = folder
+        self._claiming = False
+        self.references = 0
 
-    def index(self, uid: int) -> int | None:
-        """Position of a UID in the columns (from 0), or None."""
-        raise NotImplementedError
+    @property
+    def folder(self) -> Folder:
+        """Where it is on disk. Raises NoSuchMailbox when it has been deleted."""
+        if self.gone:
+            raise NoSuchMailbox(self.name)
+        return self._folder
 
-    def flags(self, uid: int) -> frozenset[str]:
-        r"""Flags without \Recent; also of an expunged message that some session still holds.
+    def release(self) -> None:
+        """Give the mailbox back to the account; once for each `AccountStore.open`."""
+        self.references -= 1
+        if self.references == 0:
+            self._account.idle(self)
 
-        Raises MessageGone.
-        """
-        raise NotImplementedError
-
-    def modseq(self, uid: int) -> int:
-        """MODSEQ of a message, present or held. Raises MessageGone."""
-        raise NotImplementedError
-
-    def attach(self, listener: Callable[[Change], None], *, claim_recent: bool) -> Attachment:
-        r"""Begin a session on this mailbox.
-
-        `listener` is called on the loop for every change from now on, its own included; it must be
-        quick and must not raise. `claim_recent` (SELECT): messages nobody has seen become \Recent
-        in this session only; without it (EXAMINE) they show as \Recent but stay unclaimed.
-        """
-        raise NotImplementedError
+    # -- changes -----------------------------------------------------------------------------------
 
     async def refresh(self) -> None:
         """Notice and merge what other programs changed in the Maildir; cheap when nothing has."""
-        raise NotImplementedError
+        folder = self.folder
+        account = self._account
+        current = await account.beside_writer(lambda: merge.is_current(account.files, folder))
+        if not current:
+            await account.change(folder, lambda: self._merge(folder))
+
+    def _merge(self, folder: Folder) -> None:
+        if not merge.is_current(self._account.files, folder):
+            merge.merge(self._account.files, folder)
 
     async def store_flags(
         self,
-        uids: Iterable[int],
+        uids: Iterable[int] | None,
         operation: str,
         flags: Iterable[str],
         *,
         unchanged_since: int | None = None,
         origin: Attachment | None = None,
     ) -> FlagsStored:
-        r"""Add ("+"), remove ("-") or replace ("") flags of messages.
+        r"""Add ("+"), remove ("-") or replace ("") flags of messages; uids None: of all.
 
         UIDs that do not exist are passed over; \Recent is ignored. Raises LimitReached (too many
         keywords), CannotChange (an unknown flag beginning with a backslash), NoSuchMailbox,
         StoreUnavailable.
         """
-        raise NotImplementedError
+        if operation not in ("+", "-", ""):
+            raise CannotChange(f"no such operation: {operation!r}")
+        wanted = None if uids is None else sorted(set(uids))
+        request = FlagRequest(wanted, operation, frozenset(flags), unchanged_since)
+        folder, files = self.folder, self._account.files
+        return await self._account.change(
+            folder, lambda: alter.store_flags(files, folder, request, origin)
+        )
 
     async def expunge(
         self, uids: Iterable[int] | None, *, only_deleted: bool, origin: Attachment | None = None
@@ -104,7 +100,21 @@ class Mailbox:
         With `only_deleted` only such as have \Deleted (at this instant, not when it was asked).
         The origin counts as told, as far as keeping the files goes.
         """
-        raise NotImplementedError
+        wanted = None if uids is None else sorted(set(uids))
+        folder, files = self.folder, self._account.files
+        return await self._account.change(
+            folder,
+            lambda: alter.expunge(
+                files,
+                folder,
+                wanted,
+                only_deleted=only_deleted,
+                keep=self.others_than(origin),
+                origin=origin,
+            ),
+        )
+
+    # -- reading -----------------------------------------------------------------------------------
 
     async def rows(self, uids: Sequence[int], *, columns: Sequence[str]) -> list[Row]:
         """For each message: (uid, value of columns[0], value of columns[1], …), ascending by UID.
@@ -113,7 +123,9 @@ class Mailbox:
         block with its empty line), and the facets by name (bytes). Messages that are gone and not
         held are left out. Missing facets are computed on the way. Ask a few thousand at a time.
         """
-        raise NotImplementedError
+        files, folder = self._account.files, self.folder
+        reading.check_columns(files, columns)
+        return await self._account.beside_writer(lambda: reading.rows(files, folder, uids, columns))
 
     async def read(
         self, uids: Sequence[int], *, max_octets: int = 1 << 20
@@ -123,11 +135,28 @@ class Mailbox:
         (uid, None) stands for one that is gone, or for one too large (only ever at the first
         place: then use `open_message`). At least one entry for a non-empty `uids`.
         """
-        raise NotImplementedError
+        files, folder = self._account.files, self.folder
+        return await self._account.beside_writer(
+            lambda: reading.read(files, folder, uids, max_octets)
+        )
 
     async def open_message(self, uid: int) -> MessageFile:
         """Open a message, present or held. Raises MessageGone, StoreUnavailable."""
-        raise NotImplementedError
+        files, folder = self._account.files, self.folder
+        opening = asyncio.ensure_future(
+            self._account.beside_writer(lambda: reading.open_message(files, folder, uid))
+        )
+        try:
+            source, size = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._close_unwanted)
+            raise
+        return MessageFile(source, size, self._account.threads)
+
+    def _close_unwanted(self, opening: asyncio.Future[tuple[int | bytes, int]]) -> None:
+        """The caller was cancelled while its file was being opened."""
+        if not opening.cancelled() and opening.exception() is None:
+            MessageFile(*opening.result(), self._account.threads).close()
 
     async def vanished(self, since: int) -> list[int]:
         """UIDs expunged with a MODSEQ greater than `since` (RFC 7162 §3.2.5.2), ascending.
@@ -135,8 +164,40 @@ class Mailbox:
         May name UIDs that never were, or were expunged earlier, when the history does not reach
         back so far.
         """
-        raise NotImplementedError
+        files, folder = self._account.files, self.folder
+        if since < folder.history:
+            present = set(self.uids)
+            return [uid for uid in range(1, self.uidnext) if uid not in present]
 
-    def release(self) -> None:
-        """Give the mailbox back to the account; once for each `AccountStore.open`."""
-        raise NotImplementedError
+        def ask() -> list[int]:
+            with files.index.reader() as db:
+                return records.expunged_since(db, folder.id, since)
+
+        return await self._account.beside_writer(ask)
+
+    # -- what the view asks for --------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Write down, in the background, that messages were claimed; many at a time."""
+        if not self._claiming:
+            self._claiming = True
+            self._account.tasks.start(self._claim(), "claim")
+
+    async def _claim(self) -> None:
+        try:
+            if not self.gone:
+                files, folder, before = self._account.files, self._folder, self.first_recent
+                moved = await self._account.writer.do(lambda: alter.claim(files, folder, before))
+                self.in_new.difference_update(moved)
+        except NoSuchMailbox:
+            self.gone = True
+        finally:
+            self._claiming = False
+        if not self.gone and any(uid < self.first_recent for uid in self.in_new):
+            self.claim()
+
+    def drop_files(self, uids: list[int]) -> None:
+        """Remove, in the background, files that nobody holds any more."""
+        files, folder = self._account.files, self._folder
+        work = self._account.writer.do(lambda: alter.let_go(files, folder, uids))
+        self._account.tasks.start(work, "let go")

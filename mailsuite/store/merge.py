@@ -170,7 +170,7 @@ def _take_in(files: AccountFiles, folder: Folder, found: _Found, used: set[int])
         with files.index.reader() as db:
             folder.restore_totals(db)
         raise
-    update = Update(folder.sidecar.mailboxid, modseq, folder.uidnext, folder.highestmodseq)
+    update = Update(folder, modseq)
     update.appended = [(entry.uid, entry.state) for entry in arrivals]
     update.in_new = [entry.uid for entry in arrivals if entry.place == NEW]
     update.flags = [(entry.uid, entry.state) for entry in changed]

@@ -62,7 +62,7 @@ def row_id(mailbox: int, uid: int) -> int:
     return mailbox << 32 | uid
 
 
-def _ids(mailbox: int, uids: Iterable[int]) -> str:
+def ids(mailbox: int, uids: Iterable[int]) -> str:
     base = mailbox << 32
     return json.dumps([base | uid for uid in uids])
 
@@ -124,7 +124,7 @@ def entries(db: apsw.Connection, mailbox: int, wanted: Iterable[int] | None) -> 
     if wanted is None:
         return _entries(db, "message", "id > ? AND id < ?", _span(mailbox))
     where = "id IN (SELECT value FROM json_each(?))"
-    return _entries(db, "message", where, (_ids(mailbox, wanted),))
+    return _entries(db, "message", where, (ids(mailbox, wanted),))
 
 
 def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry]:
@@ -136,7 +136,7 @@ def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry
 def held(db: apsw.Connection, mailbox: int, wanted: Iterable[int]) -> list[Entry]:
     """Rows of expunged messages that are kept for sessions not yet told."""
     where = "id IN (SELECT value FROM json_each(?))"
-    return _entries(db, "held", where, (_ids(mailbox, wanted),))
+    return _entries(db, "held", where, (ids(mailbox, wanted),))
 
 
 def _entries(db: apsw.Connection, table: str, where: str, arguments: Sequence[Any]) -> list[Entry]:
@@ -193,11 +193,11 @@ def remove(
     db: apsw.Connection, mailbox: int, gone: Sequence[int], modseq: int, keep: Sequence[Entry]
 ) -> None:
     """Delete rows and note the expunge; the rows in `keep` go on as held."""
-    ids = _ids(mailbox, gone)
-    db.execute("DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    rows_gone = ids(mailbox, gone)
+    db.execute("DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (rows_gone,))
     db.execute(
         "INSERT INTO expunged SELECT ?, ?, value & 0xffffffff FROM json_each(?)",
-        (mailbox, modseq, ids),
+        (mailbox, modseq, rows_gone),
     )
     if keep:
         rows = json.dumps([entry.values(mailbox) for entry in keep])
@@ -209,16 +209,28 @@ def remove(
 
 def let_go(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> None:
     """Delete rows of held messages."""
-    ids = _ids(mailbox, wanted)
-    db.execute("DELETE FROM held WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    rows = ids(mailbox, wanted)
+    db.execute("DELETE FROM held WHERE id IN (SELECT value FROM json_each(?))", (rows,))
     drop_facets(db, mailbox, wanted)
 
 
 def drop_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> None:
     """Delete header blocks and facets."""
-    ids = _ids(mailbox, wanted)
+    rows = ids(mailbox, wanted)
     for table in ("header", "facet"):
-        db.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+        db.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (rows,))
+
+
+def without_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> list[int]:
+    """Those of these messages whose facets have not been computed."""
+    text = _value(
+        db,
+        "SELECT json_group_array(m.id & 0xffffffff) FROM json_each(?) AS j"
+        " CROSS JOIN message AS m ON m.id = j.value"
+        " WHERE NOT EXISTS (SELECT 1 FROM facet WHERE facet.id = m.id)",
+        (ids(mailbox, wanted),),
+    )
+    return list(json.loads(text))
 
 
 def copy_facets(

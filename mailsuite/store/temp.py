@@ -1,18 +1,76 @@
 """A message on its way in, whose size nobody knows yet (an APPEND literal, say)."""
 
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mailsuite.base.tasks import Threads, committed
+from mailsuite.store.errors import StoreUnavailable
+
+IN_MEMORY = 1 << 18
+
 
 class TempMessage:
     """Takes octets; small ones stay in memory, large ones go to a file in the account's tmp.
 
+    One writer at a time. Memory is bounded by `IN_MEMORY` and the largest piece written.
+
     size   octets written so far
     """
 
-    size: int
+    __slots__ = ("_buffer", "_discarded", "_fd", "_path", "_threads", "size")
+
+    def __init__(self, path: str, threads: Threads) -> None:
+        self._path = path
+        self._threads = threads
+        self._buffer = bytearray()
+        self._fd: int | None = None
+        self._discarded = False
+        self.size = 0
 
     async def write(self, data: bytes) -> None:
         """Add octets. Raises StoreUnavailable when the disk refuses."""
-        raise NotImplementedError
+        self._buffer += data
+        self.size += len(data)
+        if len(self._buffer) > IN_MEMORY:
+            await committed(self._threads.run(self._spill))
+
+    def _spill(self) -> None:
+        try:
+            if self._fd is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self._fd = os.open(self._path, flags, 0o600)
+            view = memoryview(self._buffer)
+            with view:
+                done = 0
+                while done < len(view):
+                    done += os.write(self._fd, view[done:])
+        except OSError as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+        self._buffer = bytearray()
+
+    def finish(self, mtime: float | None) -> bytes | Path:
+        """In a thread: all octets, in memory or as a durable file with this modification time."""
+        if self._discarded:
+            raise StoreUnavailable("the message has been discarded")
+        if self._fd is None:
+            return bytes(self._buffer)
+        self._spill()
+        if mtime is not None:
+            os.utime(self._fd, (mtime, mtime))
+        os.fsync(self._fd)
+        return Path(self._path)
 
     async def discard(self) -> None:
         """Throw it away; idempotent, and harmless after a successful append."""
-        raise NotImplementedError
+        self._discarded = True
+        self._buffer = bytearray()
+        if self._fd is not None:
+            await committed(self._threads.run(self._remove))
+
+    def _remove(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+            Path(self._path).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from mailsuite.base import durable
 from mailsuite.store import filename, flags, journal, records
 from mailsuite.store.alter import Locator, set_aside
+from mailsuite.store.attachment import Attachment
 from mailsuite.store.change import Change
 from mailsuite.store.deliver import arrived
 from mailsuite.store.files import AccountFiles
@@ -27,10 +28,16 @@ def copy(files: AccountFiles, source: Folder, uids: Sequence[int], target_name: 
 
 
 def move(
-    files: AccountFiles, source: Folder, uids: Sequence[int], target_name: str, *, keep: bool
+    files: AccountFiles,
+    source: Folder,
+    uids: Sequence[int],
+    target_name: str,
+    *,
+    keep: bool,
+    origin: Attachment | None = None,
 ) -> Copied:
     """Move messages; with `keep` the originals stay readable in tmp/ until `alter.let_go`."""
-    return _transfer(files, source, uids, target_name, move=True, keep=keep)
+    return _transfer(files, source, uids, target_name, move=True, keep=keep, origin=origin)
 
 
 def _transfer(
@@ -41,6 +48,7 @@ def _transfer(
     *,
     move: bool,
     keep: bool,
+    origin: Attachment | None = None,
 ) -> Copied:
     target = files.resolve(target_name)
     with files.index.reader() as db:
@@ -72,10 +80,8 @@ def _transfer(
     if copies:
         files.updates.append(arrived(target, modseq, copies))
     if gone:
-        update = Update(
-            source.sidecar.mailboxid, source_modseq, source.uidnext, source.highestmodseq
-        )
-        update.expunged, update.kept = gone, keep
+        update = Update(source, source_modseq)
+        update.expunged, update.kept, update.origin = gone, keep, origin
         files.updates.append(update)
     return Copied(
         target.sidecar.uidvalidity, [old.uid for old in originals], [c.uid for c in copies]

@@ -51,7 +51,7 @@ def _special_uses(files: AccountFiles, listing: dict[str, str]) -> dict[str, str
         if folder not in uses:  # not opened since the index was made
             found = sidecar.read_mailbox(files.maildir / folder)
             uses[folder] = SPECIAL_USES.get(name) if found is None else found.special_use
-    return {folder: use for folder, use in uses.items() if use is not None}
+    return {folder: use for folder in listing if (use := uses[folder]) is not None}
 
 
 def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
@@ -179,7 +179,7 @@ def _move_folders(files: AccountFiles, moving: dict[Folder, str]) -> None:
                 _move_folder(files, folder, folder_name)
         raise
     for folder, name in moving.items():
-        update = Update(folder.sidecar.mailboxid, 0, folder.uidnext, folder.highestmodseq)
+        update = Update(folder, 0)
         update.renamed = name
         files.updates.append(update)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mailsuite.store.attachment import Attachment
+    from mailsuite.store.folder import Folder
 
 
 @dataclass(slots=True)
 class Update:
     """Changes of one mailbox under one MODSEQ.
 
-    mailboxid  which one
     appended   (UID, state), ascending, all greater than the UIDs before
     in_new     those of them whose files lie in new/
     flags      (UID, new state)
@@ -23,10 +23,11 @@ class Update:
     uidnext, highestmodseq  after the change
     """
 
-    mailboxid: str
+    folder: Folder
     modseq: int
-    uidnext: int
-    highestmodseq: int
+    mailboxid: str = field(init=False)
+    uidnext: int = field(init=False)
+    highestmodseq: int = field(init=False)
     appended: list[tuple[int, str]] = field(default_factory=list)
     in_new: list[int] = field(default_factory=list)
     flags: list[tuple[int, str]] = field(default_factory=list)
@@ -35,3 +36,8 @@ class Update:
     renamed: str | None = None
     deleted: bool = False
     origin: Attachment | None = None
+
+    def __post_init__(self) -> None:
+        self.mailboxid = self.folder.sidecar.mailboxid
+        self.uidnext = self.folder.uidnext
+        self.highestmodseq = self.folder.highestmodseq

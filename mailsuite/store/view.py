@@ -1,0 +1,281 @@
+"""The in-memory view of a mailbox: its columns, its listeners, what is held for them.
+
+Loop thread only; no disk, no waiting. 100,000 messages take 1.6 MB.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import compress
+
+from mailsuite.store.attachment import Attachment
+from mailsuite.store.errors import MessageGone
+from mailsuite.store.flags import FlagTable
+from mailsuite.store.folder import Folder
+from mailsuite.store.records import Columns
+from mailsuite.store.updates import Update
+from mailsuite.store.values import Change
+
+FEW_RUNS = 64
+
+
+@dataclass(slots=True)
+class _Held:
+    flagset: int
+    modseq: int
+    holders: set[Attachment]
+    kept: bool
+
+
+class View:
+    """The part of `Mailbox` that is only memory; attributes as described there."""
+
+    def __init__(self, name: str, uidvalidity: int, mailboxid: str) -> None:
+        self.name = name
+        self.uidvalidity = uidvalidity
+        self.mailboxid = mailboxid
+        self.uidnext = 1
+        self.highestmodseq = 1
+        self.first_recent = 1
+        self.keywords: list[str] = []
+        self.uids: array[int] = array("I")
+        self.flagsets: array[int] = array("I")
+        self.modseqs: array[int] = array("Q")
+        self.flag_table = FlagTable()
+        self.gone = False
+        self.in_new: set[int] = set()
+        self._attachments: list[Attachment] = []
+        self._held: dict[int, _Held] = {}
+        self._sets_known = 0
+        self._keyword_set: set[str] = set()
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def index(self, uid: int) -> int | None:
+        """Position of a UID in the columns (from 0), or None."""
+        place = bisect_left(self.uids, uid)
+        return place if place < len(self.uids) and self.uids[place] == uid else None
+
+    def flags(self, uid: int) -> frozenset[str]:
+        r"""Flags without \Recent; also of an expunged message that some session still holds.
+
+        Raises MessageGone.
+        """
+        place = self.index(uid)
+        number = self._held_one(uid).flagset if place is None else self.flagsets[place]
+        return self.flag_table[number]
+
+    def modseq(self, uid: int) -> int:
+        """MODSEQ of a message, present or held. Raises MessageGone."""
+        place = self.index(uid)
+        return self._held_one(uid).modseq if place is None else self.modseqs[place]
+
+    def _held_one(self, uid: int) -> _Held:
+        held = self._held.get(uid)
+        if held is None:
+            raise MessageGone(f"UID {uid}")
+        return held
+
+    @property
+    def attached(self) -> bool:
+        """Some session is on this mailbox."""
+        return bool(self._attachments)
+
+    def others_than(self, origin: Attachment | None) -> bool:
+        """Some session besides `origin` is on this mailbox."""
+        return any(one is not origin for one in self._attachments)
+
+    # -- sessions ----------------------------------------------------------------------------------
+
+    def attach(self, listener: Callable[[Change], None], *, claim_recent: bool) -> Attachment:
+        r"""Begin a session on this mailbox.
+
+        `listener` is called on the loop for every change from now on, its own included; it must be
+        quick and must not raise. `claim_recent` (SELECT): messages nobody has seen become \Recent
+        in this session only; without it (EXAMINE) they show as \Recent but stay unclaimed.
+        """
+        one = Attachment(self, listener, claims=claim_recent)
+        one.recent.update(self.uids[bisect_left(self.uids, self.first_recent) :])
+        self._attachments.append(one)
+        if claim_recent:
+            self._claimed()
+        return one
+
+    def detach(self, one: Attachment) -> None:
+        """An attachment ends."""
+        self._attachments.remove(one)
+        self.let_go(one, list(self._held))
+
+    def let_go(self, one: Attachment, uids: Iterable[int]) -> None:
+        """An attachment no longer holds these expunged messages."""
+        free = []
+        for uid in uids:
+            held = self._held.get(uid)
+            if held is None:
+                continue
+            held.holders.discard(one)
+            if not held.holders:
+                del self._held[uid]
+                if held.kept:
+                    free.append(uid)
+        if free:
+            self.drop_files(free)
+
+    def _claimed(self) -> None:
+        if self.first_recent < self.uidnext or self.in_new:
+            self.first_recent = self.uidnext
+            self.claim()
+
+    def claim(self) -> None:
+        r"""All messages so far are \Recent for somebody; `Mailbox` writes that down."""
+
+    def drop_files(self, uids: list[int]) -> None:
+        """Nobody holds these expunged messages any more; `Mailbox` removes their files."""
+
+    # -- changes -----------------------------------------------------------------------------------
+
+    def fill(self, columns: Columns) -> None:
+        """Put the columns in, at the beginning."""
+        self.uids = columns.uids
+        self.modseqs = columns.modseqs
+        numbers = {state: self.flag_table.of_state(state) for state in set(columns.states)}
+        self.flagsets = array("I", map(numbers.__getitem__, columns.states))
+        self.in_new = set(columns.new)
+        self._learn_keywords()
+
+    def take_in(self, update: Update) -> None:
+        """Apply a change and tell the listeners."""
+        if update.renamed is not None:
+            self.name = update.renamed
+        if update.deleted:
+            self.gone = True
+            self._publish(Change("deleted", [], self.highestmodseq, update.origin))
+            return
+        self.uidnext = max(self.uidnext, update.uidnext)
+        self.highestmodseq = max(self.highestmodseq, update.highestmodseq)
+        if update.expunged:
+            self._expunge(update)
+        if update.flags:
+            self._set_flags(update)
+        if update.appended:
+            self._append(update)
+
+    def _publish(self, change: Change) -> None:
+        for one in list(self._attachments):
+            one.listener(change)
+
+    def _append(self, update: Update) -> None:
+        last = self.uids[-1] if self.uids else 0
+        new = [(uid, state) for uid, state in update.appended if uid > last]
+        uids = [uid for uid, _ in new]
+        self.uids.extend(uids)
+        self.flagsets.extend([self.flag_table.of_state(state) for _, state in new])
+        self.modseqs.extend([update.modseq] * len(new))
+        self.in_new.update(update.in_new)
+        self._learn_keywords()
+        claimer = next((one for one in self._attachments if one.claims), None)
+        for one in [claimer] if claimer else self._attachments:
+            one.recent.update(uids)
+        if claimer:
+            self._claimed()
+        if uids:
+            self._publish(Change("appended", uids, update.modseq, update.origin))
+
+    def _set_flags(self, update: Update) -> None:
+        uids = []
+        for uid, state in update.flags:
+            place = self.index(uid)
+            if place is not None:
+                self.flagsets[place] = self.flag_table.of_state(state)
+                self.modseqs[place] = update.modseq
+                uids.append(uid)
+        self._learn_keywords()
+        if uids:
+            self._publish(Change("flags", uids, update.modseq, update.origin))
+
+    def _expunge(self, update: Update) -> None:
+        places = []
+        gone = []
+        for uid in update.expunged:
+            place = self.index(uid)
+            if place is not None:
+                places.append(place)
+                gone.append(uid)
+        held = [(one, one.expunge(gone)) for one in self._attachments]
+        for place, uid in zip(places, gone, strict=True):
+            self._held[uid] = _Held(self.flagsets[place], self.modseqs[place], set(), update.kept)
+        for one, uids in held:
+            for uid in uids:
+                self._held[uid].holders.add(one)
+        self._remove(places)
+        self.in_new.difference_update(gone)
+        for one in self._attachments:
+            one.follow()
+        unheld = [uid for uid in gone if not self._held[uid].holders]
+        for uid in unheld:
+            del self._held[uid]
+        if unheld and update.kept:
+            self.drop_files(unheld)
+        if gone:
+            self._publish(Change("expunged", gone, update.modseq, update.origin))
+
+    def _remove(self, places: list[int]) -> None:
+        """Replace the columns by new ones without these (ascending) positions."""
+        if not places:
+            return
+        runs: list[tuple[int, int]] = []
+        start = 0
+        for place in places:
+            if place > start:
+                runs.append((start, place))
+                if len(runs) > FEW_RUNS:
+                    break
+            start = place + 1
+        else:
+            runs.append((start, len(self.uids)))
+            self.uids, self.flagsets, self.modseqs = (
+                _joined(column, runs) for column in (self.uids, self.flagsets, self.modseqs)
+            )
+            return
+        keep = bytearray(b"\1") * len(self.uids)
+        for place in places:
+            keep[place] = 0
+        self.uids = array("I", compress(self.uids, keep))
+        self.flagsets = array("I", compress(self.flagsets, keep))
+        self.modseqs = array("Q", compress(self.modseqs, keep))
+
+    def _learn_keywords(self) -> None:
+        for number in range(self._sets_known, len(self.flag_table)):
+            for word in sorted(self.flag_table[number]):
+                if not word.startswith("\\") and word not in self._keyword_set:
+                    self._keyword_set.add(word)
+                    self.keywords.append(word)
+        self._sets_known = len(self.flag_table)
+
+    def replace(self, columns: Columns, folder: Folder) -> None:
+        """The index was rebuilt: take in whatever is different now."""
+        update = Update(folder, folder.highestmodseq)
+        states = dict(zip(columns.uids, columns.states, strict=True))
+        mine = dict(zip(self.uids, self.flagsets, strict=True))
+        update.expunged = [uid for uid in self.uids if uid not in states]
+        last = self.uids[-1] if self.uids else 0
+        update.appended = [(uid, state) for uid, state in states.items() if uid > last]
+        update.flags = [
+            (uid, state)
+            for uid, state in states.items()
+            if uid in mine and self.flag_table.of_state(state) != mine[uid]
+        ]
+        update.in_new = columns.new
+        self.take_in(update)
+        if self.uids == columns.uids:
+            self.modseqs = columns.modseqs
+
+
+def _joined(column: array[int], runs: list[tuple[int, int]]) -> array[int]:
+    new = array(column.typecode)
+    for start, end in runs:
+        new += column[start:end]
+    return new

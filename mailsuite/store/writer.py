@@ -1,0 +1,178 @@
+"""One writer an account: jobs run one after the other, in threads; appends that wait go together.
+
+Promises: what a job has changed reaches the views before the next job begins; a job that has been
+handed in runs to its end, whether its caller waits or not; a damaged index is rebuilt and the job
+tried again, so that nobody notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from mailsuite.base.log import get_logger
+from mailsuite.base.tasks import Tasks, Threads
+from mailsuite.store import deliver
+from mailsuite.store.errors import StoreError, StoreUnavailable
+from mailsuite.store.files import AccountFiles
+from mailsuite.store.index import IndexDamaged
+from mailsuite.store.updates import Update
+from mailsuite.store.values import Appended
+
+T = TypeVar("T")
+R = TypeVar("R")
+MAX_BATCH = 256
+log = get_logger("store")
+
+
+class Views(Protocol):
+    """Whoever keeps the views, on the loop."""
+
+    def take_in(self, updates: list[Update]) -> None:
+        """Bring the views up to date and tell their listeners."""
+        ...
+
+    async def take_anew(self) -> None:
+        """The index has been rebuilt: compare the views with it. Part of the writer's turn."""
+        ...
+
+
+@dataclass(slots=True)
+class _Job:
+    call: Callable[[], Any]
+    then: Callable[[Any], Any] | None
+    done: asyncio.Future[Any]
+    request: deliver.Request | None = None
+
+
+class Writer:
+    """Runs an account's jobs in the order they come."""
+
+    def __init__(self, files: AccountFiles, threads: Threads, tasks: Tasks, views: Views) -> None:
+        self._files = files
+        self._threads = threads
+        self._tasks = tasks
+        self._views = views
+        self._jobs: deque[_Job] = deque()
+        self._running = False
+        self._rebuilt = False
+
+    @property
+    def busy(self) -> bool:
+        """Jobs run or wait."""
+        return self._running
+
+    async def run(self, call: Callable[[], T], then: Callable[[T], R]) -> R:
+        """Run `call` in a thread when its turn comes, then `then` on the loop.
+
+        Raises what they raise; OSError becomes StoreUnavailable.
+        """
+        result: R = await self._submit(_Job(call, then, _future()))
+        return result
+
+    async def do(self, call: Callable[[], T]) -> T:
+        """Run `call` in a thread when its turn comes."""
+        result: T = await self._submit(_Job(call, None, _future()))
+        return result
+
+    async def append(self, request: deliver.Request) -> Appended:
+        """Append, together with others that wait."""
+        result: Appended = await self._submit(_Job(_nothing, None, _future(), request))
+        return result
+
+    async def _submit(self, job: _Job) -> Any:
+        self._jobs.append(job)
+        if not self._running:
+            self._running = True
+            self._tasks.start(self._drain(), "writer")
+        return await asyncio.shield(job.done)
+
+    async def _drain(self) -> None:
+        try:
+            while self._jobs:
+                jobs = self._next()
+                work = asyncio.ensure_future(self._threads.run(self._perform, jobs))
+                await asyncio.wait([work])
+                self._views.take_in(self._files.take_updates())
+                if self._rebuilt:
+                    self._rebuilt = False
+                    await self._views.take_anew()
+                _finish(jobs, work)
+        finally:
+            self._running = False
+
+    def _next(self) -> list[_Job]:
+        first = self._jobs.popleft()
+        jobs = [first]
+        if first.request is not None:
+            count = len(first.request.messages)
+            while self._jobs and (request := self._jobs[0].request) is not None:
+                count += len(request.messages)
+                if count > MAX_BATCH:
+                    break
+                jobs.append(self._jobs.popleft())
+        return jobs
+
+    def _perform(self, jobs: list[_Job]) -> Any:
+        """In a thread: the job, or the group of appends. Raises StoreError, or what is a bug."""
+        try:
+            try:
+                return self._attempt(jobs)
+            except IndexDamaged as error:
+                log.warning("index rebuilt", path=str(self._files.root), reason=str(error))
+                self._files.rebuild_index()
+                self._rebuilt = True
+                return self._attempt(jobs)
+        except IndexDamaged as error:
+            raise StoreUnavailable("the index cannot be rebuilt") from error
+        except OSError as error:
+            raise refused(self._files, error) from error
+
+    def _attempt(self, jobs: list[_Job]) -> Any:
+        self._files.open()
+        requests = [job.request for job in jobs if job.request is not None]
+        return deliver.append(self._files, requests) if requests else jobs[0].call()
+
+
+def refused(files: AccountFiles, error: OSError) -> StoreUnavailable:
+    """The disk's refusal, logged, as the store's own error."""
+    log.warning("disk refused", path=str(files.root), reason=str(error))
+    return StoreUnavailable(f"{type(error).__name__}: {error}")
+
+
+def _finish(jobs: list[_Job], work: asyncio.Future[Any]) -> None:
+    """Give each caller its answer."""
+    failure = asyncio.CancelledError() if work.cancelled() else work.exception()
+    for number, job in enumerate(jobs):
+        if job.done.done():
+            continue
+        error = failure
+        value = None
+        if error is None:
+            value = work.result()
+            if job.request is not None:
+                value = value[number]
+                error = value if isinstance(value, Exception) else None
+            elif job.then is not None:
+                try:
+                    value = job.then(value)
+                except StoreError as own:
+                    error = own
+        if error is None:
+            job.done.set_result(value)
+        elif isinstance(error, asyncio.CancelledError):
+            job.done.cancel()
+        else:
+            job.done.set_exception(error)
+            job.done.exception()  # looked at, even if the caller has gone
+
+
+def _future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _nothing() -> None:
+    """The call of an append, whose work is in its request."""
