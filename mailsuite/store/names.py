@@ -76,8 +76,8 @@ def account_folder(address: str) -> tuple[str, str]:
 
     Case is folded. Octets that could mean something to a file system are written as `%XX`.
     """
-    local, _, domain = address.lower().rpartition("@")
-    return _safe(domain), _safe(local)
+    local, at, domain = address.lower().rpartition("@")
+    return (_safe(domain), _safe(local)) if at else (_safe(""), _safe(domain))
 
 
 def _safe(text: str) -> str:
