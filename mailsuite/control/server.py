@@ -1,0 +1,162 @@
+"""The control socket, the server's side.
+
+A request is `{"call": name, "args": {…}}` and a newline; the answer `{"result": …}` or
+`{"error": text}`. Promises: requests of other users than ours and root are refused; a request has
+a bound on its length, a connection on its idle time, their number a bound too; a handler's failure
+is logged and costs that request only.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import json
+import os
+import socket
+import stat
+import struct
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from mailsuite.base.errors import UserError
+from mailsuite.base.log import get_logger
+from mailsuite.base.tasks import Tasks
+from mailsuite.control import address
+
+MAX_REQUEST = 1 << 16  # octets of a line
+MAX_CONNECTIONS = 32
+IDLE = 60.0  # seconds for the next request, and for taking an answer
+
+Handler: TypeAlias = Callable[..., Awaitable[Any]]
+log = get_logger("control")
+
+
+class Server:
+    """Answers requests by the handlers of `app`, called with the request's `args` by name.
+
+    A handler gives a value that JSON can hold. It raises UserError for what the person at the
+    command line is to be told.
+    """
+
+    def __init__(self, data: Path, handlers: Mapping[str, Handler]) -> None:
+        """The socket is made in the folder `data` by `start`."""
+        self._data = data
+        self._handlers = dict(handlers)
+        self._tasks = Tasks("control")
+        self._server: asyncio.Server | None = None
+        self._inode: tuple[int, int] | None = None
+
+    async def start(self) -> None:
+        """Listen from now on. UserError when another server has the data folder."""
+        sock = self._bind()
+        try:
+            self._server = await asyncio.start_unix_server(
+                self._opened, sock=sock, limit=MAX_REQUEST
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+    def _bind(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with address.reachable(self._data) as name:
+                _remove_stale(name)
+                sock.bind(name)
+                # Nobody can connect before `listen`, so the permissions come in time.
+                Path(name).chmod(0o600)
+                found = Path(name).stat()
+                self._inode = (found.st_dev, found.st_ino)
+            sock.listen(MAX_CONNECTIONS)
+            sock.setblocking(False)
+        except OSError as error:
+            sock.close()
+            raise UserError(f"{self._data / address.NAME}: {error.strerror}") from error
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    async def stop(self) -> None:
+        """Answer no more and remove the socket."""
+        if self._server is not None:
+            self._server.close()
+        await self._tasks.cancel()
+        with contextlib.suppress(OSError, UserError):
+            path = address.location(self._data)
+            found = path.stat()
+            if (found.st_dev, found.st_ino) == self._inode:  # not that of our successor
+                path.unlink()
+
+    def _opened(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        uid = _peer_uid(writer.get_extra_info("socket"))
+        if uid not in (None, 0, os.geteuid()) or len(self._tasks) >= MAX_CONNECTIONS:
+            log.warning("refused", uid=uid, connections=len(self._tasks))
+            writer.close()
+            return
+        self._tasks.start(self._serve(reader, writer), "connection")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                async with asyncio.timeout(IDLE):
+                    line = await reader.readline()
+                if not line.endswith(b"\n"):
+                    return
+                answer = await self._answer(line)
+                writer.write(json.dumps(answer).encode() + b"\n")
+                async with asyncio.timeout(IDLE):
+                    await writer.drain()
+        except ValueError:  # readline: longer than the limit
+            writer.write(b'{"error": "the request is too long"}\n')
+        except (ConnectionError, TimeoutError):
+            return
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            name, arguments = request["call"], request.get("args", {})
+            handler = self._handlers[name]
+            inspect.signature(handler).bind(**arguments)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return {
+                "error": "the running server does not know this request; "
+                "it may be of another version: restart it"
+            }
+        try:
+            return {"result": await handler(**arguments)}
+        except UserError as error:
+            return {"error": str(error)}
+        except Exception:  # a bug in a handler must not end the server's control
+            log.exception("request failed", call=name)
+            return {"error": f"{name} failed inside the server; its log has the details"}
+
+
+def _remove_stale(name: str) -> None:
+    """Take away the socket that a killed server left; UserError when one answers there."""
+    try:
+        if not stat.S_ISSOCK(Path(name).lstat().st_mode):
+            raise UserError(f"{name}: in the way of the control socket, and not a socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(name)
+        except (ConnectionRefusedError, FileNotFoundError):
+            Path(name).unlink(missing_ok=True)
+            return
+        except (TimeoutError, BlockingIOError):
+            pass  # it is too busy to answer, so somebody is there
+    raise UserError("another mailsuite is running in this data folder")
+
+
+def _peer_uid(sock: Any) -> int | None:
+    """User id of the other side; None where the system does not tell (the mode 0600 remains)."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return None
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, option, 12))
+    return int(uid)
