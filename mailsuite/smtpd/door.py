@@ -77,6 +77,10 @@ class Smtpd:
         """What has been counted since the start."""
         return self._context.counters
 
+    def apply(self, settings: Settings) -> None:
+        """Other bounds from now on; kind and TLS stay what they were."""
+        self._context.settings = settings
+
     async def start(self, sock: socket.socket) -> None:
         """Accept clients on `sock`, which is bound, from now on."""
         loop = asyncio.get_running_loop()

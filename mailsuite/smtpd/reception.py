@@ -33,7 +33,11 @@ HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header is too large")
 
 
 class Reception:
-    """Takes one message's octets. Make it, `write` them, `finish`; always `abandon` in the end."""
+    """Takes one message's octets. Make it, `write` them, `finish`; always `abandon` in the end.
+
+    refusal  why the message will not be taken, as soon as that is known
+    answer   what became of the message, also when `finish` itself was cancelled
+    """
 
     __slots__ = (
         "_context",
@@ -42,6 +46,7 @@ class Reception:
         "_incoming",
         "_session",
         "_settled",
+        "answer",
         "refusal",
         "size",
     )
@@ -56,6 +61,7 @@ class Reception:
         self._settled = False
         self.size = 0
         self.refusal: Reply | None = None
+        self.answer: Reply | None = None
 
     async def write(self, octets: bytes) -> None:
         """Take the message's next octets."""
@@ -88,7 +94,8 @@ class Reception:
             # A commit is not left half done, and no log line of it is lost, because the client
             # hangs up or the server stops.
             return await committed(self._commit())
-        return self._refused(self.refusal)
+        self.answer = self._refused(self.refusal)
+        return self.answer
 
     async def abandon(self) -> None:
         """Leave nothing behind of what was not committed. Harmless after a commit."""
@@ -149,6 +156,10 @@ class Reception:
 
     async def _commit(self) -> Reply:
         self._settled = True
+        self.answer = await self._committed()
+        return self.answer
+
+    async def _committed(self) -> Reply:
         try:
             await self._incoming.commit(self._envelope)
         except QueueUnavailable as error:

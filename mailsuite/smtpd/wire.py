@@ -123,6 +123,7 @@ class Wire(SMTP):
                 if len(buffer) > self._max_line:
                     self._overlong = True
                     buffer.clear()
+                    self._resume_reading()
                 self._scanned = len(buffer)
                 if not await self._more():
                     return None

@@ -100,6 +100,7 @@ async def _exchange(
 
 async def _check(session: SmtpSession, credentials: Credentials) -> Reply:
     context = session.context
+    await session.flush()
     try:
         account = await context.directory.verify(credentials.authcid, credentials.password)
     except Exception:

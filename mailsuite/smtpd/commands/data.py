@@ -1,5 +1,7 @@
 """DATA: the message itself, up to the lone dot (RFC 5321 §4.1.1.4)."""
 
+import asyncio
+
 from mailsuite.queue import QueueUnavailable
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.data_reader import DataReader
@@ -33,7 +35,14 @@ async def data(session: SmtpSession, argument: str) -> Reply | None:
         if not await _receive(session, reception):
             reception.broken_off()
             return None
+        # The replies to a group that ended with the data are not kept back for the commit's time.
+        await session.flush()
         answer = await reception.finish()
+    except asyncio.CancelledError:
+        # The server stops. A client that is not told of a commit sends the message again.
+        if reception.answer is not None:
+            session.say(reception.answer)
+        raise
     finally:
         session.reset()
         await reception.abandon()
@@ -49,7 +58,10 @@ async def _receive(session: SmtpSession, reception: Reception) -> bool:
     until = session.loop.time() + settings.message_timeout
     while not reader.done:
         left = until - session.loop.time()
-        chunk = await session.read_chunk(max(0.0, min(settings.data_timeout, left)))
+        if left <= 0:
+            session.timed_out()
+            return False
+        chunk = await session.read_chunk(min(settings.data_timeout, left))
         if not chunk:
             return False
         octets = reader.feed(chunk)
