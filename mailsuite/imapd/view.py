@@ -151,10 +151,21 @@ class View:
     def flags_at(self, positions: Sequence[int]) -> list[bytes]:
         """Flags in parentheses of many messages."""
         uids = self.attachment.uids
-        if self.attachment.recent or uids is not self.mailbox.uids:
+        if uids is not self.mailbox.uids:
             return [self.flags(uids[position]) for position in positions]
-        octets = self.flag_octets()
-        return [octets[number] for number in self.flag_ids(positions)]
+        octets, numbers = self.flag_octets(), self.flag_ids(positions)
+        if not (recent := self.attachment.recent):
+            return [octets[number] for number in numbers]
+        table, marked = self.mailbox.flag_table, dict[int, bytes]()
+        found = []
+        for position, number in zip(positions, numbers, strict=True):
+            if uids[position] not in recent:
+                found.append(octets[number])
+                continue
+            if number not in marked:
+                marked[number] = response.flag_list(table[number] | {r"\Recent"})
+            found.append(marked[number])
+        return found
 
     def flag_octets(self) -> list[bytes]:
         r"""The flag table, rendered: `flag_octets()[id]` (without \Recent)."""

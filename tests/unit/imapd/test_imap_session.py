@@ -161,6 +161,30 @@ async def test_a_broken_disk_never_completes_a_literal(
             assert MESSAGES["large"].startswith(caught.value.partial)
 
 
+async def test_other_programs_changes_are_told(tmp_path: Path) -> None:
+    """A file put into the Maildir by another program: by NOOP, and in IDLE with time."""
+    async with Runner(tmp_path, None, settings(keep_alive=0.1)) as runner:
+        await runner.deliver("short")
+        new = next(path for path in tmp_path.rglob("new") if "/." not in str(path))
+        waiting = await runner.signed_in("A", "SELECT INBOX")
+        idle = await runner.signed_in("B", "SELECT INBOX")
+        idle.writer.write(b"a IDLE\r\n")
+        assert await idle.response() == b"+ idling"
+        (new / "1795424400.M1P1.elsewhere").write_bytes(MESSAGES["second"])
+        for client in (waiting, idle):
+            found = []
+            for _ in range(100):
+                found += await client.command("NOOP") if client is waiting else []
+                if client is idle:
+                    found.append(await client.response())
+                if b"* 2 EXISTS" in found:
+                    break
+            assert b"* 2 EXISTS" in found
+        assert await waiting.command("FETCH 2 BODY.PEEK[TEXT]") == [
+            b"* 2 FETCH (BODY[TEXT] {14}\r\nSecond body.\r\n)"
+        ]
+
+
 async def test_many_sessions_see_the_same(tmp_path: Path) -> None:
     """Flags and deliveries from many sessions at once: no flag is lost, one \\Recent each."""
     count = 8
