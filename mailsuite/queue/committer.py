@@ -134,6 +134,11 @@ class Committer:
         else:
             self._written.put(work)
 
+    async def abandon(self, file: File) -> None:
+        """Leave nothing of a file that will not be given."""
+        if isinstance(file, GrownFile):
+            await self._threads.run(file.abandon, self._spool)
+
     def remove(self, ids: Sequence[str]) -> None:
         """Remove the spool files of `ids` in the background."""
         self._garbage += ids

@@ -21,8 +21,12 @@ class Intake:
         self._clock = clock
 
     async def accept(self, received: Received, envelope: Envelope) -> None:
-        """Commit a message. Raises QueueUnavailable, NoSpace, ValueError."""
-        arriving = self._attempts.plan(received, envelope, self._clock.now())
+        """Commit a message. Raises QueueUnavailable, NoSpace, ValueError; nothing is left then."""
+        try:
+            arriving = self._attempts.plan(received, envelope, self._clock.now())
+        except BaseException:
+            await self._committer.abandon(received.file)
+            raise
 
         def done(error: QueueUnavailable | None) -> None:
             if error is None:

@@ -12,8 +12,9 @@ call `wake`.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -113,7 +114,7 @@ class Queue:
         )
         self._intake = Intake(self._attempts, self._committer, self._clock)
         # Everything that may be due is looked for once; from then on its time is known.
-        self._attempts.due = {name: now for name in (*stored, *self._attempts.lanes)}
+        self._attempts.due = dict.fromkeys((*stored, *self._attempts.lanes), now)
         self._house = house
         self._committer.start()
         self._tasks.start(self._schedule(house.records), "schedule")
@@ -157,7 +158,7 @@ class Queue:
         )
 
     async def submit(self, envelope: Envelope, message: bytes) -> str:
-        """Take a whole message; gives its queue id once it is durable. Raises as `Incoming` does."""
+        """Take a whole message; gives its queue id once it is durable. Raises as `Incoming`."""
         incoming = self.receive(envelope)
         try:
             await incoming.write(message)
@@ -184,7 +185,7 @@ class Queue:
         attempts = self._attempts
         while True:
             attempts.wake.clear()
-            sleep_until = math.inf
+            attempts.sleep_until = sleep_until = math.inf
             attempts.backlog = False
             for name in list(attempts.due):
                 await self._load_due(records, name)
@@ -253,7 +254,7 @@ class Queue:
         """Remove a message for good, without a word to anybody. UserError: not in the queue."""
         await self._operate(self._drop(self._running().records, id))
 
-    async def _operate(self, work: "asyncio._CoroutineLike[int]") -> int:
+    async def _operate(self, work: Coroutine[Any, Any, int]) -> int:
         try:
             return await committed(work)
         except apsw.Error as error:

@@ -63,16 +63,16 @@ ADD_RECIPIENTS = (
 RECORD = (
     "UPDATE recipient SET leased = 0, tried = 1, attempts = attempts + 1,"
     # An operator's hold outlasts an attempt that was under way and failed.
-    " state = CASE WHEN state = 'held' AND r.state = 'due' THEN 'held' ELSE r.state END,"
+    " state = CASE WHEN recipient.state = 'held' AND r.state = 'due' THEN 'held' ELSE r.state END,"
     " status = r.status, text = r.words, last_attempt = r.at,"
-    " next_attempt = coalesce(r.later, next_attempt), courier = r.courier"
+    " next_attempt = coalesce(r.later, recipient.next_attempt), courier = r.courier"
     " FROM (SELECT value->>0 AS message, value->>1 AS idx, value->>2 AS state,"
     " value->>3 AS status, value->>4 AS words, value->>5 AS at, value->>6 AS later,"
     " value->>7 AS courier FROM json_each(?)) AS r"
     " WHERE recipient.message = r.message AND recipient.idx = r.idx"
 )
 UNLEASE = (
-    "UPDATE recipient SET leased = 0, tried = max(tried, r.tried), next_attempt = r.later"
+    "UPDATE recipient SET leased = 0, tried = max(recipient.tried, r.tried), next_attempt = r.later"
     " FROM (SELECT value->>0 AS message, value->>1 AS idx, value->>2 AS tried, value->>3 AS later"
     " FROM json_each(?)) AS r"
     " WHERE recipient.message = r.message AND recipient.idx = r.idx"

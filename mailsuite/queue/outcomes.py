@@ -1,0 +1,74 @@
+"""From what a courier answered to what is recorded: states, the next attempt, clean words."""
+
+from collections.abc import Sequence
+
+from mailsuite.base.log import get_logger
+from mailsuite.mail import Bounced, Deferred, Job, Outcome, Sent
+from mailsuite.queue import schedule
+from mailsuite.queue.changes import Attempted, Result
+from mailsuite.queue.settings import DAY, HOUR, MINUTE, Settings
+
+log = get_logger("queue")
+
+MAX_TEXT = 1000  # characters kept of a courier's words
+
+
+def recorded(
+    job: Job,
+    courier: str,
+    ended: Sequence[Outcome],
+    now: float,
+    chance: float,
+    settings: Settings,
+) -> Attempted:
+    """The rows of an attempt that ended at `now`, each told to the log as well.
+
+    Recipients deferred together stay together: they share one next attempt.
+    """
+    later = schedule.next_attempt(job.received_at, job.attempt, now, chance, settings)
+    results = tuple(
+        _result(index, outcome, later, settings)
+        for index, outcome in zip(job.indexes, ended, strict=True)
+    )
+    for recipient, result in zip(job.recipients, results, strict=True):
+        tell = log.info if result.state == "sent" else log.warning
+        tell(
+            "deferred" if result.state == "due" else result.state,
+            id=job.id,
+            to=recipient.address,
+            courier=courier,
+            attempt=job.attempt,
+            status=result.status,
+            text=result.text,
+        )
+    return Attempted(job.id, courier, now, results, len(job.envelope.recipients) == 1)
+
+
+def _result(index: int, outcome: Outcome, later: float | None, settings: Settings) -> Result:
+    text = clean(outcome.text)
+    status = clean(outcome.status)
+    match outcome:
+        case Sent():
+            return Result(index, "sent", status, text)
+        case Bounced():
+            return Result(index, "bounced", status, text)
+        case Deferred():
+            if later is None:
+                # RFC 3463 §3.5: the code of the actual problem, rather than X.4.7.
+                text = clean(f"gave up after {_span(settings.lifetime)}; at last: {text}")
+                return Result(index, "bounced", status, text)
+            return Result(index, "due", status, text, later)
+
+
+def clean(text: str) -> str:
+    """One bounded line of printable Unicode, whatever a peer made of its reply."""
+    kept = text[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else " " for letter in kept)
+
+
+def _span(seconds: float) -> str:
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if seconds >= unit:
+            count = round(seconds / unit)
+            return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return f"{seconds:.0f} seconds"
