@@ -1,9 +1,10 @@
 """The index: one SQLite database an account, a cache of what the files say.
 
-Promises: a database that is missing, damaged or of another version is thrown away and begun anew;
-a transaction is whole or not at all. It is never the only place where something is written that
-cannot be told from the files. synchronous=NORMAL: a power cut may lose the last transactions, never
-the database, and the folders' times then show that it lags behind.
+Promises: a database that is damaged, of another version, or missing though it had been there is
+told of by `IndexDamaged`, and `reset` begins it anew; a transaction is whole or not at all. It is
+never the only place where something is written that cannot be told from the files.
+synchronous=NORMAL: a power cut may lose the last transactions, never the database, and the folders'
+times then show that it lags behind.
 
 Calls block; one writer at a time, readers beside it. SQLite gives up the interpreter lock at every
 row it yields, so the queries elsewhere are written to yield one row that holds many.
@@ -16,13 +17,11 @@ from pathlib import Path
 
 import apsw
 
-from mailsuite.base.log import get_logger
 from mailsuite.store.errors import StoreUnavailable
 from mailsuite.store.values import Facets
 
 SCHEMA_VERSION = 1
 IDLE_READERS = 2
-log = get_logger("store")
 
 _SCHEMA = """
 CREATE TABLE mailbox(
@@ -89,6 +88,7 @@ class Index:
         self._writer: apsw.Connection | None = None
         self._readers: list[apsw.Connection] = []
         self._generation = 0
+        self._begun = False
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[apsw.Connection]:
@@ -131,14 +131,15 @@ class Index:
     def check(self) -> None:
         """Look through the whole database. Raises IndexDamaged."""
         with self.reader() as db:
-            told = db.pragma("quick_check(1)")
-        if told != "ok":
+            told = db.execute("PRAGMA quick_check(1)").fetchone()
+        if told is None or told[0] != "ok":
             raise IndexDamaged(str(told))
 
     def reset(self) -> None:
         """Throw the database away; the next use begins an empty one."""
         with self._lock:
             self.close()
+            self._begun = False
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
                     self._path.with_name(self._path.name + suffix).unlink()
@@ -159,10 +160,9 @@ class Index:
     def _open(self) -> apsw.Connection:
         try:
             self._writer = self._prepare()
-        except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, IndexDamaged) as error:
-            log.warning("index begun anew", path=str(self._path), reason=str(error))
-            self.reset()
-            self._writer = self._prepare()
+        except apsw.SQLError as error:  # tables that are not ours
+            raise IndexDamaged(str(error)) from error
+        self._begun = True
         return self._writer
 
     def _prepare(self) -> apsw.Connection:
@@ -172,6 +172,8 @@ class Index:
             db.pragma("synchronous", "normal")
             version = db.pragma("user_version")
             if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
+                if self._begun:
+                    raise IndexDamaged("it has vanished")
                 with db:
                     db.execute(_SCHEMA)
                     db.pragma("user_version", SCHEMA_VERSION)
