@@ -90,7 +90,7 @@ class Plan:
             self._add(item)
         self.parts = 0
         if any(octets.section != Section() for octets in self.octets):
-            self.parts = self._column("parts")
+            self.parts = self.column("parts")
 
     @property
     def has_flags(self) -> bool:
@@ -108,36 +108,22 @@ class Plan:
         space = b" " if items and self.octets else b""
         return b"* %d FETCH (%b%b" % (number, b" ".join(items), space)
 
-    def _column(self, name: str) -> int:
-        """Its place in the rows, whose first value is the UID."""
+    def column(self, name: str) -> int:
+        """Ask for a column of the index; its place in the rows, whose first value is the UID."""
         if name not in self.columns:
             self.columns.append(name)
         return self.columns.index(name) + 1
 
     def _add(self, item: FetchItem) -> None:
-        match item.name:
-            case "FLAGS":
-                self._renders.append(_flags)
-            case "UID":
-                self._renders.append(_uid)
-            case "RFC822.SIZE":
-                self._renders.append(_size(self._column("size")))
-            case "INTERNALDATE":
-                self._renders.append(_internal_date(self._column("internal_date")))
-            case "ENVELOPE":
-                self._renders.append(_facet(b"ENVELOPE ", self._column("envelope")))
-            case "BODYSTRUCTURE":
-                self._renders.append(_facet(b"BODYSTRUCTURE ", self._column("bodystructure")))
-            case "BODY":
-                self._renders.append(_body(self._column("bodystructure")))
-            case "RFC822" | "RFC822.HEADER" | "RFC822.TEXT":
-                section = _OLD_NAMES[item.name]
-                peek = item.name == "RFC822.HEADER"
-                self._add_section(replace(item, section=section, peek=peek))
-            case "BODY[":
-                self._add_section(item)
-            case _:
-                raise Bad(f"{item.name} is not available")
+        if item.name == "BODY[":
+            self._add_section(item)
+        elif (section := _OLD_NAMES.get(item.name)) is not None:
+            peek = item.name == "RFC822.HEADER"
+            self._add_section(replace(item, section=section, peek=peek))
+        elif (make := ITEMS.get(item.name)) is not None:
+            self._renders.append(make(self))
+        else:
+            raise Bad(f"{item.name} is not available")
 
     def _add_section(self, item: FetchItem) -> None:
         section = item.section or Section()
@@ -145,7 +131,7 @@ class Plan:
         octets = Octets(name, section, item.partial)
         self.marks_seen |= not item.peek
         if not section.part and section.text.startswith("HEADER"):
-            self._renders.append(_header(octets, self._column("header")))
+            self._renders.append(_header(octets, self.column("header")))
         else:
             self.octets.append(octets)
 
@@ -161,24 +147,41 @@ def _uid(view: View, row: Row) -> bytes:
     return b"UID %d" % row[0]
 
 
-def _size(column: int) -> Render:
+def _size(plan: Plan) -> Render:
+    column = plan.column("size")
     return lambda view, row: b"RFC822.SIZE %d" % row[column]
 
 
-def _internal_date(column: int) -> Render:
+def _internal_date(plan: Plan) -> Render:
+    column = plan.column("internal_date")
     return lambda view, row: b"INTERNALDATE " + response.internal_date(row[column])
 
 
-def _facet(name: bytes, column: int) -> Render:
-    def render(view: View, row: Row) -> bytes:
-        value: bytes = row[column]
-        return name + value
-
-    return render
+def _envelope(plan: Plan) -> Render:
+    column = plan.column("envelope")
+    return lambda view, row: b"ENVELOPE %b" % row[column]
 
 
-def _body(column: int) -> Render:
+def _bodystructure(plan: Plan) -> Render:
+    column = plan.column("bodystructure")
+    return lambda view, row: b"BODYSTRUCTURE %b" % row[column]
+
+
+def _body(plan: Plan) -> Render:
+    column = plan.column("bodystructure")
     return lambda view, row: b"BODY " + facets.body(row[column])
+
+
+ITEMS: dict[str, Callable[[Plan], Render]] = {
+    "FLAGS": lambda plan: _flags,
+    "UID": lambda plan: _uid,
+    "RFC822.SIZE": _size,
+    "INTERNALDATE": _internal_date,
+    "ENVELOPE": _envelope,
+    "BODYSTRUCTURE": _bodystructure,
+    "BODY": _body,
+}
+"""Items that a row answers. Open: an extension adds its own."""
 
 
 def _header(octets: Octets, column: int) -> Render:

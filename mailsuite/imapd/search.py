@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd import search_text
@@ -35,6 +37,14 @@ READ_AHEAD = 1 << 20
 """Octets of messages that are read and compared in one go."""
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class ByRow:
+    """A key that one column of the index decides: `matches` is asked with (uid, value)."""
+
+    column: str
+    matches: Callable[[Row], bool]
 
 
 class Search:
@@ -63,13 +73,6 @@ class Search:
                 return self._within(ranges, positions)
             case SearchUid(numbers):
                 return self._within(self._view.resolve(numbers, by_uid=True), positions)
-            case SearchSize(relation, octets):
-                return await self._rows("size", _sizes(relation, octets), positions)
-            case SearchDate(relation, day, sent):
-                column = "header" if sent else "internal_date"
-                return await self._rows(column, _dates(relation, day, sent=sent), positions)
-            case SearchHeader(name, value):
-                return await self._rows("header", _header(name, value), positions)
             case SearchText(value, body_only):
                 return await self._text(search_text.fold(value), body_only, positions)
             case SearchNot(inner):
@@ -82,6 +85,8 @@ class Search:
                 for inner in sorted(keys, key=_cost):
                     positions = await self._narrow(inner, positions)
                 return list(positions)
+            case _:
+                return await self._rows(ROW_KEYS[type(key)](key), positions)
 
     def _flag(self, flag: str, negate: bool, positions: Sequence[int]) -> list[int]:
         view = self._view
@@ -105,17 +110,15 @@ class Search:
             inside[piece.start : piece.stop] = b"\1" * len(piece)
         return [position for position in positions if inside[position]]
 
-    async def _rows(
-        self, column: str, matches: Callable[[Row], bool], positions: Sequence[int]
-    ) -> list[int]:
+    async def _rows(self, by_row: ByRow, positions: Sequence[int]) -> list[int]:
         """What a column of the index decides."""
         view = self._view
         found: list[int] = []
         for start in range(0, len(positions), ROWS_BATCH):
             batch = positions[start : start + ROWS_BATCH]
             by_uid = {view.uids[position]: position for position in batch}
-            rows = await view.mailbox.rows(list(by_uid), columns=(column,))
-            found += await self._threads.run(_matching, rows, matches, by_uid)
+            rows = await view.mailbox.rows(list(by_uid), columns=(by_row.column,))
+            found += await self._threads.run(_matching, rows, by_row.matches, by_uid)
         return found
 
     async def _text(self, needle: str, body_only: bool, positions: Sequence[int]) -> list[int]:
@@ -163,10 +166,6 @@ def _without(positions: Sequence[int], found: Sequence[int]) -> list[int]:
 def _cost(key: SearchKey) -> int:
     """0: memory, 1: the index, 2: headers parsed, 3: messages read."""
     match key:
-        case SearchSize() | SearchDate(sent=False):
-            return 1
-        case SearchHeader() | SearchDate():
-            return 2
         case SearchText():
             return 3
         case SearchNot(inner):
@@ -176,33 +175,44 @@ def _cost(key: SearchKey) -> int:
         case SearchAnd(keys):
             return max(map(_cost, keys), default=0)
         case _:
-            return 0
+            make = ROW_KEYS.get(type(key))
+            if make is None:
+                return 0
+            return 2 if make(key).column == "header" else 1
 
 
-# -- what decides on a row (uid, value) ----------------------------------------------------------
+# -- keys that a row (uid, value) decides --------------------------------------------------------
 
 
-def _sizes(relation: str, octets: int) -> Callable[[Row], bool]:
-    if relation == "larger":
-        return lambda row: bool(row[1] > octets)
-    return lambda row: bool(row[1] < octets)
+def _size(key: SearchSize) -> ByRow:
+    if key.relation == "larger":
+        return ByRow("size", lambda row: bool(row[1] > key.octets))
+    return ByRow("size", lambda row: bool(row[1] < key.octets))
 
 
-def _dates(relation: str, day: date, *, sent: bool) -> Callable[[Row], bool]:
+def _date(key: SearchDate) -> ByRow:
     """The internal date counts in its own zone, which is UTC; the Date field in its writer's."""
-    wanted = day.toordinal()
+    wanted = key.day.toordinal()
 
     def matches(row: Row) -> bool:
-        value = search_text.sent_day(row[1]) if sent else int(row[1] // _DAY) + _EPOCH
+        value = search_text.sent_day(row[1]) if key.sent else int(row[1] // _DAY) + _EPOCH
         if value is None:
             return False
-        if relation == "before":
+        if key.relation == "before":
             return value < wanted
-        return value == wanted if relation == "on" else value >= wanted
+        return value == wanted if key.relation == "on" else value >= wanted
 
-    return matches
+    return ByRow("header" if key.sent else "internal_date", matches)
 
 
-def _header(name: str, value: str) -> Callable[[Row], bool]:
-    needle = search_text.fold(value)
-    return lambda row: search_text.field_contains(row[1], name, needle)
+def _header(key: SearchHeader) -> ByRow:
+    needle = search_text.fold(key.value)
+    return ByRow("header", lambda row: search_text.field_contains(row[1], key.name, needle))
+
+
+ROW_KEYS: dict[type, Callable[[Any], ByRow]] = {
+    SearchSize: _size,
+    SearchDate: _date,
+    SearchHeader: _header,
+}
+"""Open: an extension adds its key."""

@@ -232,7 +232,7 @@ class Session:
             if isinstance(error, StoreUnavailable):
                 log.error("store unavailable", command=name, account=self.account, why=str(error))
             return from_store(error, try_create=self._row is not None and self._row.try_create)
-        except (ConnectionError, Goodbye):
+        except (ConnectionError, ssl.SSLError, Goodbye):
             raise
         except Exception:
             log.exception("command failed", command=name, account=self.account)

@@ -3,6 +3,7 @@
 import asyncio
 import imaplib
 import re
+import ssl
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ async def test_idle_keeps_the_connection_alive(tmp_path: Path) -> None:
         while (response := await client.response()) == b"* OK Still here":
             pass
         assert response == b"* 1 EXISTS"
+
+
+async def test_a_broken_handshake_costs_its_session_only(tmp_path: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    async with Runner(tmp_path, context, settings()) as runner:
+        client = await runner.client("A")
+        client.writer.write(b"a STARTTLS\r\n")
+        assert await client.response() == b"a OK Begin TLS negotiation now"
+        client.writer.write(b"b NOOP\r\n" * 100)
+        await runner.settled()
+        assert await (await runner.client("B")).command("NOOP") == []
 
 
 async def test_shutdown_says_bye(tmp_path: Path) -> None:
