@@ -257,7 +257,9 @@ class _Parser:
             kind, text = self._token()
             if kind in (">", "end"):
                 break
-            if kind in (",", ";") and not (kind == "," and _is_route(kinds)):
+            if kind == ";" or (
+                kind == "," and not (_is_route(kinds) or self._route_follows(kinds))
+            ):
                 self.at = before
                 break
             if kind == ":" and adl is None and _is_route(kinds):
@@ -270,6 +272,10 @@ class _Parser:
             return Address(None, adl, b"".join(tokens), b"")
         at = len(kinds) - 1 - kinds[::-1].index("@")
         return Address(None, adl, b"".join(tokens[:at]), b"".join(tokens[at + 1 :]))
+
+    def _route_follows(self, kinds: list[str]) -> bool:
+        """Whether a comma that was just read begins an obs-domain-list `<,@a:b@c>`."""
+        return not kinds and self.value[self.at : self.at + 1] in (b"@", b",")
 
 
 def _is_route(kinds: list[str]) -> bool:

@@ -69,7 +69,7 @@ def codec_name(charset: str) -> str | None:
     return codec
 
 
-def decode_text(octets: bytes, charset: str = "utf-8") -> str:
+def decode_text(octets: bytes, charset: str = "us-ascii") -> str:
     """`octets` in `charset` as text; what can't be decoded becomes U+FFFD.
 
     Unlabelled, unknown and us-ascii text is taken as UTF-8 where it is that, else as windows-1252.

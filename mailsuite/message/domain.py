@@ -52,7 +52,9 @@ def _literal(text: str) -> str:
     if inner[:5].lower() == "ipv6:":
         if "%" in inner:
             raise ValueError("IPv6 address literal with a zone")
-        return f"[IPv6:{ipaddress.IPv6Address(inner[5:])}]"
+        address = ipaddress.IPv6Address(inner[5:])
+        mapped = address.ipv4_mapped
+        return f"[IPv6:::ffff:{mapped}]" if mapped is not None else f"[IPv6:{address}]"
     if _GENERAL.fullmatch(inner):
         return text
     return f"[{ipaddress.IPv4Address(inner)}]"

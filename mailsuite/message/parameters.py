@@ -50,7 +50,11 @@ def strip_comments(value: bytes, *, inside_words: bool = False) -> bytes:
     while match := _PIECE.match(value, at):
         piece = match[0]
         end = match.end()
-        if piece == b"(" and closed and (inside_words or at == 0 or value[at - 1] in b" \t\r\n;=)"):
+        if (
+            piece == b"("
+            and closed
+            and (inside_words or at == 0 or value[at - 1] in b" \t\r\n/;=)")
+        ):
             after = _comment_end(value, at)
             if after < 0:
                 closed = False

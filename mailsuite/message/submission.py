@@ -10,7 +10,9 @@ from mailsuite.message.date import format_date
 from mailsuite.message.header import split_header
 
 _BCC = re.compile(rb"\n(?:resent-)?bcc[ \t]*:[^\n]*+(?:\n[ \t][^\n]*+)*+(?=\n|\Z)", re.IGNORECASE)
+# Trace fields, and lines at the very beginning that would become folds of what is put before them.
 _TRACE = re.compile(
+    rb"(?:[ \t][^\n]*+\n)*+"
     rb"(?:(?:return-path|received|delivered-to)[ \t]*:[^\n]*+\n(?:[ \t][^\n]*+\n)*+)*+",
     re.IGNORECASE,
 )

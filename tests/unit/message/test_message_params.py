@@ -1,0 +1,71 @@
+"""Parameters of content fields."""
+
+import pytest
+
+from mailsuite.message import decode_params, scan
+
+
+def params(text: str | bytes) -> tuple[tuple[bytes, bytes], ...]:
+    octets = text if isinstance(text, bytes) else text.encode()
+    return scan(b"Content-Type: a/b" + octets + b"\r\n\r\n").params
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("; charset=UTF-8", {"charset": "UTF-8"}),
+        (';charset="utf-8";format=flowed', {"charset": "utf-8", "format": "flowed"}),
+        ("; CHARSET=x; charset=y", {"charset": "x"}),
+        ("; a=b c=d", {"a": "b", "c": "d"}),
+        ("; a=b; ; ;;c=d;", {"a": "b", "c": "d"}),
+        ("; a; b=c", {"b": "c"}),
+        ("; =x; b=c", {"b": "c"}),
+        ('; "x"; b=c', {"b": "c"}),
+        (" a=b", {"a": "b"}),
+        ('; a="b;c=d"', {"a": "b;c=d"}),
+        (r'; a="b\"c\\d"', {"a": 'b"c\\d'}),
+        ('; a="never closed; b=c', {"a": "never closed; b=c"}),
+        ('; a="ends in a backslash\\', {"a": "ends in a backslash"}),
+        ('; a="b" c="d"', {"a": "b", "c": "d"}),
+        ('; a="b" (comment; x=y); c=d', {"a": "b", "c": "d"}),
+        ("; a=b (com(ment)); c=d", {"a": "b", "c": "d"}),
+        ("; a=b (never closed; c=d", {"a": "b", "c": "d"}),
+        ('; a="(no comment)"', {"a": "(no comment)"}),
+        ("; name=file(1).pdf", {"name": "file(1).pdf"}),
+        ("; name=my file.pdf", {"name": "my file.pdf"}),
+        ("; name=my file.pdf; a=b", {"name": "my file.pdf", "a": "b"}),
+        ("; name=file.pdf a=b", {"name": "file.pdf", "a": "b"}),
+        ('; name="=?utf-8?q?=C3=BC=2Epdf?="', {"name": "ü.pdf"}),
+        ('; name="=?utf-8?b?w7w=?=\r\n =?utf-8?b?w7w=?="', {"name": "üü"}),
+        ('; name="a\r\n b"', {"name": "a b"}),
+        ("; name=ü", {"name": "ü"}),
+        ("; name*=utf-8''%C3%BC%20x", {"name": "ü x"}),
+        ("; name*=UTF-8'de'%c3%bc", {"name": "ü"}),
+        ("; name*=iso-8859-1''%FC", {"name": "ü"}),
+        ("; name*=x-nonsense''%FC", {"name": "ü"}),
+        ("; name*=no-quotes", {"name": "no-quotes"}),
+        ("; name*=utf-8''%", {"name": "%"}),
+        ("; name*=utf-8''%C3", {"name": "\ufffd"}),
+        ("; name*=\"utf-8''quoted%20too\"", {"name": "quoted too"}),
+        ("; name*0=a; name*1=b; name*2=c", {"name": "abc"}),
+        ("; name*2=c; name*0=a; name*1=b", {"name": "abc"}),
+        ("; name*0=a; name*2=c", {"name": "a"}),
+        ("; name*1=b", {}),
+        ("; name*0*=utf-8''%C3; name*1*=%BC; name*2=%41", {"name": "ü%41"}),
+        ("; name*0=a; name*0=b", {"name": "a"}),
+        ("; name=plain; name*=utf-8''better", {"name": "better"}),
+        ("; name*=utf-8''better; name=plain", {"name": "better"}),
+        ("; name*x=y", {}),
+    ],
+)
+def test_decoded(text: str, expected: dict[str, str]) -> None:
+    assert decode_params(params(text)) == expected
+
+
+def test_raw_form_is_as_written() -> None:
+    assert params('; Name*0*=utf-8\'\'%C3%BC; NAME*1="a\\"b"; x=\xfc'.encode("latin-1")) == (
+        (b"Name*0*", b"utf-8''%C3%BC"),
+        (b"NAME*1", b'a"b'),
+        (b"x", b"\xfc"),
+    )
