@@ -36,6 +36,8 @@ class Reply:
     def render(self) -> bytes:
         """As it goes over the wire; every line carries the codes (RFC 2034 §4)."""
         status = f"{self.status} " if self.status else ""
+        if len(self.lines) == 1:
+            return f"{self.code} {status}{self.lines[0]}\r\n".encode("utf-8", "replace")
         last = len(self.lines) - 1
         return "".join(
             f"{self.code}{' ' if number == last else '-'}{status}{line}\r\n"

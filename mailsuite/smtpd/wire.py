@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP
 
 READ_LIMIT = 1 << 16
 OUT_LIMIT = 1 << 14
+STUCK = 60.0  # seconds that a client has to take replies while a command is at work
 LAST_WORDS = 10.0  # seconds that a client has to take the last reply before it is cut off
 TLS_HANDSHAKE = 30.0  # seconds
 
@@ -199,14 +200,19 @@ class Wire(SMTP):
         What can't be sent any more is dropped: the end of reading tells the session.
         """
         self._send()
+        if not self._paused_writing:
+            return
+        watched = self._deadline != inf
+        if not watched:
+            self._reset_timeout(STUCK)
         while self._paused_writing and self.transport is not None:
-            if self._deadline == inf:
-                self._reset_timeout(LAST_WORDS * 6)
             self._writer_waits = self.loop.create_future()
             try:
                 await self._writer_waits
             finally:
                 self._writer_waits = None
+        if not watched:
+            self._reset_timeout(None)
 
     async def sleep(self, seconds: float) -> None:
         """Let the client wait; ends early when it goes."""

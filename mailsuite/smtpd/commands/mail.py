@@ -31,7 +31,14 @@ async def mail(session: SmtpSession, argument: str) -> Reply:
         refusal = _sender(session, transaction, sender, argument)
     if refusal is not None:
         context.counters.senders_refused += 1
-        log.info("sender refused", client=session.peer, sender=sender, reply=refusal.text)
+        log.info(
+            "sender refused",
+            client=session.peer,
+            helo=session.session.host_name,
+            account=session.session.account,
+            sender=sender,
+            reply=refusal.text,
+        )
         return refusal
     transaction.mail_from = sender
     session.envelope = transaction
