@@ -15,6 +15,7 @@ from mailsuite.mail import Envelope, Route
 from mailsuite.net import ConnectionLimits
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Command, Extension, Parameter
+from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,8 +55,11 @@ class Receiver(Protocol):
 class Context:
     """One listener: its settings, the rooms below, and its sessions.
 
+    New settings make a new context for new sessions, which shares all the rest with the old one.
+
+
     starttls  the TLS context to offer STARTTLS with, or None
-    stopping  a session ends after the command that is at work
+    stopping  set at the stop: a session ends after the command that is at work
     empty     set when the last session has gone
     """
 
@@ -70,9 +74,13 @@ class Context:
     extensions: tuple[Extension, ...]
     mail_parameters: Mapping[str, Parameter]
     rcpt_parameters: Mapping[str, Parameter]
-    greeting: bytes
     counters: Counters = field(default_factory=Counters)
     tasks: Tasks = field(default_factory=lambda: Tasks("smtpd"))
     sessions: "set[SmtpSession]" = field(default_factory=set)
-    stopping: bool = False
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def greeting(self) -> Reply:
+        """What a client hears first."""
+        return reply(220, "", f"{self.settings.hostname} ESMTP mailsuite")

@@ -7,6 +7,7 @@ told 421 first.
 import asyncio
 import contextlib
 import socket
+from dataclasses import replace
 from ssl import SSLContext
 
 from mailsuite.base.clock import Clock, SystemClock
@@ -15,7 +16,6 @@ from mailsuite.smtpd import commands, extensions
 from mailsuite.smtpd.context import Accounts, Context, Receiver, Routes
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Parameter
-from mailsuite.smtpd.reply import reply
 from mailsuite.smtpd.session import SmtpSession
 from mailsuite.smtpd.settings import Settings
 from mailsuite.smtpd.wire import TLS_HANDSHAKE
@@ -64,7 +64,6 @@ class Smtpd:
             extensions=extensions.TABLE,
             mail_parameters=mail_parameters,
             rcpt_parameters=rcpt_parameters,
-            greeting=reply(220, "", f"{settings.hostname} ESMTP mailsuite").render(),
         )
 
     @property
@@ -78,8 +77,16 @@ class Smtpd:
         return self._context.counters
 
     def apply(self, settings: Settings) -> None:
-        """Other bounds from now on; kind and TLS stay what they were."""
-        self._context.settings = settings
+        """New settings for the sessions that begin from now on.
+
+        What belongs to the socket (`kind`, `implicit_tls`) and the bounds on connections stay as
+        they are.
+        """
+        kept = self._context.settings
+        self._context = replace(
+            self._context,
+            settings=replace(settings, kind=kept.kind, implicit_tls=kept.implicit_tls),
+        )
 
     async def start(self, sock: socket.socket) -> None:
         """Accept clients on `sock`, which is bound, from now on."""
@@ -98,7 +105,7 @@ class Smtpd:
         Then they are cancelled, but for commits, which are always waited for.
         """
         context = self._context
-        context.stopping = True
+        context.stopping.set()
         if self._server is not None:
             self._server.close()
             self._server = None

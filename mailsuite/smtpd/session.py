@@ -117,7 +117,7 @@ class SmtpSession(Wire):
 
     async def _handle_client(self) -> None:
         try:
-            self.write(self.context.greeting)
+            self.say(self.context.greeting)
             await self._converse()
         except asyncio.CancelledError:
             self.say(replies.SHUTTING_DOWN)
@@ -142,7 +142,7 @@ class SmtpSession(Wire):
                 self.say(answer)
                 if answer.is_error and self.errors > settings.errors_before_delay:
                     await self.sleep(settings.error_delay)
-            if self.context.stopping and not self._ended:
+            if self.context.stopping.is_set() and not self._ended:
                 self.say(replies.SHUTTING_DOWN)
             turn += 1
             if turn >= COMMANDS_A_TURN or self.must_flush:

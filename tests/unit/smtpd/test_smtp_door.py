@@ -133,6 +133,27 @@ async def test_a_client_that_goes_after_the_final_dot_does_not_undo_the_commit()
         del reader
 
 
+async def test_new_settings_are_for_new_sessions() -> None:
+    async with house() as opened:
+        old, old_writer = await opened.connect()
+        await until(old, b"220 mail.example.test")
+        changed = replace(SETTINGS, hostname="new.example.test", max_message_size=7)
+        opened.door.apply(replace(changed, kind="submission"))
+        new, new_writer = await opened.connect()
+        await until(new, b"220 new.example.test")
+        for writer in (old_writer, new_writer):
+            writer.write(b"EHLO c\r\n")
+        assert await until(old, b"250-SIZE") == b"250-SIZE 52428800\r\n"
+        assert await until(new, b"250-SIZE") == b"250-SIZE 7\r\n"
+        new_writer.write(b"MAIL FROM:<c@elsewhere.test>\r\n")
+        await until(new, b"250 2.1.0")
+        assert opened.door.sessions == 2 and opened.door.counters.connections == 2
+        await opened.door.stop(1.0)
+        for reader, writer in ((old, old_writer), (new, new_writer)):
+            await until(reader, b"421 4.3.2")
+            writer.close()
+
+
 # -- bounds ---------------------------------------------------------------------------------------
 
 
