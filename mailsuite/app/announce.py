@@ -1,4 +1,4 @@
-"""What a person and a program are told once every listener accepts: the screen and the ready file."""
+"""What is told once every listener accepts: the screen for a person, the ready file for a program."""
 
 import json
 import os
@@ -75,7 +75,7 @@ def screen(
         "",
         "  User name: the whole address. Authentication: normal password.",
         f"  CA certificate: {ca_file}",
-        "  (Thunderbird: Settings > Privacy & Security > Manage Certificates > Authorities > Import)",
+        "  (Thunderbird: Settings, Privacy & Security, Manage Certificates, Authorities, Import)",
         "",
         "Mail to other domains is never sent: it is kept in the sender's folder Outbound.",
         "Stop with Ctrl-C.",

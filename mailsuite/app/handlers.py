@@ -1,31 +1,63 @@
-"""What the operator may ask of a running server over the control socket."""
+"""What the operator may ask of a running server over the control socket.
 
+Answers are plain JSON values; `control.Server` calls the handlers with their arguments by name.
+"""
+
+import dataclasses
 import platform
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import apsw
 
 from mailsuite import __version__
 from mailsuite.app.server import Server
-
-Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
+from mailsuite.control import Handler
 
 
 def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[str, Handler]:
-    """The requests by name; answers are plain JSON values."""
-    queue = server.queue_operations()
+    """The requests by name."""
 
-    async def status(_: Mapping[str, Any]) -> Any:
+    async def status() -> Any:
         return await describe(server)
 
-    async def do_reload(_: Mapping[str, Any]) -> Any:
+    async def do_reload() -> Any:
         await reload()
-        return {}
 
-    return {"status": status, "reload": do_reload, **queue}
+    async def queue_list(after: str = "", limit: int = 1000) -> Any:
+        found = await server.queue.list(after=after, limit=limit)
+        return [dataclasses.asdict(entry) for entry in found]
+
+    async def queue_show(id: str) -> Any:
+        return dataclasses.asdict(await server.queue.show(id))
+
+    async def queue_counts() -> Any:
+        return dataclasses.asdict(await server.queue.counts())
+
+    async def queue_retry(id: str | None = None) -> Any:
+        return await server.queue.retry(id)
+
+    async def queue_hold(id: str) -> Any:
+        return await server.queue.hold(id)
+
+    async def queue_release(id: str) -> Any:
+        return await server.queue.release(id)
+
+    async def queue_drop(id: str) -> Any:
+        await server.queue.drop(id)
+
+    return {
+        "status": status,
+        "reload": do_reload,
+        "queue.list": queue_list,
+        "queue.show": queue_show,
+        "queue.counts": queue_counts,
+        "queue.retry": queue_retry,
+        "queue.hold": queue_hold,
+        "queue.release": queue_release,
+        "queue.drop": queue_drop,
+    }
 
 
 async def describe(server: Server) -> dict[str, Any]:
@@ -37,11 +69,12 @@ async def describe(server: Server) -> dict[str, Any]:
         "data": str(server.config.data),
         "started_at": server.started_at,
         "listeners": [
-            asdict(at) | {"sessions": sessions.get(at.name, 0)} for at in server.listening
+            dataclasses.asdict(at) | {"sessions": sessions.get(at.name, 0)}
+            for at in server.listening
         ],
         "connections": server.limits.count,
         "counters": server.counters(),
-        "queue": await server.queue.counts(),
+        "queue": dataclasses.asdict(await server.queue.counts()),
         "loop_lag": round(server.lag.worst, 4),
         "versions": {
             "python": platform.python_version(),

@@ -45,9 +45,7 @@ async def serve_until_stopped(
         loop.add_signal_handler(number, on_stop)
     reloads = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, reloads.set)
-    control = ControlServer(
-        server.config.data / "control.sock", handlers(server, reload or _nothing_to_reload)
-    )
+    control = ControlServer(server.config.data, handlers(server, reload or _nothing_to_reload))
     try:
         await server.start()
         await control.start()
@@ -79,8 +77,6 @@ async def _reload_on_signal(signalled: asyncio.Event, reload: Reload) -> None:
         notify.reloading()
         try:
             await reload()
-        except UserError as error:
-            log.error("settings not reloaded; what was in force stays", why=str(error))
-        except OSError as error:
+        except (UserError, OSError) as error:
             log.error("settings not reloaded; what was in force stays", why=str(error))
         notify.ready()

@@ -31,7 +31,9 @@ def serve(config: Config, *, config_path: Path | None) -> int:
 
 
 async def _serve(config: Config, config_path: Path | None, sockets: list[Socket]) -> int:
-    hostname = config.hostname or await asyncio.to_thread(settings.system_hostname)
+    hostname = config.hostname
+    if hostname is None:
+        hostname = await asyncio.to_thread(settings.system_hostname)
     if "." not in hostname:
         logger.warning(
             "the host name is not fully qualified, other servers may refuse mail from it",

@@ -39,6 +39,7 @@ from mailsuite.store import Facets, Store
 
 STORE_THREADS = 4
 QUEUE_THREADS = 6
+DELIVERY_THREADS = 2
 SIGN_IN_THREADS = 2
 SEARCH_THREADS = 2
 
@@ -140,7 +141,9 @@ class Server:
             data / "queue",
             choose=self._courier_for,
             couriers={
-                "local": LocalCourier(self.store, self.router.route),
+                "local": LocalCourier(
+                    self.store, self.router.route, self._threads("delivery", DELIVERY_THREADS)
+                ),
                 "capture": CaptureCourier(self.store, self.router.route),
             },
             clock=self._clock,
@@ -219,8 +222,10 @@ class Server:
         )
 
     def _queue_settings(self) -> QueueSettings:
+        chosen = self.config.queue
         return QueueSettings(
-            waits=self.config.queue.retry, lifetime=self.config.queue.lifetime
+            waits=growing(chosen.first_retry, chosen.growth, chosen.longest_retry),
+            lifetime=chosen.lifetime,
         )
 
     # -- while it runs --------------------------------------------------------------------------
@@ -252,6 +257,14 @@ class Server:
             for name, door in self._doors.items()
             if isinstance(door, Smtpd)
         }
+
+
+def growing(first: float, growth: float, longest: float) -> tuple[float, ...]:
+    """Waits in seconds, each `growth` times the one before, up to `longest`."""
+    waits = [min(first, longest)]
+    while growth > 1 and waits[-1] < longest and len(waits) < 100:
+        waits.append(min(waits[-1] * growth, longest))
+    return tuple(waits)
 
 
 def make_folder(path: Path) -> None:
