@@ -195,8 +195,10 @@ class Queue:
                     attempts.backlog = True  # its lane wakes us when it has drained
             attempts.sleep_until = sleep_until
             delay = min(max(sleep_until - self._clock.now(), 0.0), MAX_SLEEP)
+            # Not wait_for: until Python 3.12 it may swallow a cancellation.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(attempts.wake.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await attempts.wake.wait()
 
     async def _load_due(self, records: Records, name: str) -> None:
         attempts = self._attempts
