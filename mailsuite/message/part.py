@@ -24,7 +24,8 @@ class Part:
     """One entity: a message, or a part of a multipart.
 
     header_start, body_start, body_end  offsets into the message. The header's blank line belongs to
-                       the header; the line end before a boundary belongs to the boundary
+                       the header; the line end before a boundary belongs to the boundary. The
+                       header's fields: `fields(data[part.header_start : part.body_start])`
     type, subtype      lower-case; "text", "plain" where Content-Type is missing or invalid
     params             of Content-Type, as written but unquoted; decoded by `parameters`
     encoding           Content-Transfer-Encoding in lower case, "7bit" where missing

@@ -133,7 +133,7 @@ def test_decoded_forms() -> None:
 
 words = st.text(
     st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=12
-).filter(lambda text: text.strip() == text and "=?" not in text)
+).filter(lambda text: " ".join(text.split()) == text and "=?" not in text)
 atoms = st.text(st.sampled_from("abcXYZ019!#$%&'*+-/=?^_`{|}~"), min_size=1, max_size=8)
 entries = st.tuples(words, atoms, atoms.map(lambda text: text.strip("-") or "d"))
 
