@@ -106,6 +106,17 @@ def test_a_bad_file_leaves_the_old_certificate_in_force(tmp_path: Path) -> None:
     assert tls.info.names == ("one.test",)
 
 
+def test_reload_from_other_files(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    tls = ServerTls(*issue(tmp_path, "one.test", elliptic()))
+    certificate, key = issue(tmp_path / "new", "two.test", elliptic())
+    tls.reload(certificate, key)
+    assert presented(tls.context) == "two.test"
+    key.unlink()
+    with pytest.raises(UserError, match=r"new/key\.pem: no such file"):
+        tls.reload()
+
+
 def test_old_versions_are_refused(tmp_path: Path) -> None:
     tls = ServerTls(*issue(tmp_path, "one.test", elliptic()))
     assert tls.context.minimum_version == ssl.TLSVersion.TLSv1_2
