@@ -1,0 +1,72 @@
+"""The command line: `mailsuite …`. One file a family of commands.
+
+Promises: a mistake is told in a line on standard error, without a traceback; exit codes are 0 done,
+1 not done and told why, 2 wrong usage, 3 no server is running. Modules are imported by the command
+that needs them, because a command's start is felt.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mailsuite import __version__
+from mailsuite.base.errors import UserError
+from mailsuite.cli import alias, config, domain, output, queue, serve, status, user
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 not done (the reason is on standard error), 2 wrong usage,"
+    " 3 no server is running (status)."
+)
+
+app = typer.Typer(
+    name="mailsuite",
+    help="A whole mail server in one process.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.dev)
+app.command(name="serve")(serve.serve)
+app.command(name="status")(status.status)
+app.add_typer(config.app, name="config")
+app.add_typer(domain.app, name="domain")
+app.add_typer(user.app, name="user")
+app.add_typer(alias.app, name="alias")
+app.add_typer(queue.app, name="queue")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.say(f"mailsuite {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Tell the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; gives its exit code."""
+    try:
+        app(list(arguments), prog_name="mailsuite")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except UserError as error:
+        output.fail(str(error))
+        return 1
+    return 0
+
+
+def main() -> None:
+    """The `mailsuite` program."""
+    sys.exit(run(sys.argv[1:]))

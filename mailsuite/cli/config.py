@@ -1,0 +1,97 @@
+"""`mailsuite config …`: check a settings file, print a complete one."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailsuite.base.errors import UserError
+from mailsuite.cli import output
+from mailsuite.cli.options import ConfigOption, JsonOption, settings_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailsuite.config import Loaded, Mistake
+
+app = typer.Typer(help="The settings file.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Settings file; the same as -c.")
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell every mistake as `file:line: key: what is wrong, what was expected`.
+
+    Exit code 0 without mistakes (there may be warnings), 1 with some.
+    """
+    from mailsuite.config import ConfigError, load
+
+    if file is not None and config is not None:
+        raise typer.BadParameter("give FILE or --config, not both")
+    path = settings_file(file or config)
+    mistakes: tuple[Mistake, ...] = ()
+    warnings: list[Mistake] = []
+    try:
+        loaded = load(path)
+        warnings = [*loaded.warnings, *_around(loaded)]
+    except ConfigError as error:
+        mistakes = error.mistakes
+    if json:
+        output.emit(
+            {
+                "file": str(path),
+                "ok": not mistakes,
+                "mistakes": [dataclasses.asdict(mistake) for mistake in mistakes],
+                "warnings": [dataclasses.asdict(warning) for warning in warnings],
+            }
+        )
+    else:
+        for warning in warnings:
+            output.warn(str(warning))
+        for mistake in mistakes:
+            output.say(str(mistake))
+        if not mistakes:
+            output.say(f"{path}: no mistakes")
+    if mistakes:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sample() -> None:
+    """Print a complete settings file: every key, explained, with its default."""
+    from mailsuite.config.sample import sample as text
+
+    sys.stdout.write(text())
+
+
+def _around(loaded: "Loaded") -> "Iterator[Mistake]":
+    """What the settings name and this machine doesn't have; another machine may."""
+    import grp
+    import pwd
+
+    from mailsuite.tls import ServerTls
+
+    settings = loaded.config
+    if settings.tls is not None:
+        try:
+            for text in ServerTls(settings.tls.certificate, settings.tls.key).warnings():
+                yield loaded.at(("tls", "certificate"), text)
+        except UserError as error:
+            yield loaded.at(("tls",), str(error))
+    if settings.user is not None:
+        try:
+            pwd.getpwnam(settings.user)
+        except KeyError:
+            yield loaded.at(("user",), f'there is no user "{settings.user}" on this machine')
+    if settings.group is not None:
+        try:
+            grp.getgrnam(settings.group)
+        except KeyError:
+            yield loaded.at(("group",), f'there is no group "{settings.group}" on this machine')

@@ -1,0 +1,59 @@
+"""`mailsuite domain …`: the domains whose mail is kept here."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from mailsuite.cli import output
+from mailsuite.cli.options import ConfigOption, DataOption, JsonOption, open_directory
+
+app = typer.Typer(
+    help="Domains whose mail is kept here. Changes take effect at once, also in a running server.",
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as example.org.")]
+
+
+@app.command()
+def add(name: Name, config: ConfigOption = None, data: DataOption = None) -> None:
+    """Take mail for a domain from now on."""
+    with open_directory(config, data, make=True) as directory:
+        row = directory.add_domain(name)
+    output.say(f"domain {row.name} added (next: mailsuite user add NAME@{row.name})")
+
+
+@app.command("list")
+def list_(config: ConfigOption = None, data: DataOption = None, json: JsonOption = False) -> None:
+    """List the domains."""
+    with open_directory(config, data) as directory:
+        rows = directory.domains()
+    if json:
+        output.emit([dataclasses.asdict(row) for row in rows])
+        return
+    output.table(
+        ["Domain", "Users", "Aliases", "Added"],
+        [(row.name, row.users, row.aliases, output.moment(row.created)) for row in rows],
+        right=["Users", "Aliases"],
+        empty="no domains (add one: mailsuite domain add example.org)",
+    )
+
+
+@app.command()
+def remove(
+    name: Name,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Remove its users and aliases as well.")
+    ] = False,
+) -> None:
+    """Take no more mail for a domain. The mail of its users stays on the disk."""
+    with open_directory(config, data) as directory:
+        removed = directory.remove_domain(name, force=force)
+        folder = directory.path.parent / "mail"
+    output.say(f"domain {name} removed")
+    for address in removed:
+        output.say(f"user {address} removed")
+    if removed:
+        output.say(f"their mail stays on the disk, below {folder}")

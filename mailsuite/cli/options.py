@@ -1,0 +1,110 @@
+"""Options that several commands share, and where they lead: settings, data folder, directory."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from mailsuite.base.errors import UserError
+
+if TYPE_CHECKING:
+    from mailsuite.accounts import Directory
+    from mailsuite.config import Loaded
+
+STANDARD_FILE = Path("/etc/mailsuite/mailsuite.yaml")
+
+ConfigOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help=f"Settings file (else $MAILSUITE_CONFIG, else {STANDARD_FILE}).",
+    ),
+]
+DataOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Data folder, instead of a settings file (else $MAILSUITE_DATA).",
+    ),
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+
+
+class NoDataFolder(UserError):
+    """The data folder that is meant is not there."""
+
+
+def settings_file(given: Path | None) -> Path:
+    """The settings file that is meant. UserError when none is given and none is in place."""
+    if given is not None:
+        return given
+    named = os.environ.get("MAILSUITE_CONFIG")
+    if named:
+        return Path(named)
+    if STANDARD_FILE.exists():
+        return STANDARD_FILE
+    raise UserError(
+        f"no settings file: {STANDARD_FILE} does not exist (give one with -c FILE, "
+        "or the data folder with --data DIR: `--data data` for `mailsuite dev`)"
+    )
+
+
+def load_settings(given: Path | None) -> "Loaded":
+    """The settings that are meant. UserError tells every mistake in them."""
+    from mailsuite.config import load
+
+    return load(settings_file(given))
+
+
+def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -> Path:
+    """The data folder that is meant; `make` makes it where it is missing.
+
+    Root makes it for the user that the settings name, since the server will run as that one.
+    """
+    if config is not None and data is not None:
+        raise typer.BadParameter("give --config or --data, not both")
+    if config is None and data is None and os.environ.get("MAILSUITE_DATA"):
+        data = Path(os.environ["MAILSUITE_DATA"])
+    owner: tuple[str | None, str | None] = (None, None)
+    if data is None:
+        settings = load_settings(config).config
+        data, owner = settings.data, (settings.user, settings.group)
+    if not data.is_dir():
+        if not make:
+            raise NoDataFolder(
+                f"no data folder {data} (a server or `mailsuite domain add` makes it)"
+            )
+        _make(data, *owner)
+    return data
+
+
+def _make(data: Path, user: str | None, group: str | None) -> None:
+    import shutil
+
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if user is not None and os.geteuid() == 0:
+            shutil.chown(data, user, group)
+    except (OSError, LookupError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"cannot make the data folder {data}: {reason}") from error
+
+
+@contextlib.contextmanager
+def open_directory(
+    config: Path | None, data: Path | None, *, make: bool = False
+) -> Iterator["Directory"]:
+    """The accounts of the data folder that is meant."""
+    from mailsuite.accounts import Directory
+
+    directory = Directory(data_folder(config, data, make=make) / "accounts.db")
+    try:
+        yield directory
+    finally:
+        directory.close()
