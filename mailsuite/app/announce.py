@@ -1,4 +1,4 @@
-"""What is told once every listener accepts: the screen for a person, the ready file for a program."""
+"""What is told once every listener accepts: a screen for people, a ready file for programs."""
 
 import json
 import os
