@@ -1,11 +1,13 @@
-"""Delivery agents: couriers that put mail into mailboxes of this server.
+"""The delivery agent: couriers that put mail into mailboxes of the store.
 
-Promises: a repeated attempt puts nothing there twice. Never sends mail itself: what an alias leads
-elsewhere comes back as follow-up mail.
+Promises: an attempt that is repeated delivers nothing twice; octets of a message are never changed,
+trace fields are only put before them (RFC 5321 §4.4). Sends nothing: what an alias leads to
+elsewhere comes back as follow-up mail in the outcome.
 """
 
 from mailsuite.delivery.capture import CaptureCourier
+from mailsuite.delivery.expansion import Expansion, expand
 from mailsuite.delivery.local import LocalCourier
 from mailsuite.delivery.trace import local_prefix
 
-__all__ = ["CaptureCourier", "LocalCourier", "local_prefix"]
+__all__ = ["CaptureCourier", "Expansion", "LocalCourier", "expand", "local_prefix"]

@@ -1,4 +1,8 @@
-"""Pure but for look-ups. What one recipient comes down to: accounts here, addresses elsewhere."""
+"""Pure but for the look-ups. All that an address stands for: accounts here, addresses elsewhere.
+
+Promises: ends whatever aliases lead to each other; an account is named once, with the address by
+which it was first reached.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,49 +10,51 @@ from dataclasses import dataclass, field
 from mailsuite.mail import Alias, Mailbox, Remote, Route
 
 MAX_DEPTH = 10  # aliases that lead to aliases
-MAX_TARGETS = 1000
+MAX_TARGETS = 5000  # addresses of one expansion
 
 
 @dataclass(slots=True)
 class Expansion:
-    """Where the mail of one recipient goes.
+    """What an address stands for.
 
-    mailboxes  account -> subaddress, each account once
-    remote     addresses in domains that are not ours
-    unknown    addresses in our domains that nobody has
-    too_far    aliases lead on and on, or to too many addresses
+    alias     it is an alias, not an account itself
+    accounts  account -> (address that led there, detail of that address)
+    remote    addresses of domains that are not ours
+    unknown   addresses of ours where nobody is
+    looped    some alias led back to itself, or too deep, or to too many
     """
 
-    mailboxes: dict[str, str] = field(default_factory=dict)
+    alias: bool = False
+    accounts: dict[str, tuple[str, str]] = field(default_factory=dict)
     remote: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    too_far: bool = False
+    looped: bool = False
 
 
 def expand(address: str, route: Callable[[str], Route]) -> Expansion:
-    """Follow aliases from `address`; an alias that was met before is not followed again."""
+    """All that `address` stands for; `route` says where one address leads."""
     found = Expansion()
-    seen: set[str] = set()
+    seen = {address}
     level = [address]
     for _ in range(MAX_DEPTH + 1):
         following: list[str] = []
-        for one in level:
-            step = route(one)
-            if isinstance(step, Mailbox):
-                found.mailboxes.setdefault(step.account, step.detail)
-            elif isinstance(step, Remote):
-                if one not in found.remote:
-                    found.remote.append(one)
-            elif isinstance(step, Alias):
-                if step.name not in seen:
-                    seen.add(step.name)
-                    following += step.targets
-            else:
-                found.unknown.append(one)
-        if len(following) + len(found.mailboxes) + len(found.remote) > MAX_TARGETS:
-            break
-        if not following:
-            return found
+        for each in level:
+            match route(each):
+                case Mailbox(account, detail):
+                    found.accounts.setdefault(account, (each, detail))
+                case Remote():
+                    found.remote.append(each)
+                case Alias(_, targets):
+                    found.alias = True
+                    for target in targets:
+                        if target in seen or len(seen) >= MAX_TARGETS:
+                            found.looped = True
+                        else:
+                            seen.add(target)
+                            following.append(target)
+                case _:
+                    found.unknown.append(each)
         level = following
-    found.too_far = True
+    if level:
+        found.looped = True
     return found

@@ -1,21 +1,23 @@
-"""The local courier: into the mailboxes of our accounts, by alias and subaddress.
+"""The local courier: aliases resolved, then the message durably in the mailboxes of our accounts.
 
-Promises: each account once for a recipient; a repeat appends nothing twice (the delivery id is
-part of the file's name); a failure of one account does not keep another's mail away. Follow-up mail
-for addresses elsewhere comes with the final outcome only, so that it is given once.
+Promises: one copy an account, however many ways lead to it from a recipient; a repeated attempt
+adds none. Where one of an alias's targets fails and another does not, each target that is left
+becomes a message of its own in the queue, so that neither waits for, or repeats, the other.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads
 from mailsuite.delivery.expansion import Expansion, expand
-from mailsuite.delivery.trace import trace_fields
+from mailsuite.delivery.trace import delivered, key_of, passed, return_path
 from mailsuite.mail import (
     Bounced,
     Deferred,
-    Envelope,
     FollowUp,
     Job,
     Outcome,
@@ -24,142 +26,186 @@ from mailsuite.mail import (
     Route,
     Sent,
 )
-from mailsuite.message import address_key, delivered_to
-from mailsuite.store import (
-    AccountStore,
-    NewMessage,
-    NoSuchMailbox,
-    Store,
-    StoreError,
-)
+from mailsuite.store import AccountStore, NewMessage, NoSuchMailbox, StoreError, StoreUnavailable
 
-INBOX = "INBOX"
-HEADER_LIMIT = 1 << 18  # octets in which loops are looked for
 log = get_logger("delivery")
+
+HEADER = 1 << 18  # octets of a message that are searched for its own earlier Delivered-To
+TOGETHER = 16  # mailboxes that one attempt writes to at the same moment
+FAN_OUT = 100  # recipients of one follow-up message (RFC 5321 §4.5.3.1.8)
+# A message that somebody sends is not to be found among those that the user wrote.
+OWN_FOLDERS = frozenset({r"\Sent", r"\Drafts"})
+
+
+class Accounts(Protocol):
+    """What is asked of the store."""
+
+    async def account(self, address: str) -> AccountStore: ...
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How the accounts of one recipient fared."""
+
+    delivered: list[str]
+    failed: dict[str, Deferred]
 
 
 class LocalCourier:
-    """See the module."""
+    """Delivers to accounts of the store."""
 
-    def __init__(self, store: Store, route: Callable[[str], Route], threads: Threads) -> None:
-        """`threads` read the heads of large messages."""
+    def __init__(self, store: Accounts, route: Callable[[str], Route], threads: Threads) -> None:
+        """`route` says where an address leads; `threads` read the headers of large messages."""
         self._store = store
         self._route = route
         self._threads = threads
 
     async def deliver(self, job: Job) -> Sequence[Outcome]:
-        """Attempt `job`; see `mail.Courier`."""
-        head = job.message.data
-        if head is None:
-            head = await self._threads.run(read_head, job.message)
-        passed = {key_of(address) for address in delivered_to(head)}
-        return [
-            await self._deliver(job, index, recipient, passed)
-            for index, recipient in zip(job.indexes, job.recipients, strict=True)
-        ]
+        """See `mail.Courier`."""
+        header = job.message.data
+        if header is None:
+            header = await self._threads.run(_read_header, job.message)
+        names = passed(header)
+        gate = asyncio.Semaphore(TOGETHER)
+        if len(job.recipients) == 1:
+            return [await self._recipient(job, 0, names, gate)]
+        return await asyncio.gather(
+            *(self._recipient(job, place, names, gate) for place in range(len(job.recipients)))
+        )
 
-    async def _deliver(
-        self, job: Job, index: int, recipient: Recipient, passed: set[str]
+    async def _recipient(
+        self, job: Job, place: int, names: set[str], gate: asyncio.Semaphore
     ) -> Outcome:
-        if key_of(recipient.address) in passed:
-            return Bounced("5.4.6", f"mail loop: {recipient.address} has had this message before")
-        goal = expand(recipient.address, self._route)
-        if goal.too_far:
-            return Bounced("5.4.6", f"aliases of {recipient.address} lead on and on")
-        failed: list[str] = []
-        for account, detail in goal.mailboxes.items():
-            try:
-                await self._append(job, index, recipient, account, detail)
-            except StoreError as error:
-                failed.append(account)
-                log.warning("not delivered", id=job.id, account=account, why=str(error))
-        if failed:
-            return Deferred("4.3.0", f"the mailbox of {', '.join(failed)} can't be written now")
-        return _final(job, recipient, goal)
+        recipient = job.recipients[place]
+        if key_of(recipient.address) in names:
+            return Bounced("5.4.6", f"mail loop: already delivered to {recipient.address}")
+        expansion = expand(recipient.address, self._route)
+        if expansion.looped:
+            log.warning("alias leads round in a loop or to too many", alias=recipient.address)
+        tally = _Tally([], {})
+        await self._all(job, place, expansion, tally, gate)
+        return _outcome(job, recipient, expansion, tally)
 
-    async def _append(
-        self, job: Job, index: int, recipient: Recipient, account: str, detail: str
+    async def _all(
+        self,
+        job: Job,
+        place: int,
+        expansion: Expansion,
+        tally: _Tally,
+        gate: asyncio.Semaphore,
     ) -> None:
-        mail = await self._store.account(account)
-        folder = await _folder(mail, detail)
-        message = new_message(
-            job,
-            trace_fields(job.envelope.sender, recipient.address),
-            delivery_id=f"{job.id}.{index}",
-        )
-        try:
-            await mail.append(folder, [message])
-        except NoSuchMailbox:  # its owner has just deleted it
-            folder = INBOX
-            await mail.append(folder, [message])
-        log.info(
-            "delivered",
-            id=job.id,
-            recipient=recipient.address,
-            account=account,
-            mailbox=folder,
-        )
+        message = _new_message(job, place)
+
+        async def one(account: str, address: str, detail: str) -> None:
+            async with gate:
+                try:
+                    await self._append(account, detail, message)
+                except StoreError as error:
+                    tally.failed[address] = _deferred(job, account, error)
+                else:
+                    tally.delivered.append(account)
+
+        targets = [(account, *reached) for account, reached in expansion.accounts.items()]
+        if len(targets) == 1:
+            await one(*targets[0])
+        elif targets:
+            await asyncio.gather(*(one(*target) for target in targets))
+
+    async def _append(self, account: str, detail: str, message: NewMessage) -> None:
+        store = await self._store.account(account)
+        if detail:
+            folder = await _folder(store, detail)
+            if folder is not None:
+                try:
+                    await store.append(folder, [message])
+                except NoSuchMailbox:
+                    log.info("folder gone meanwhile", account=account, folder=folder)
+                else:
+                    return
+        await store.append("INBOX", [message])
 
 
-def _final(job: Job, recipient: Recipient, goal: Expansion) -> Outcome:
-    follow_ups: tuple[FollowUp, ...] = ()
-    if goal.remote:
-        envelope = Envelope(
-            job.envelope.sender,
-            tuple(map(Recipient, goal.remote)),
-            body=job.envelope.body,
-            smtputf8=job.envelope.smtputf8,
-        )
-        head = b"Delivered-To: " + recipient.address.encode() + b"\r\n"
-        follow_ups = (FollowUp(envelope, head=head),)
-    if goal.unknown:
-        text = f"no such user here: {', '.join(goal.unknown)}"
-        return Bounced("5.1.1", text, follow_ups)
-    where = ", ".join([*goal.mailboxes, *goal.remote])
-    return Sent("2.0.0", f"delivered to {where}" if where else "nobody to deliver to", follow_ups)
+async def _folder(store: AccountStore, detail: str) -> str | None:
+    """The folder that the subaddress names (RFC 5233), in any case; exact case goes first."""
+    fitting = [
+        each.name
+        for each in await store.mailboxes()
+        if each.exists
+        and each.special_use not in OWN_FOLDERS
+        and each.name.casefold() == detail.casefold()
+    ]
+    return detail if detail in fitting else min(fitting, default=None)
 
 
-async def _folder(mail: AccountStore, detail: str) -> str:
-    """The mailbox of a subaddress (RFC 5233), where it exists; whatever its case."""
-    if not detail:
-        return INBOX
-    wanted = detail.casefold()
-    found = [info.name for info in await mail.mailboxes() if info.exists]
-    if detail in found:
-        return detail
-    return next((name for name in found if name.casefold() == wanted), INBOX)
-
-
-def new_message(job: Job, prefix: bytes, *, delivery_id: str, link: bool = True) -> NewMessage:
-    """The queued message under `prefix`; `link` where the file may begin with just that."""
+def _new_message(job: Job, place: int) -> NewMessage:
+    """The copy for one recipient: a link of the spool file, where that is what it must be."""
+    delivery_id = f"{job.id}.{job.indexes[place]}"
     message = job.message
-    repeat = job.repeat or job.attempt > 1
-    if link and message.prefixed:
-        return NewMessage(Path(message.path), delivery_id=delivery_id, repeat=repeat, exact=True)
-    if message.data is not None:
+    if message.prefixed:
         return NewMessage(
-            message.data, prefix=prefix, delivery_id=delivery_id, repeat=repeat, exact=True
+            Path(message.path), delivery_id=delivery_id, repeat=job.repeat, exact=True
         )
+    prefix = return_path(job.envelope.sender) + delivered(job.recipients[place].address)
     return NewMessage(
-        Path(message.path),
+        Path(message.path) if message.data is None else message.data,
+        internal_date=job.received_at,
         prefix=prefix,
-        offset=message.offset,
+        offset=message.offset if message.data is None else 0,
         delivery_id=delivery_id,
-        repeat=repeat,
+        repeat=job.repeat,
         exact=True,
     )
 
 
-def read_head(message: QueuedMessage) -> bytes:
-    """The first octets of a queued message. Blocks."""
-    with Path(message.path).open("rb") as file:
-        file.seek(message.offset)
-        return file.read(HEADER_LIMIT)
+def _deferred(job: Job, account: str, error: StoreError) -> Deferred:
+    log.error("mailbox not written", id=job.id, account=account, exc_info=error)
+    if isinstance(error, StoreUnavailable):
+        return Deferred("4.3.0", f"mailbox of {account} can't be written now")
+    return Deferred("4.2.0", f"mailbox of {account} takes no message now")
 
 
-def key_of(address: str) -> str:
-    """Addresses that are the same have the same key."""
-    try:
-        return address_key(address)
-    except ValueError:
-        return address.casefold()
+def _outcome(job: Job, recipient: Recipient, expansion: Expansion, tally: _Tally) -> Outcome:
+    if not expansion.alias:
+        return _outcome_of_account(recipient, expansion, tally)
+    if not tally.delivered and not expansion.remote:
+        for failed in tally.failed.values():
+            return failed
+        if expansion.unknown:
+            names = ", ".join(expansion.unknown[:3])
+            return Bounced("5.1.1", f"{recipient.address} leads to {names}, and nobody is there")
+        return Bounced("5.4.6", f"{recipient.address} is an alias that leads only to itself")
+    # What is done is done for good; every target that is left goes on by itself.
+    left = [*expansion.remote, *tally.failed, *expansion.unknown]
+    follow_ups = [
+        _forwarded(job, recipient, expansion.remote[first : first + FAN_OUT])
+        for first in range(0, len(expansion.remote), FAN_OUT)
+    ]
+    follow_ups += [
+        _forwarded(job, recipient, [address]) for address in (*tally.failed, *expansion.unknown)
+    ]
+    words = [f"delivered to {name}" for name in sorted(tally.delivered)]
+    words += [f"passed on to {address}" for address in left]
+    return Sent("2.0.0", "; ".join(words), tuple(follow_ups))
+
+
+def _outcome_of_account(recipient: Recipient, expansion: Expansion, tally: _Tally) -> Outcome:
+    for failed in tally.failed.values():
+        return failed
+    for account in tally.delivered:
+        return Sent("2.0.0", f"delivered to {account}")
+    if expansion.remote:
+        # The domain was ours when the message was accepted; the queue chooses a courier anew.
+        return Deferred("4.3.5", f"the domain of {recipient.address} is no longer ours")
+    return Bounced("5.1.1", f"nobody by the name {recipient.address} here")
+
+
+def _forwarded(job: Job, recipient: Recipient, targets: Sequence[str]) -> FollowUp:
+    """The same message on its way to where the alias leads; the alias is noted, against loops."""
+    recipients = tuple(Recipient(address) for address in targets)
+    return FollowUp(replace(job.envelope, recipients=recipients), head=delivered(recipient.address))
+
+
+def _read_header(message: QueuedMessage) -> bytes:
+    with Path(message.path).open("rb") as octets:
+        octets.seek(message.offset)
+        return octets.read(HEADER)

@@ -1,0 +1,230 @@
+"""The local courier over a real store: who gets what, once."""
+
+from pathlib import Path
+
+import pytest
+from delivery_support import ALIASES, MESSAGE, RECEIVED, job, octets, opened, route
+
+from mailsuite.base.tasks import Threads
+from mailsuite.delivery import LocalCourier
+from mailsuite.mail import Bounced, Deferred, Job, Outcome, Sent
+from mailsuite.store import AccountStore, Store, StoreUnavailable
+
+ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@example.test"
+
+
+def trace(to: str, sender: str = "from@far.test") -> bytes:
+    return f"Return-Path: <{sender}>\r\nDelivered-To: {to}\r\n".encode()
+
+
+async def attempt(store: Store, given: Job) -> list[Outcome]:
+    threads = Threads("delivery-test", 1)
+    try:
+        return list(await LocalCourier(store, route, threads).deliver(given))
+    finally:
+        threads.close()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_one_recipient_is_a_link_of_the_spool(tmp_path: Path, kept: bool) -> None:
+    async with opened(tmp_path) as store:
+        given = job(tmp_path, "Alice@Example.test", kept=kept)
+        (outcome,) = await attempt(store, given)
+        assert isinstance(outcome, Sent) and outcome.status == "2.0.0"
+        assert await octets(store, ALICE) == [trace("Alice@Example.test") + MESSAGE]
+        assert Path(given.message.path).stat().st_nlink == 2
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_several_have_their_own_fields(tmp_path: Path, kept: bool) -> None:
+    async with opened(tmp_path) as store:
+        outcomes = await attempt(store, job(tmp_path, ALICE, BOB, "nobody@example.test", kept=kept))
+        assert [type(each) for each in outcomes] == [Sent, Sent, Bounced]
+        assert outcomes[2].status == "5.1.1" and "nobody@example.test" in outcomes[2].text
+        assert await octets(store, ALICE) == [trace(ALICE) + MESSAGE]
+        assert await octets(store, BOB) == [trace(BOB) + MESSAGE]
+        mailbox = await (await store.account(BOB)).open("INBOX")
+        ((_, date),) = await mailbox.rows(list(mailbox.uids), columns=["internal_date"])
+        assert date == pytest.approx(RECEIVED, abs=1)
+        mailbox.release()
+
+
+async def test_the_null_sender(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await attempt(store, job(tmp_path, ALICE, sender=""))
+        assert await octets(store, ALICE) == [trace(ALICE, "") + MESSAGE]
+
+
+async def test_a_repeat_adds_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for repeat in (False, True, True):
+            given = job(tmp_path, ALICE, "all@example.test", repeat=repeat)
+            assert all(isinstance(each, Sent) for each in await attempt(store, given))
+        assert sorted(await octets(store, ALICE)) == [
+            trace(ALICE) + MESSAGE,
+            trace("all@example.test") + MESSAGE,
+        ]
+
+
+class TestAliases:
+    async def test_each_account_once(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            (outcome,) = await attempt(store, job(tmp_path, "all@example.test"))
+            assert isinstance(outcome, Sent) and not outcome.follow_ups
+            for account in (ALICE, BOB, CAROL):
+                assert await octets(store, account) == [trace("all@example.test") + MESSAGE]
+
+    async def test_elsewhere_is_follow_up_mail(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            given = job(tmp_path, "away@example.test", submitter=BOB)
+            (outcome,) = await attempt(store, given)
+            (follow_up,) = outcome.follow_ups
+            assert isinstance(outcome, Sent)
+            assert [each.address for each in follow_up.envelope.recipients] == [
+                "far@elsewhere.test"
+            ]
+            assert (follow_up.envelope.sender, follow_up.envelope.submitter) == (
+                "from@far.test",
+                BOB,
+            )
+            assert follow_up.head == b"Delivered-To: away@example.test\r\n"
+            assert follow_up.body is None
+
+    async def test_what_fails_goes_on_by_itself(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            (outcome,) = await attempt(store, job(tmp_path, "mixed@example.test"))
+            assert isinstance(outcome, Sent)
+            assert [
+                [each.address for each in follow_up.envelope.recipients]
+                for follow_up in outcome.follow_ups
+            ] == [["far@elsewhere.test"], ["gone@example.test"]]
+            assert len(await octets(store, ALICE)) == 1
+
+    async def test_nobody_at_all_is_a_bounce(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            (outcome,) = await attempt(store, job(tmp_path, "gone-only@example.test"))
+            assert isinstance(outcome, Bounced) and outcome.status == "5.1.1"
+            (outcome,) = await attempt(store, job(tmp_path, "loop@example.test", id="1"))
+            assert isinstance(outcome, Bounced) and outcome.status == "5.4.6"
+
+    async def test_a_loop_keeps_nobody_else_from_mail(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            (outcome,) = await attempt(store, job(tmp_path, "half@example.test"))
+            assert isinstance(outcome, Sent)
+            assert len(await octets(store, ALICE)) == 1
+
+    async def test_endless_aliases_end(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(30):
+            target = f"d{number + 1}@example.test"
+            monkeypatch.setitem(ALIASES, f"d{number}@example.test", (target,))
+        async with opened(tmp_path) as store:
+            (outcome,) = await attempt(store, job(tmp_path, "d0@example.test"))
+            assert isinstance(outcome, Bounced)
+
+
+class TestSubaddress:
+    @pytest.mark.parametrize(
+        ("detail", "folder"),
+        [
+            ("shop", "Shop"),
+            ("SHOP", "Shop"),
+            ("work/2024", "Work/2024"),
+            ("none", "INBOX"),
+            ("inbox", "INBOX"),
+            ("sent", "INBOX"),
+            ("../bob", "INBOX"),
+        ],
+    )
+    async def test_names_a_folder(self, tmp_path: Path, detail: str, folder: str) -> None:
+        async with opened(tmp_path) as store:
+            account = await store.account(ALICE)
+            await account.create("Shop")
+            await account.create("Work/2024")
+            (outcome,) = await attempt(store, job(tmp_path, f"alice+{detail}@example.test"))
+            assert isinstance(outcome, Sent)
+            assert len(await octets(store, ALICE, folder)) == 1
+
+    async def test_exact_case_goes_first(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            account = await store.account(ALICE)
+            for name in ("SHOP", "shop", "Shop"):
+                await account.create(name)
+            await attempt(store, job(tmp_path, "alice+shop@example.test"))
+            assert len(await octets(store, ALICE, "shop")) == 1
+
+
+class TestLoops:
+    @pytest.mark.parametrize(
+        "field",
+        [
+            b"Delivered-To: alice@example.test\r\n",
+            b"delivered-to:\r\n  ALICE@example.TEST \r\n",
+        ],
+    )
+    @pytest.mark.parametrize("kept", [True, False])
+    async def test_own_mail_that_comes_back_bounces(
+        self, tmp_path: Path, field: bytes, kept: bool
+    ) -> None:
+        async with opened(tmp_path) as store:
+            given = job(tmp_path, ALICE, BOB, message=field + MESSAGE, kept=kept)
+            outcomes = await attempt(store, given)
+            assert [type(each) for each in outcomes] == [Bounced, Sent]
+            assert outcomes[0].status == "5.4.6"
+            assert await octets(store, ALICE) == []
+
+    async def test_its_own_prefix_and_the_body_do_not_count(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            message = MESSAGE + b"Delivered-To: alice@example.test\r\n"
+            (outcome,) = await attempt(store, job(tmp_path, ALICE, message=message))
+            assert isinstance(outcome, Sent)
+
+
+class Failing:
+    """A store whose accounts in `broken` can't be written."""
+
+    def __init__(self, store: Store, *broken: str) -> None:
+        self.store = store
+        self.broken = set(broken)
+
+    async def account(self, address: str) -> AccountStore:
+        if address in self.broken:
+            raise StoreUnavailable("disk")
+        return await self.store.account(address)
+
+
+class TestFailures:
+    async def test_a_store_that_fails_defers(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            threads = Threads("delivery-test", 1)
+            courier = LocalCourier(Failing(store, ALICE), route, threads)
+            outcomes = await courier.deliver(job(tmp_path, ALICE, BOB))
+            assert [type(each) for each in outcomes] == [Deferred, Sent]
+            assert outcomes[0].status == "4.3.0"
+            threads.close()
+
+    async def test_partial_success_repeats_nothing(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            threads = Threads("delivery-test", 1)
+            failing = Failing(store, BOB)
+            courier = LocalCourier(failing, route, threads)
+            (outcome,) = await courier.deliver(job(tmp_path, "team@example.test"))
+            (follow_up,) = outcome.follow_ups
+            assert isinstance(outcome, Sent)
+            assert [each.address for each in follow_up.envelope.recipients] == [BOB]
+            # The attempt was not recorded: it comes again, and meanwhile the other works.
+            failing.broken.clear()
+            (outcome,) = await courier.deliver(job(tmp_path, "team@example.test", repeat=True))
+            assert isinstance(outcome, Sent) and not outcome.follow_ups
+            for account in (ALICE, BOB):
+                assert await octets(store, account) == [trace("team@example.test") + MESSAGE]
+            threads.close()
+
+    async def test_all_failed_is_deferred_as_it_is(self, tmp_path: Path) -> None:
+        async with opened(tmp_path) as store:
+            threads = Threads("delivery-test", 1)
+            courier = LocalCourier(Failing(store, ALICE, BOB), route, threads)
+            (outcome,) = await courier.deliver(job(tmp_path, "team@example.test"))
+            assert isinstance(outcome, Deferred) and not outcome.follow_ups
+            threads.close()
