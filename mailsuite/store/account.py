@@ -121,8 +121,7 @@ class AccountStore:
 
     def _load(self, name: str) -> tuple[Folder, str, Columns]:
         folder = self.files.resolve(name)
-        if not merge.is_current(self.files, folder):
-            merge.merge(self.files, folder)
+        merge.refresh(self.files, folder)
         with self.files.index.reader() as db:
             columns = records.columns(db, folder.id)
         folder.keywords()
@@ -182,7 +181,6 @@ class AccountStore:
         return appended
 
     def _prepare(self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]) -> None:
-        self.files.open()
         for message in messages:
             source = message.source
             dated = message
@@ -317,8 +315,11 @@ class AccountStore:
         """Finish what is under way and write exact numbers."""
         self._closing = True
         self._to_fill.clear()
-        await self.tasks.wait()
+        while len(self.tasks):
+            await self.tasks.wait()
+        self._views.clear()
         if self.files.is_open:
             await self.writer.do(self.files.close)
+        while len(self.tasks):
             await self.tasks.wait()
         self._closing = False

@@ -225,11 +225,8 @@ def let_go(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> None:
         disk.unlink_quietly(f"{files.tmp}/{entry.name}")
 
 
-def claim(files: AccountFiles, folder: Folder, before: int) -> list[int]:
-    r"""Some session has made the messages below `before` \Recent: move them from new/ to cur/.
-
-    Returns the UIDs that are no longer in new/.
-    """
+def claim(files: AccountFiles, folder: Folder, before: int) -> None:
+    r"""Some session has made the messages below `before` \Recent: move them from new/ to cur/."""
     folder.first_recent = max(folder.first_recent, before)
     with files.index.reader() as db:
         entries = records.entries_in_new(db, folder.id, folder.first_recent)
@@ -246,4 +243,3 @@ def claim(files: AccountFiles, folder: Folder, before: int) -> list[int]:
             moved.append(entry)
         with change.commit() as db:
             records.update(db, folder.id, moved)
-    return [entry.uid for entry in entries]

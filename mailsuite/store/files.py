@@ -221,6 +221,7 @@ class AccountFiles:
                 if other != folder.id:
                     records.drop_mailbox(db, other)
             if folder.load(db):
+                folder.history = max(folder.history, records.prune_expunged(db, folder.id))
                 folder.save(db)
             else:
                 folder.insert(db)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -58,15 +59,11 @@ class Mailbox(View):
 
     async def refresh(self) -> None:
         """Notice and merge what other programs changed in the Maildir; cheap when nothing has."""
-        folder = self.folder
-        account = self._account
-        current = await account.beside_writer(lambda: merge.is_current(account.files, folder))
-        if not current:
-            await account.change(folder, lambda: self._merge(folder))
-
-    def _merge(self, folder: Folder) -> None:
-        if not merge.is_current(self._account.files, folder):
-            merge.merge(self._account.files, folder)
+        folder, account = self.folder, self._account
+        with contextlib.suppress(NoSuchMailbox):  # the merge finds out, and tells everybody
+            if await account.beside_writer(lambda: merge.is_current(account.files, folder)):
+                return
+        await account.change(folder, lambda: merge.refresh(account.files, folder))
 
     async def store_flags(
         self,
@@ -184,13 +181,12 @@ class Mailbox(View):
             self._account.tasks.start(self._claim(), "claim")
 
     async def _claim(self) -> None:
+        files, folder, before = self._account.files, self._folder, self.first_recent
         try:
-            if not self.gone:
-                files, folder, before = self._account.files, self._folder, self.first_recent
-                moved = await self._account.writer.do(lambda: alter.claim(files, folder, before))
-                self.in_new.difference_update(moved)
+            await self._account.change(folder, lambda: alter.claim(files, folder, before))
+            self.in_new = {uid for uid in self.in_new if uid >= before}
         except NoSuchMailbox:
-            self.gone = True
+            return  # deleted meanwhile: there is nothing to claim
         finally:
             self._claiming = False
         if not self.gone and any(uid < self.first_recent for uid in self.in_new):

@@ -7,6 +7,7 @@ and our own changes, make it unsure, and the folder is listed again a little lat
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass, field
@@ -48,6 +49,14 @@ def is_current(files: AccountFiles, folder: Folder) -> bool:
     return files.clock.monotonic() - folder.checked_at < wait
 
 
+def refresh(files: AccountFiles, folder: Folder) -> None:
+    """Merge if anything hints at changes. Raises NoSuchMailbox."""
+    with contextlib.suppress(NoSuchMailbox):  # merge finds out whether it really is gone
+        if is_current(files, folder):
+            return
+    merge(files, folder)
+
+
 def catch_up(files: AccountFiles, folder: Folder) -> None:
     """Bring a folder just opened in step with its files."""
     stale = folder.journal != journal.size(folder.path)
@@ -63,6 +72,7 @@ def merge(files: AccountFiles, folder: Folder) -> None:
     if own is None or own.mailboxid != folder.sidecar.mailboxid:
         files.drop(folder)
         raise NoSuchMailbox(folder.name)
+    disk.make_maildir(folder.path)
     times = folder.times()
     with files.index.reader() as db:
         known = records.names(db, folder.id)

@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 
 NEW, CUR, TMP = 0, 1, 2
+MAX_EXPUNGED = 100_000
 PLACES = ("new", "cur", "tmp")
 _FIELDS = "place, name, state, modseq, internal_date, size, delivery"
 _JSON_FIELDS = f"json_array(m.id & 0xffffffff, {', '.join('m.' + f for f in _FIELDS.split(', '))})"
@@ -133,8 +134,10 @@ def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry
     return _entries(db, "message", "id > ? AND id < ? AND place = 0", (low, low + before))
 
 
-def held(db: apsw.Connection, mailbox: int, wanted: Iterable[int]) -> list[Entry]:
-    """Rows of expunged messages that are kept for sessions not yet told."""
+def held(db: apsw.Connection, mailbox: int, wanted: Iterable[int] | None) -> list[Entry]:
+    """Rows of expunged messages that are kept for sessions not yet told (None: all)."""
+    if wanted is None:
+        return _entries(db, "held", "id > ? AND id < ?", _span(mailbox))
     where = "id IN (SELECT value FROM json_each(?))"
     return _entries(db, "held", where, (ids(mailbox, wanted),))
 
@@ -257,6 +260,17 @@ def find_delivery(db: apsw.Connection, mark: str) -> tuple[int, int] | None:
         (mark,),
     )
     return None if text is None else tuple(json.loads(text))
+
+
+def prune_expunged(db: apsw.Connection, mailbox: int) -> int:
+    """Bound the history of expunges; the MODSEQ up to which it has been forgotten, or 0."""
+    count = int(_value(db, "SELECT count(*) FROM expunged WHERE mailbox = ?", (mailbox,)))
+    if count <= MAX_EXPUNGED:
+        return 0
+    sql = "SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq LIMIT 1 OFFSET ?"
+    last = int(_value(db, sql, (mailbox, count - MAX_EXPUNGED // 2)))
+    db.execute("DELETE FROM expunged WHERE mailbox = ? AND modseq <= ?", (mailbox, last))
+    return last
 
 
 def expunged_since(db: apsw.Connection, mailbox: int, modseq: int) -> list[int]:

@@ -60,8 +60,7 @@ def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
     `claimed_before`: UIDs below are \Recent for some session already.
     """
     folder = files.resolve(name)
-    if not merge.is_current(files, folder):
-        merge.merge(files, folder)
+    merge.refresh(files, folder)
     with files.index.reader() as db:
         recent = records.count_from(db, folder.id, max(folder.first_recent, claimed_before))
     return Status(
@@ -126,7 +125,10 @@ def delete(files: AccountFiles, name: str) -> Path:
     durable.fsync_dir(files.maildir)
     files.drop(folder)
     with files.index.transaction() as db:
+        held = records.held(db, folder.id, None)
         records.drop_mailbox(db, folder.id)
+    for entry in held:
+        disk.unlink_quietly(f"{files.tmp}/{entry.name}")
     return aside
 
 

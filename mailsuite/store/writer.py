@@ -96,13 +96,20 @@ class Writer:
                 jobs = self._next()
                 work = asyncio.ensure_future(self._threads.run(self._perform, jobs))
                 await asyncio.wait([work])
-                self._views.take_in(self._files.take_updates())
-                if self._rebuilt:
-                    self._rebuilt = False
-                    await self._views.take_anew()
+                await self._tell_views()
                 _finish(jobs, work)
         finally:
             self._running = False
+
+    async def _tell_views(self) -> None:
+        rebuilt, self._rebuilt = self._rebuilt, False
+        try:
+            self._views.take_in(self._files.take_updates())
+            if rebuilt:
+                await self._views.take_anew()
+        except Exception:
+            # A listener's mistake must not keep the account's other callers waiting for ever.
+            log.exception("a view was not brought up to date", path=str(self._files.root))
 
     def _next(self) -> list[_Job]:
         first = self._jobs.popleft()
