@@ -21,18 +21,23 @@ from mailsuite.store.values import FlagsStored
 
 
 class Locator:
-    """Finds files that another program has renamed; lists the folder once, at the first need."""
+    """Finds files that another program has renamed; lists the folder once, at the first need.
 
-    __slots__ = ("_by_head", "_folder")
+    In the writer (not `beside` it, where the renaming may be our own) that also calls for a merge.
+    """
 
-    def __init__(self, folder: Folder) -> None:
+    __slots__ = ("_beside", "_by_head", "_folder")
+
+    def __init__(self, folder: Folder, *, beside: bool = False) -> None:
         self._folder = folder
+        self._beside = beside
         self._by_head: dict[str, tuple[int, str]] | None = None
 
     def find(self, entry: Entry) -> Entry | None:
         """Put the present place, name and letters into the entry; None when the file is gone."""
         if self._by_head is None:
-            self._folder.known = NEVER
+            if not self._beside:
+                self._folder.known = NEVER
             self._by_head = {}
             for place in (NEW, CUR):
                 path = self._folder.new if place == NEW else self._folder.cur

@@ -35,7 +35,7 @@ def with_file(files: AccountFiles, folder: Folder, entry: Entry, action: Callabl
             now = find(files, folder, [entry.uid])
             if now and (now[0].place, now[0].name) != (entry.place, entry.name):
                 entry = now[0]
-            elif not now or entry.place == TMP or Locator(folder).find(entry) is None:
+            elif not now or entry.place == TMP or Locator(folder, beside=True).find(entry) is None:
                 break
     raise MessageGone(f"UID {entry.uid}")
 
