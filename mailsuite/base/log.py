@@ -28,7 +28,11 @@ def configure(*, json: bool = False, level: str = "info", stream: TextIO | None 
     if json:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
+        # Plain tracebacks: the pretty ones show local variables, and so mail and passwords.
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        processors.append(renderer)
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=processors,
