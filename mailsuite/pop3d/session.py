@@ -141,7 +141,7 @@ class Session:
     async def sign_in(self, name: str, password: str) -> Reply:
         account = await self._house.verify(name, password)
         if account is None:
-            log.warning("sign-in failed", peer=self._connection.peer, user=name)
+            log.warning("sign-in failed", peer=self._connection.peer, name=name)
             self._failures += 1
             await asyncio.sleep(self.settings.failure_delay)
             ends = self._failures >= self.settings.max_failures

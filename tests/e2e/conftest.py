@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from e2e_harness import Account, Server
 
-POOL = [Account(f"user{number}@example.test", f"secret-{number}") for number in range(20)]
+from mailsuite.accounts import Directory
 
 
 def check_log(server: Server) -> None:
@@ -29,16 +29,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Not for tests that stop it, nor for ones that care who else gets mail."""
-    options = [f"--user={account.address}:{account.password}" for account in POOL]
-    server = Server(tmp_path_factory.mktemp("shared"), *options).start()
+    server = Server(tmp_path_factory.mktemp("shared"), "--user=first@example.test:1").start()
     yield server
     server.stop()
     check_log(server)
 
 
 @pytest.fixture(scope="session")
-def unused_accounts() -> list[Account]:
-    return list(POOL)
+def directory(shared_server: Server) -> Iterator[Directory]:
+    """The shared server's accounts, changed from outside as `mailsuite user add` does."""
+    directory = Directory(shared_server.data / "accounts.db")
+    yield directory
+    directory.close()
 
 
 @pytest.fixture
@@ -48,9 +50,15 @@ def server(shared_server: Server) -> Server:
 
 
 @pytest.fixture
-def take_account(unused_accounts: list[Account]) -> Callable[[], Account]:
+def take_account(directory: Directory) -> Callable[[], Account]:
     """Accounts of the shared server that no other test has used."""
-    return unused_accounts.pop
+
+    def take() -> Account:
+        account = Account(f"user{len(directory.users())}@example.test", "secret-1")
+        directory.add_user(account.address, account.password)
+        return account
+
+    return take
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e_harness import Account, Server, eventually, message, quoted
@@ -104,9 +105,9 @@ def test_kill_in_the_middle_of_200_deliveries(make_server: MakeServer) -> None:
     assert len(files) == sum(sum(tokens(server, account).values()) for account in (ALICE, BOB))
 
 
-def state(server: Server, account: Account) -> dict[str, object]:
+def state(server: Server, account: Account) -> dict[str, Any]:
     """All that a client may remember: names, UIDVALIDITY, UIDs, flags, dates, sizes."""
-    kept: dict[str, object] = {}
+    kept: dict[str, Any] = {}
     with server.imap(account) as imap:
         _, folders = imap.list()
         _, subscribed = imap.lsub()
@@ -116,7 +117,7 @@ def state(server: Server, account: Account) -> dict[str, object]:
             answer, _ = imap.select(quoted(folder), readonly=True)
             assert answer == "OK"
             kept[f"{folder} validity"] = imap.response("UIDVALIDITY")[1]
-            kept[f"{folder} next"] = imap.response("UIDNEXT")[1]
+            kept[f"{folder} next"] = int(imap.response("UIDNEXT")[1][0])
             _, rows = imap.uid("FETCH", "1:*", "(FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)")
             kept[folder] = [without_recent(row) for row in rows if row is not None]
     with server.pop3(account) as pop:
@@ -175,7 +176,11 @@ def test_a_lost_index_loses_nothing(make_server: MakeServer, token: str, unclean
     for path in indexes:
         path.unlink()
     server.start()
-    assert state(server, ALICE) == before
+    after = state(server, ALICE)
+    for key in [key for key in before if key.endswith(" next")]:
+        # A crash may skip UIDs, but no UID is given twice.
+        assert after.pop(key) >= before[key] if unclean else after.pop(key) == before[key]
+    assert after == {key: before[key] for key in after}
     # And the next message gets a UID that was never used.
     with server.smtp() as client:
         client.sendmail("eve@elsewhere.test", [ALICE.address], message(f"{token}-after"))
@@ -183,7 +188,7 @@ def test_a_lost_index_loses_nothing(make_server: MakeServer, token: str, unclean
     with server.imap(ALICE) as imap:
         imap.select(readonly=True)
         _, found = imap.uid("SEARCH", "SUBJECT", f"{token}-after")
-        assert int(found[0]) >= int(before["INBOX next"][0])  # type: ignore[index]
+        assert int(found[0]) >= before["INBOX next"]
 
 
 def test_mail_put_into_the_maildir_by_another_program(make_server: MakeServer, token: str) -> None:

@@ -1,6 +1,7 @@
 """curl: smtps, imaps, pop3s, and the same with STARTTLS."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from e2e_harness import HOST, Account, Server, message, without_trace
@@ -31,10 +32,14 @@ def test_send(server: Server, account: Account, token: str, scheme: str, listene
 
 
 @pytest.mark.parametrize(("scheme", "listener"), [("imaps", "imaps"), ("imap", "imap")])
-def test_imap(server: Server, account: Account, token: str, scheme: str, listener: str) -> None:
+def test_imap(
+    server: Server, account: Account, token: str, tmp_path: Path, scheme: str, listener: str
+) -> None:
     url = f"{scheme}://{HOST}:{server.port(listener)}"
     original = message(token)
-    curl(server, account, f"{url}/INBOX", "--upload-file", "-", stdin=original)
+    file = tmp_path / "message.eml"
+    file.write_bytes(original)
+    curl(server, account, f"{url}/INBOX", "--upload-file", str(file))
     assert b"INBOX" in curl(server, account, f"{url}/").stdout
     found = curl(server, account, f"{url}/INBOX?SUBJECT%20{token}").stdout
     assert found == b"* SEARCH 1\r\n"

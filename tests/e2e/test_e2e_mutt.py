@@ -106,7 +106,7 @@ def test_send_and_read(
 ) -> None:
     rc = settings(server, account, tmp_path, smtp=smtp, imap=imap, starttls=starttls)
     server.run(
-        *("mutt", "-n", "-F", rc, "-s", f"{token} Grüße", "--", friend.address),
+        *("mutt", "-n", "-F", rc, "-s", token, "--", friend.address),
         stdin="Grüße von mutt.\n".encode(),
     )
     stored = server.wait_for(friend, token)
