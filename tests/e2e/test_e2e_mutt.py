@@ -46,6 +46,7 @@ set mail_check = 1
 set header_cache = ""
 set pipe_decode = no
 set wait_key = no
+set delete = yes
 set sort = date
 unset confirmappend
 """
