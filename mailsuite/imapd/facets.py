@@ -10,9 +10,11 @@ what it gives is bounded by the limits of `mailsuite.message`. Never decodes a b
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 from mailsuite.imapd.parts import Located, encode_parts, locate, part_at
 from mailsuite.imapd.syntax.response import string
@@ -29,6 +31,7 @@ __all__ = [
     "part_at",
 ]
 
+Source: TypeAlias = bytes | mmap.mmap
 FACETS_VERSION = 1
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
 NAMES = ("envelope", "bodystructure", "parts")
@@ -42,7 +45,7 @@ _ENVELOPE_FIELDS = re.compile(
 )
 
 
-def compute(data: bytes) -> tuple[bytes, bytes, bytes]:
+def compute(data: Source) -> tuple[bytes, bytes, bytes]:
     """ENVELOPE and BODYSTRUCTURE as they go over the wire, and the parts table for `locate`."""
     root = scan(data, limits=_LIMITS)
     return _envelope(data, root), _structure(data, root), encode_parts(root)
@@ -51,7 +54,7 @@ def compute(data: bytes) -> tuple[bytes, bytes, bytes]:
 # -- ENVELOPE (RFC 3501 §7.4.2, RFC 9051 §7.5.2) ---------------------------------------------------
 
 
-def _envelope(data: bytes, part: Part) -> bytes:
+def _envelope(data: Source, part: Part) -> bytes:
     """The envelope of the message whose header `part` has."""
     end = min(part.body_start, part.header_start + _LIMITS.header_octets)
     found: dict[bytes, list[bytes]] = {}
@@ -121,7 +124,7 @@ def _nstring(value: bytes | None) -> bytes:
 # -- BODYSTRUCTURE (RFC 3501 §7.4.2, RFC 9051 §7.5.2) ----------------------------------------------
 
 
-def _structure(data: bytes, part: Part) -> bytes:
+def _structure(data: Source, part: Part) -> bytes:
     """`body` in the extensible form."""
     extension = b"%b %b %b" % (
         _disposition(part),

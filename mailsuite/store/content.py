@@ -5,6 +5,7 @@ file whose name says S= equal to W= is given back exactly as it is. Calls block.
 """
 
 import errno
+import mmap
 import os
 import re
 import tempfile
@@ -109,12 +110,12 @@ def pread(fd: int, length: int, offset: int) -> bytes:
     return data
 
 
-def header_block(message: bytes) -> bytes:
+def header_block(message: bytes | mmap.mmap) -> bytes:
     """The header with the empty line after it; the whole message when it has no body."""
-    if message.startswith(b"\r\n"):
+    if message[:2] == b"\r\n":
         return b"\r\n"
     end = message.find(b"\r\n\r\n")
-    return message if end < 0 else message[: end + 4]
+    return message[:] if end < 0 else message[: end + 4]
 
 
 def is_transient(error: OSError) -> bool:

@@ -6,6 +6,8 @@ another program, is looked up again. Calls block.
 
 from __future__ import annotations
 
+import mmap
+import os
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -23,6 +25,7 @@ from mailsuite.store.values import SYSTEM_COLUMNS, Row
 
 T = TypeVar("T")
 SMALL = 1 << 16
+MAP_FROM = 1 << 20
 COMPUTE_AT_ONCE = 64
 
 
@@ -211,10 +214,9 @@ def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[in
     found: dict[int, Row] = {}
     for entry in find(files, folder, uids):
         try:
-            data = with_file(files, folder, entry, content.read_wire)
+            found[entry.uid] = _compute(files, folder, entry)
         except MessageGone:
             continue
-        found[entry.uid] = (content.header_block(data), *files.facets.compute(data))
     if not found:
         return found
     marks = ", ".join("?" * (len(files.facets.names) + 1))
@@ -231,6 +233,19 @@ def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[in
                 db.execute("INSERT OR REPLACE INTO header VALUES(?, ?)", (row_id, header))
                 db.execute(f"INSERT OR REPLACE INTO facet VALUES({marks})", (row_id, *facets))
     return found
+
+
+def _compute(files: AccountFiles, folder: Folder, entry: Entry) -> Row:
+    if entry.size <= MAP_FROM:
+        data = with_file(files, folder, entry, content.read_wire)
+        return (content.header_block(data), *files.facets.compute(data))
+    # A large message is looked at in the page cache, not in memory of our own.
+    fd, _ = with_file(files, folder, entry, lambda path: content.open_wire(path, files.tmp))
+    try:
+        with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as mapped:
+            return (content.header_block(mapped), *files.facets.compute(mapped))
+    finally:
+        os.close(fd)
 
 
 def lacking_facets(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> list[int]:

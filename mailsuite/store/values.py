@@ -7,6 +7,7 @@ seconds since the epoch, sizes are octets as they go over the wire (lines end in
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,13 @@ class Facets:
 
     names    what they are called in `Mailbox.rows`; lower-case identifiers
     version  to be raised whenever `compute` would answer differently: old values are then dropped
-    compute  pure: the message as it goes over the wire -> one value for each name, in order; runs
-             in threads, must not raise
+    compute  pure: the message as it goes over the wire (a large one as mmap) -> one value for each
+             name, in order; runs in threads, must not raise
     """
 
     names: tuple[str, ...]
     version: int
-    compute: Callable[[bytes], tuple[bytes, ...]]
+    compute: Callable[[bytes | mmap.mmap], tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True)
