@@ -170,18 +170,28 @@ def test_wrong_options_are_explained(
     assert "Traceback" not in text
 
 
-def test_a_taken_port_and_taken_data_are_explained(
-    server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_data_that_a_server_has_is_left_alone(make_server: MakeServer) -> None:
+    """A second server on the same data says so and ends, and changes nothing in it."""
+    server = make_server("--user=carol@example.test:c").start()
     done = server.mailsuite("dev", "--data", str(server.data), "--ports", "auto", expect=None)
     text = (done.stdout + done.stderr).decode()
-    assert done.returncode != 0, "two servers on the same data"
+    assert done.returncode != 0
+    assert str(server.data) in text.replace("\n", "")
     assert "Traceback" not in text
-    base = server.port("smtp") - 25
+    with server.smtp() as client:
+        client.ehlo()
+        client.mail("eve@elsewhere.test")
+        for name in ("alice", "everyone", "anyone"):
+            assert client.rcpt(f"{name}@example.test")[0] == 550
+
+
+def test_a_taken_port_is_named(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
+    port = server.port("smtp")
     data = tmp_path_factory.mktemp("taken")
-    done = server.mailsuite("dev", "--data", str(data), "--port-base", str(base), expect=None)
+    done = server.mailsuite("dev", "--data", str(data), "--port-base", str(port - 25), expect=None)
     text = (done.stdout + done.stderr).decode()
     assert done.returncode != 0
+    assert str(port) in text
     assert "Traceback" not in text
 
 
