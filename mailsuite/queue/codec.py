@@ -11,13 +11,15 @@ from typing import Any
 
 from mailsuite.mail import Envelope, Recipient
 
+# Made once: json.dumps makes one a call when it has options.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _ENVELOPE = [(f.name, f.default) for f in fields(Envelope) if f.name != "recipients"]
 _RECIPIENT = [(f.name, f.default) for f in fields(Recipient) if f.name != "address"]
 
 
 def dumps(value: object) -> str:
     """`value` as JSON. ValueError for text that is not Unicode (lone surrogates) or has NUL."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(value)
     text.encode()  # raises UnicodeEncodeError, a ValueError
     if "\\u0000" in text and "\0" in _strings(value):
         raise ValueError("NUL in an envelope")

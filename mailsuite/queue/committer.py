@@ -24,6 +24,7 @@ from mailsuite.queue.spool import Spool
 log = get_logger("queue")
 
 MAX_GROUP = 500  # works in one commit
+OPEN_FILES = 32  # works whose files a thread has open at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class NewFile:
     id: str
     octets: bytes
 
-    def write(self, spool: Spool) -> None:
-        spool.write(self.id, (self.octets,))
+    def write(self, spool: Spool) -> int:
+        return spool.write(self.id, (self.octets,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class GrownFile:
     fd: int
     rest: Sequence[bytes]
 
-    def write(self, spool: Spool) -> None:
-        spool.finish(self.fd, self.rest)
+    def write(self, spool: Spool) -> int:
+        return spool.go_on(self.fd, self.id, self.rest)
 
     def abandon(self, spool: Spool) -> None:
         """Instead of `write`: leave nothing."""
@@ -63,8 +64,8 @@ class SharedFile:
     skip: int
     head: bytes
 
-    def write(self, spool: Spool) -> None:
-        spool.share(self.id, self.source, self.skip, self.head)
+    def write(self, spool: Spool) -> int:
+        return spool.share(self.id, self.source, self.skip, self.head)
 
 
 File: TypeAlias = NewFile | GrownFile | SharedFile
@@ -219,18 +220,38 @@ class _Line:
 
 
 def _write(spool: Spool, works: Sequence[Work]) -> None:
-    """Write the files of `works`; those of a work that fails are gone again."""
-    for work in works:
-        written: list[str] = []
-        try:
-            for file in work.files:
-                written.append(file.id)
-                file.write(spool)
-        except Exception as error:
-            log.error("spool file not written", id=written[-1], exc_info=error)
-            work.error = error
-            # A name that was taken belongs to another message.
-            _unwrite(spool, written[:-1] if isinstance(error, FileExistsError) else written)
+    """Write the files of `works` durably; those of a work that fails are gone again."""
+    for first in range(0, len(works), OPEN_FILES):
+        some = works[first : first + OPEN_FILES]
+        opened = [(work, fd) for work in some for fd in _begin(spool, work)]
+        for work, fd in opened:
+            try:
+                spool.settle(fd)
+            except OSError as error:
+                log.error("spool file not durable", id=work.files[0].id, exc_info=error)
+                work.error = error
+                _unwrite(spool, [file.id for file in work.files])
+
+
+def _begin(spool: Spool, work: Work) -> list[int]:
+    """Write the files of one work; gives the descriptors to wait for."""
+    opened: list[int] = []
+    written: list[str] = []
+    try:
+        for file in work.files:
+            written.append(file.id)
+            fd = file.write(spool)
+            if fd >= 0:
+                opened.append(fd)
+    except Exception as error:
+        log.error("spool file not written", id=written[-1], exc_info=error)
+        work.error = error
+        for fd in opened:
+            os.close(fd)
+        # A name that was taken belongs to another message.
+        _unwrite(spool, written[:-1] if isinstance(error, FileExistsError) else written)
+        return []
+    return opened
 
 
 def _record(spool: Spool, records: Records, group: Sequence[Work]) -> list[str]:

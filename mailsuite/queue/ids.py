@@ -1,6 +1,6 @@
 """Queue ids: 13 letters and digits that sort by time of arrival and never come twice."""
 
-import secrets
+import random
 from collections.abc import Callable
 
 # Crockford's base 32: no letter that looks like a digit, sorts in ASCII order, one case only.
@@ -21,7 +21,7 @@ class Ids:
     def next(self) -> str:
         """An id greater than all that this object gave before, even when the clock goes back."""
         milliseconds = int(self._now() * 1000) & ((1 << 42) - 1)
-        fresh = milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        fresh = milliseconds << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)
         self._last = value = max(fresh, self._last + 1)
         letters = [""] * LENGTH
         for place in range(LENGTH - 1, -1, -1):

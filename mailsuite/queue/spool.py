@@ -1,8 +1,11 @@
 """The spool: one file a message, written once under its final name, never changed.
 
-Promises: a file written here is fsynced before its function returns, its name once `sync` has
-returned; what fails half-way is gone again. A file without a row in the database means nothing
-and is swept at start. All functions block on the disk.
+Promises: what fails half-way is gone again; a file's octets are durable once `settle` has returned,
+its name once `sync` has. A file without a row in the database means nothing and is swept at
+start. All functions block on the disk.
+
+Writing and waiting are two steps, so that the files of a group are on their way to the disk
+together, and the first wait pays for most of the others.
 """
 
 import contextlib
@@ -16,6 +19,7 @@ from mailsuite.base import durable
 from mailsuite.queue.ids import is_id
 
 CHUNK = 1 << 20
+START_WRITING = hasattr(os, "posix_fadvise")
 # What file systems without hard links, or with too many of one file, answer.
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
@@ -39,36 +43,54 @@ class Spool:
         """Make the names of the files written so far durable."""
         durable.fsync_dir(self._folder)
 
-    def write(self, id: str, chunks: Iterable[bytes]) -> None:
-        """A new file. FileExistsError, OSError."""
-        durable.write_new(self._folder / id, chunks)
+    def write(self, id: str, chunks: Iterable[bytes]) -> int:
+        """A new file, not yet durable; gives its descriptor for `settle`.
 
-    def share(self, id: str, source: str, skip: int, head: bytes) -> None:
+        FileExistsError, and then the file is another's; OSError.
+        """
+        return self.go_on(self.open_new(id), id, chunks)
+
+    def share(self, id: str, source: str, skip: int, head: bytes) -> int:
         """A new file with `head` and the octets of the file of `source` after the first `skip`.
 
-        With nothing to put in front it is a hard link that keeps those octets too.
+        With nothing to put in front it is a hard link that keeps those octets too, and -1 instead
+        of a descriptor says that there is nothing to wait for.
         """
         if not head:
             try:
                 os.link(self.path(source), self.path(id))
-                return
+                return -1
             except OSError as error:
                 if error.errno not in NO_LINKS:
                     raise
                 skip = 0
         with (self._folder / source).open("rb") as octets:
             octets.seek(skip)
-            self.write(id, _chain(head, iter(lambda: octets.read(CHUNK), b"")))
+            return self.write(id, _chain(head, iter(lambda: octets.read(CHUNK), b"")))
 
     def open_new(self, id: str) -> int:
         """A descriptor for a new file that is to grow."""
         return os.open(self.path(id), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
-    def finish(self, fd: int, chunks: Iterable[bytes]) -> None:
-        """Write the last octets of a file from `open_new`, fsync and close it."""
+    def go_on(self, fd: int, id: str, chunks: Iterable[bytes]) -> int:
+        """Write the last octets of a file from `open_new`; gives its descriptor for `settle`."""
         try:
             for chunk in chunks:
                 write_all(fd, chunk)
+            if START_WRITING:
+                # Linux begins to write dirty pages that won't be needed.
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        except BaseException:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                self.remove([id])
+            raise
+        return fd
+
+    @staticmethod
+    def settle(fd: int) -> None:
+        """Wait until the octets are durable, and close; OSError, and then they may not be."""
+        try:
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -68,11 +68,11 @@ async def test_small_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, w
 async def test_one_failure_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = Spool.write
 
-    def fail(self: Spool, id: str, chunks: Iterable[bytes]) -> None:
+    def fail(self: Spool, id: str, chunks: Iterable[bytes]) -> int:
         octets = b"".join(chunks)
         if b"bad" in octets:
             raise refusing(errno.EIO)
-        written(self, id, [octets])
+        return written(self, id, [octets])
 
     monkeypatch.setattr(Spool, "write", fail)
     async with running(tmp_path) as queue:
