@@ -99,16 +99,18 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                async with asyncio.timeout(IDLE):
-                    line = await reader.readline()
+                try:
+                    async with asyncio.timeout(IDLE):
+                        line = await reader.readline()
+                except ValueError:  # longer than the limit
+                    writer.write(b'{"error": "the request is too long"}\n')
+                    return
                 if not line.endswith(b"\n"):
                     return
                 answer = await self._answer(line)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 async with asyncio.timeout(IDLE):
                     await writer.drain()
-        except ValueError:  # readline: longer than the limit
-            writer.write(b'{"error": "the request is too long"}\n')
         except (ConnectionError, TimeoutError):
             return
         finally:

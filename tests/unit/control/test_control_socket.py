@@ -1,18 +1,21 @@
 """The control socket: requests and answers, refusals, bounds, folders with long names."""
 
 import asyncio
+import io
 import json
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from mailsuite.base.errors import UserError
-from mailsuite.control import Client, NotRunning, Server, address, server
+from mailsuite.base import log
+from mailsuite.control import Client, Handler, NotRunning, Server, address, server
 
 
 async def echo(*, text: str, times: int = 1) -> Any:
@@ -27,7 +30,7 @@ async def bug() -> Any:
     raise ZeroDivisionError("a secret")
 
 
-HANDLERS = {"echo": echo, "mistake": mistake, "bug": bug}
+HANDLERS: dict[str, Handler] = {"echo": echo, "mistake": mistake, "bug": bug}
 
 
 @pytest.fixture
@@ -60,9 +63,16 @@ async def test_questions_are_answered(running: Path) -> None:
     assert answers == [{"text": "ä"}, {"text": "b" * 1_000_000}]
 
 
-async def test_errors_are_told_as_what_they_are(
-    running: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What is written to the log."""
+    stream = io.StringIO()
+    log.configure(stream=stream)
+    yield stream
+    structlog.reset_defaults()
+
+
+async def test_errors_are_told_as_what_they_are(running: Path, logged: io.StringIO) -> None:
     for name, arguments, told in (
         ("mistake", {}, "no such message: x"),
         ("bug", {}, "bug failed inside the server; its log has the details"),
@@ -73,8 +83,7 @@ async def test_errors_are_told_as_what_they_are(
         with pytest.raises(UserError, match=told):
             await asyncio.to_thread(ask, running, (name, arguments))
     assert await asyncio.to_thread(ask, running, ("echo", {"text": "ok"})) == [{"text": "ok"}]
-    written = capsys.readouterr()
-    assert "a secret" in written.out + written.err
+    assert "a secret" in logged.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The server's context: what it refuses to load, and reloading in place."""
 
+import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -104,6 +107,40 @@ def test_a_bad_file_leaves_the_old_certificate_in_force(tmp_path: Path) -> None:
         tls.reload()
     assert presented(tls.context) == "one.test"
     assert tls.info.names == ("one.test",)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_event_loops_follow_a_reload(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """The callback that chooses the certificate runs in each loop's own TLS machinery."""
+
+    async def shown(port: int) -> str:
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname = False
+        client.verify_mode = ssl.CERT_NONE
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+        octets = writer.get_extra_info("ssl_object").getpeercert(True)
+        writer.close()
+        await writer.wait_closed()
+        subject = x509.load_der_x509_certificate(octets).subject
+        return str(subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+    async def main() -> None:
+        tls = ServerTls(*issue(tmp_path, "one.test", elliptic()))
+        server = await asyncio.start_server(
+            lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=tls.context
+        )
+        port = server.sockets[0].getsockname()[1]
+        assert await shown(port) == "one.test"
+        issue(tmp_path, "two.test", big())
+        tls.reload()
+        assert await shown(port) == "two.test"
+        server.close()
+        await server.wait_closed()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
 
 
 def test_reload_from_other_files(tmp_path: Path) -> None:

@@ -1,0 +1,211 @@
+"""`mailsuite domain|user|alias`: what is printed, in which form, with which exit code."""
+
+import io
+import json
+import os
+import select
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailsuite.accounts import Directory
+from mailsuite.cli import options, run
+
+
+class Terminal:
+    """Runs commands on one data folder."""
+
+    def __init__(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.data = data
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        found = run([*arguments, "--data", str(self.data)])
+        out, err = self._capsys.readouterr()
+        assert found == code, out + err
+        assert "Traceback" not in out + err
+        return out, err
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json")[0])
+
+
+@pytest.fixture
+def terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Terminal:
+    for name in ("MAILSUITE_CONFIG", "MAILSUITE_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(options, "STANDARD_FILE", tmp_path / "none.yaml")
+    return Terminal(tmp_path / "data", capsys)
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What stands on the standard input, which is no terminal."""
+    text = io.StringIO("secret\nmore\n")
+    monkeypatch.setattr(sys, "stdin", text)
+    return text
+
+
+def test_a_domain_a_user_an_alias(terminal: Terminal, typed: io.StringIO) -> None:
+    assert terminal("domain", "add", "Example.test")[0] == (
+        "domain example.test added (next: mailsuite user add NAME@example.test)\n"
+    )
+    terminal("user", "add", "Alice@example.test", "--password-stdin")
+    terminal("alias", "add", "sales@example.test", "alice@example.test", "x@other.test")
+
+    (domain,) = terminal.json("domain", "list")
+    assert set(domain) == {"name", "created", "users", "aliases"}
+    (user,) = terminal.json("user", "list")
+    assert set(user) == {"address", "enabled", "created"}
+    (alias,) = terminal.json("alias", "list")
+    assert set(alias) == {"address", "targets", "created"}
+    assert alias["targets"] == ["alice@example.test", "x@other.test"]
+
+    directory = Directory(terminal.data / "accounts.db")
+    assert directory.check("alice@example.test", "secret") == "alice@example.test"
+    directory.close()
+
+    out, _ = terminal("user", "list")
+    header, line = out.splitlines()
+    assert header.split() == ["User", "Sign-in", "Added"]
+    assert line.startswith("alice@example.test  enabled  2")
+    assert "sales@example.test  alice@example.test, x@other.test" in terminal("alias", "list")[0]
+
+    terminal("user", "disable", "alice@example.test")
+    assert "disabled" in terminal("user", "list", "example.test")[0]
+    terminal("user", "enable", "alice@example.test")
+    assert "enabled" in terminal("user", "list")[0]
+    terminal("alias", "remove", "sales@example.test")
+    assert terminal("alias", "list")[0] == "no aliases\n"
+
+
+def test_a_password_is_changed(terminal: Terminal, typed: io.StringIO) -> None:
+    terminal("domain", "add", "example.test")
+    terminal("user", "add", "alice@example.test", "--password-stdin")
+    terminal("user", "password", "alice@example.test", "--password-stdin")
+    directory = Directory(terminal.data / "accounts.db")
+    assert directory.check("alice@example.test", "secret") is None
+    assert directory.check("alice@example.test", "more") == "alice@example.test"
+    directory.close()
+
+
+def test_where_removed_mail_lies_is_told(terminal: Terminal, typed: io.StringIO) -> None:
+    terminal("domain", "add", "example.test")
+    terminal("user", "add", "alice@example.test", "--password-stdin")
+    folder = terminal.data / "mail" / "example.test" / "alice"
+    folder.mkdir(parents=True)
+    out, _ = terminal("user", "remove", "alice@example.test")
+    assert f"the mail stays on the disk, in {folder}" in out
+    terminal("user", "add", "bob@example.test", "--password-stdin")
+    out, _ = terminal("domain", "remove", "--force", "example.test")
+    assert "user bob@example.test removed" in out
+    assert "stays on the disk" in out
+
+
+def test_mistakes_are_told_in_one_line(terminal: Terminal, typed: io.StringIO) -> None:
+    def told(text: str, *arguments: str) -> None:
+        out, err = terminal(*arguments, code=1)
+        assert out == ""
+        assert err.startswith("mailsuite: ")
+        assert text in err
+        assert err.count("\n") == 1
+
+    told("no data folder", "user", "list")
+    terminal("domain", "add", "example.test")
+    told("domain exists already: example.test", "domain", "add", "example.test")
+    told("(add it: mailsuite domain add no.test)", "user", "add", "a@no.test", "--password-stdin")
+    told("not an address: nobody", "user", "add", "nobody", "--password-stdin")
+    told("see --password-stdin", "user", "add", "bob@example.test")
+    told("no such user: x@example.test", "user", "remove", "x@example.test")
+    told("no such alias: x@example.test", "alias", "remove", "x@example.test")
+    typed.seek(0, os.SEEK_END)
+    told("the password is empty", "user", "add", "bob@example.test", "--password-stdin")
+
+
+def test_an_alias_to_nobody_is_remarked(terminal: Terminal, typed: io.StringIO) -> None:
+    terminal("domain", "add", "example.test")
+    terminal("user", "add", "alice@example.test", "--password-stdin")
+    _, err = terminal(
+        "alias", "add", "sales@example.test", "alice+shop@example.test", "bob@example.test", "x@y.z"
+    )
+    assert err == (
+        "mailsuite: warning: nobody has the address bob@example.test yet"
+        " (mailsuite user add bob@example.test)\n"
+    )
+    terminal("alias", "add", "sales@example.test", "alice@example.test", code=1)
+    terminal("alias", "add", "sales@example.test", "alice@example.test", "--replace")
+
+
+def answer(master: int, lines: list[str], deadline: float) -> str:
+    """What a program shows at a pseudo-terminal while each of its questions gets a line."""
+    seen, waiting = "", list(lines)
+    while time.monotonic() < deadline:
+        if select.select([master], [], [], 0.02)[0]:
+            try:
+                octets = os.read(master, 1000)
+            except OSError:  # the other end is closed
+                break
+            if not octets:
+                break
+            seen += octets.decode()
+        elif waiting and seen.endswith(": ") and not termios.tcgetattr(master)[3] & termios.ECHO:
+            # What is typed before the echo is off would be thrown away.
+            os.write(master, waiting.pop(0).encode() + b"\n")
+            seen += "|"
+    return seen
+
+
+def test_the_password_is_asked_for_twice(terminal: Terminal) -> None:
+    terminal("domain", "add", "example.test")
+    master, slave = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailsuite", "user", "add", "alice@example.test",
+         "--data", str(terminal.data)],
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    ) as child:  # fmt: skip
+        os.close(slave)
+        try:
+            seen = answer(master, ["secret", "secert", "secret", "secret"], time.monotonic() + 30)
+        finally:
+            child.terminate()
+            os.close(master)
+    assert "user alice@example.test added" in seen
+    assert seen.count("|") == 4  # the second pair, since the first did not agree
+    assert "secret" not in seen
+    directory = Directory(terminal.data / "accounts.db")
+    assert directory.check("alice@example.test", "secret")
+    directory.close()
+
+
+def test_settings_lead_to_the_data_folder(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    file = tmp_path / "mail.yaml"
+    file.write_text("data: mail-data\n")
+    assert run(["domain", "add", "one.test", "-c", str(file)]) == 0
+    assert (tmp_path / "mail-data" / "accounts.db").exists()
+    capsys.readouterr()
+    monkeypatch.setenv("MAILSUITE_CONFIG", str(file))
+    assert run(["domain", "list"]) == 0
+    assert "one.test" in capsys.readouterr().out
+    monkeypatch.delenv("MAILSUITE_CONFIG")
+    monkeypatch.setattr(options, "STANDARD_FILE", file)
+    assert run(["domain", "list"]) == 0
+    assert "one.test" in capsys.readouterr().out
+    monkeypatch.setenv("MAILSUITE_DATA", str(tmp_path / "other"))
+    assert run(["domain", "list"]) == 1
+    assert "no data folder" in capsys.readouterr().err
+    assert run(["domain", "list", "-c", str(file), "--data", "x"]) == 2
+    file.write_text("dta: x\nlog: 1\n")
+    assert run(["domain", "list", "-c", str(file)]) == 1
+    lines = capsys.readouterr().err.splitlines()[-3:]
+    assert lines[0] == "mailsuite: several mistakes:"
+    assert lines[1].startswith(f"{file}:1: dta: unknown key")
