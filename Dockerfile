@@ -7,7 +7,8 @@ WORKDIR /source
 COPY pyproject.toml README.md ./
 COPY mailsuite mailsuite
 RUN python3 -m venv /opt/mailsuite \
- && /opt/mailsuite/bin/pip install --no-cache-dir --disable-pip-version-check .
+ && /opt/mailsuite/bin/pip install --no-cache-dir --disable-pip-version-check . \
+ && /opt/mailsuite/bin/pip uninstall --yes pip
 
 FROM python:3.11-slim
 RUN useradd --system --no-create-home --home-dir /data --shell /usr/sbin/nologin mailsuite \
