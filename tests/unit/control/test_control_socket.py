@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import structlog
 
-from mailsuite.base.errors import UserError
 from mailsuite.base import log
+from mailsuite.base.errors import UserError
 from mailsuite.control import Client, Handler, NotRunning, Server, address, server
 
 
