@@ -85,14 +85,19 @@ def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -
 
 
 def _make(data: Path, user: str | None, group: str | None) -> None:
-    import shutil
+    import grp
+    import pwd
 
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = None
         if user is not None and os.geteuid() == 0:
-            shutil.chown(data, user, group)
+            entry = pwd.getpwnam(user)
+            owner = (entry.pw_uid, entry.pw_gid if group is None else grp.getgrnam(group).gr_gid)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if owner is not None:
+            os.chown(data, *owner)
     except (OSError, LookupError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = error.strerror if isinstance(error, OSError) else error.args[0]
         raise UserError(f"cannot make the data folder {data}: {reason}") from error
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pwd
 import select
 import subprocess
 import sys
@@ -209,3 +210,19 @@ def test_settings_lead_to_the_data_folder(
     lines = capsys.readouterr().err.splitlines()[-3:]
     assert lines[0] == "mailsuite: several mistakes:"
     assert lines[1].startswith(f"{file}:1: dta: unknown key")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_makes_the_data_folder_for_the_servers_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mail.yaml"
+    file.write_text("data: data\nuser: nobody\n")
+    assert run(["domain", "add", "example.test", "-c", str(file)]) == 0
+    nobody = pwd.getpwnam("nobody")
+    for path in (tmp_path / "data", tmp_path / "data" / "accounts.db"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (nobody.pw_uid, nobody.pw_gid)
+    file.write_text("data: other\nuser: no-such-user\n")
+    assert run(["domain", "add", "example.test", "-c", str(file)]) == 1
+    assert "no-such-user" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
