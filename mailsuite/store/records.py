@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import apsw
 
 NEW, CUR, TMP = 0, 1, 2
 MAX_EXPUNGED = 100_000
+READ_AT_ONCE = 10_000
+WRITE_AT_ONCE = 1_000
+T = TypeVar("T")
 PLACES = ("new", "cur", "tmp")
 _FIELDS = "place, name, state, modseq, internal_date, size, delivery"
 _JSON_FIELDS = f"json_array(m.id & 0xffffffff, {', '.join('m.' + f for f in _FIELDS.split(', '))})"
@@ -50,12 +53,19 @@ class Entry:
 
 @dataclass(slots=True)
 class Columns:
-    """What a view is made of: parallel columns, ascending by UID; `new` are UIDs still in new/."""
+    """What a view is made of: parallel columns, ascending by UID.
 
-    uids: array[int]
-    states: list[str]
-    modseqs: array[int]
-    new: list[int]
+    uids, modseqs  as in `Mailbox`
+    numbers        for each message, which of `states` is its own
+    states         the states that occur, each once
+    new            UIDs of messages still in new/
+    """
+
+    uids: array[int] = field(default_factory=lambda: array("I"))
+    numbers: array[int] = field(default_factory=lambda: array("I"))
+    states: list[str] = field(default_factory=list)
+    modseqs: array[int] = field(default_factory=lambda: array("Q"))
+    new: list[int] = field(default_factory=list)
 
 
 def row_id(mailbox: int, uid: int) -> int:
@@ -66,6 +76,12 @@ def row_id(mailbox: int, uid: int) -> int:
 def ids(mailbox: int, uids: Iterable[int]) -> str:
     base = mailbox << 32
     return json.dumps([base | uid for uid in uids])
+
+
+def _pieces(whole: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Short lists, so that no single step keeps other threads from running for long."""
+    for start in range(0, len(whole), WRITE_AT_ONCE):
+        yield whole[start : start + WRITE_AT_ONCE]
 
 
 def _span(mailbox: int) -> tuple[int, int]:
@@ -82,22 +98,29 @@ def _value(db: apsw.Connection, sql: str, arguments: Sequence[Any] = ()) -> Any:
 
 def columns(db: apsw.Connection, mailbox: int) -> Columns:
     """All of a mailbox, for its view."""
-    low, high = _span(mailbox)
-    row = db.execute(
-        "SELECT group_concat(id & 0xffffffff), group_concat(state, char(10)),"
-        " group_concat(modseq), group_concat(iif(place = 0, id & 0xffffffff, NULL))"
-        " FROM (SELECT id, state, modseq, place FROM message"
-        " WHERE id > ? AND id < ? ORDER BY id)",
-        (low, high),
-    ).fetchone()
-    if row is None or row[0] is None:
-        return Columns(array("I"), [], array("Q"), [])
-    return Columns(
-        array("I", map(int, row[0].split(","))),
-        row[1].split("\n"),
-        array("Q", map(int, row[2].split(","))),
-        [int(uid) for uid in row[3].split(",")] if row[3] else [],
-    )
+    found = Columns()
+    known: dict[str, int] = {}
+    last, high = _span(mailbox)
+    while True:
+        row = db.execute(
+            "SELECT group_concat(id & 0xffffffff), group_concat(state, char(10)),"
+            " group_concat(modseq), group_concat(iif(place = 0, id & 0xffffffff, NULL))"
+            " FROM (SELECT id, state, modseq, place FROM message"
+            " WHERE id > ? AND id < ? ORDER BY id LIMIT ?)",
+            (last, high, READ_AT_ONCE),
+        ).fetchone()
+        if row is None or row[0] is None:
+            found.states = list(known)
+            return found
+        states = row[1].split("\n")
+        for state in states:
+            known.setdefault(state, len(known))
+        found.uids.extend(map(int, row[0].split(",")))
+        found.numbers.extend(map(known.__getitem__, states))
+        found.modseqs.extend(map(int, row[2].split(",")))
+        if row[3]:
+            found.new.extend(map(int, row[3].split(",")))
+        last = row_id(mailbox, found.uids[-1])
 
 
 def uids(db: apsw.Connection, mailbox: int, *, first: int = 1) -> list[int]:
@@ -122,10 +145,13 @@ def count_from(db: apsw.Connection, mailbox: int, first: int) -> int:
 
 def entries(db: apsw.Connection, mailbox: int, wanted: Iterable[int] | None) -> list[Entry]:
     """Rows of these messages (None: all), ascending; those that do not exist are left out."""
-    if wanted is None:
-        return _entries(db, "message", "id > ? AND id < ?", _span(mailbox))
     where = "id IN (SELECT value FROM json_each(?))"
-    return _entries(db, "message", where, (ids(mailbox, wanted),))
+    if wanted is None:
+        wanted = uids(db, mailbox)
+    found: list[Entry] = []
+    for some in _pieces(sorted(wanted)):
+        found += _entries(db, "message", where, (ids(mailbox, some),))
+    return found
 
 
 def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry]:
@@ -154,58 +180,63 @@ def _entries(db: apsw.Connection, table: str, where: str, arguments: Sequence[An
 
 def names(db: apsw.Connection, mailbox: int) -> tuple[dict[str, int], dict[str, int]]:
     """File names as the index has them: (in new/, in cur/), each name -> UID."""
-    low, high = _span(mailbox)
-    found: list[dict[str, int]] = []
+    found: tuple[dict[str, int], dict[str, int]] = ({}, {})
     for place in (NEW, CUR):
-        row = db.execute(
-            "SELECT group_concat(name, char(10)), group_concat(id & 0xffffffff)"
-            " FROM message WHERE id > ? AND id < ? AND place = ?",
-            (low, high, place),
-        ).fetchone()
-        if row is None or row[0] is None:
-            found.append({})
-        else:
+        last, high = _span(mailbox)
+        while True:
+            row = db.execute(
+                "SELECT group_concat(name, char(10)), group_concat(id & 0xffffffff), max(id)"
+                " FROM (SELECT id, name FROM message WHERE id > ? AND id < ? AND place = ?"
+                " ORDER BY id LIMIT ?)",
+                (last, high, place, READ_AT_ONCE),
+            ).fetchone()
+            if row is None or row[0] is None:
+                break
             numbers = map(int, row[1].split(","))
-            found.append(dict(zip(row[0].split("\n"), numbers, strict=True)))
-    return found[0], found[1]
+            found[place].update(zip(row[0].split("\n"), numbers, strict=True))
+            last = row[2]
+    return found
 
 
 def add(db: apsw.Connection, mailbox: int, new: Sequence[Entry]) -> None:
     """Insert rows."""
-    rows = json.dumps([entry.values(mailbox) for entry in new])
+    _insert(db, "message", mailbox, new)
+
+
+def _insert(db: apsw.Connection, table: str, mailbox: int, new: Sequence[Entry]) -> None:
     picks = ", ".join(f"value ->> {number}" for number in range(8))
-    db.execute(f"INSERT INTO message SELECT {picks} FROM json_each(?)", (rows,))
+    for some in _pieces(new):
+        rows = json.dumps([entry.values(mailbox) for entry in some])
+        db.execute(f"INSERT INTO {table} SELECT {picks} FROM json_each(?)", (rows,))
 
 
 def update(db: apsw.Connection, mailbox: int, changed: Sequence[Entry]) -> None:
     """Write place, name, state and modseq of existing rows."""
-    rows = json.dumps(
-        [
+    for some in _pieces(changed):
+        rows = [
             [row_id(mailbox, entry.uid), entry.place, entry.name, entry.state, entry.modseq]
-            for entry in changed
+            for entry in some
         ]
-    )
-    db.execute(
-        "UPDATE message SET place = j.value ->> 1, name = j.value ->> 2, state = j.value ->> 3,"
-        " modseq = j.value ->> 4 FROM json_each(?) AS j WHERE message.id = j.value ->> 0",
-        (rows,),
-    )
+        db.execute(
+            "UPDATE message SET place = j.value ->> 1, name = j.value ->> 2,"
+            " state = j.value ->> 3, modseq = j.value ->> 4"
+            " FROM json_each(?) AS j WHERE message.id = j.value ->> 0",
+            (json.dumps(rows),),
+        )
 
 
 def remove(
     db: apsw.Connection, mailbox: int, gone: Sequence[int], modseq: int, keep: Sequence[Entry]
 ) -> None:
     """Delete rows and note the expunge; the rows in `keep` go on as held."""
-    rows_gone = ids(mailbox, gone)
-    db.execute("DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (rows_gone,))
-    db.execute(
-        "INSERT INTO expunged SELECT ?, ?, value & 0xffffffff FROM json_each(?)",
-        (mailbox, modseq, rows_gone),
-    )
-    if keep:
-        rows = json.dumps([entry.values(mailbox) for entry in keep])
-        picks = ", ".join(f"value ->> {number}" for number in range(8))
-        db.execute(f"INSERT INTO held SELECT {picks} FROM json_each(?)", (rows,))
+    for some in _pieces(gone):
+        rows = ids(mailbox, some)
+        db.execute("DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (rows,))
+        db.execute(
+            "INSERT INTO expunged SELECT ?, ?, value & 0xffffffff FROM json_each(?)",
+            (mailbox, modseq, rows),
+        )
+    _insert(db, "held", mailbox, keep)
     kept = {entry.uid for entry in keep}
     drop_facets(db, mailbox, [uid for uid in gone if uid not in kept])
 
@@ -219,9 +250,11 @@ def let_go(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> None:
 
 def drop_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> None:
     """Delete header blocks and facets."""
-    rows = ids(mailbox, wanted)
-    for table in ("header", "facet"):
-        db.execute(f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))", (rows,))
+    for some in _pieces(wanted):
+        rows = ids(mailbox, some)
+        for table in ("header", "facet"):
+            where = "id IN (SELECT value FROM json_each(?))"
+            db.execute(f"DELETE FROM {table} WHERE {where}", (rows,))
 
 
 def without_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> list[int]:

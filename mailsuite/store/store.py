@@ -37,7 +37,7 @@ class Store:
         self._clock = clock
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
-        self._tasks = Tasks("store")
+        self.tasks = Tasks("store")
 
     async def account(self, address: str) -> AccountStore:
         """The account of an address; made with its first mailboxes when it is new.
@@ -68,8 +68,8 @@ class Store:
         if len(self._accounts) <= OPEN_ACCOUNTS:
             return
         awake = [one for one in self._accounts.values() if one.files.is_open]
-        if len(awake) > OPEN_ACCOUNTS and not self._tasks:
-            self._tasks.start(self._rest(awake[: len(awake) - OPEN_ACCOUNTS]), "rest")
+        if len(awake) > OPEN_ACCOUNTS and not self.tasks:
+            self.tasks.start(self._rest(awake[: len(awake) - OPEN_ACCOUNTS]), "rest")
 
     @staticmethod
     async def _rest(accounts: list[AccountStore]) -> None:
@@ -78,7 +78,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish what is under way and write down what restarts want to know. Idempotent."""
-        await self._tasks.wait()
+        await self.tasks.wait()
         await asyncio.gather(*(account.close() for account in self._accounts.values()))
         self._idle.clear()
         self._accounts.clear()

@@ -141,8 +141,11 @@ class View:
         """Put the columns in, at the beginning."""
         self.uids = columns.uids
         self.modseqs = columns.modseqs
-        numbers = {state: self.flag_table.of_state(state) for state in set(columns.states)}
-        self.flagsets = array("I", map(numbers.__getitem__, columns.states))
+        ids = [self.flag_table.of_state(state) for state in columns.states]
+        same = ids == list(range(len(ids)))  # no two states stand for the same flags
+        self.flagsets = (
+            columns.numbers if same else array("I", map(ids.__getitem__, columns.numbers))
+        )
         self.in_new = set(columns.new)
         self._learn_keywords()
 
@@ -185,13 +188,21 @@ class View:
             self._publish(Change("appended", uids, update.modseq, update.origin))
 
     def _set_flags(self, update: Update) -> None:
-        uids = []
-        for uid, state in update.flags:
-            place = self.index(uid)
-            if place is not None:
-                self.flagsets[place] = self.flag_table.of_state(state)
-                self.modseqs[place] = update.modseq
-                uids.append(uid)
+        numbers = {state: 0 for _, state in update.flags}
+        for state in numbers:
+            numbers[state] = self.flag_table.of_state(state)
+        uids = [uid for uid, _ in update.flags]
+        if uids == self.uids.tolist():  # all of them: no need to look for each
+            self.flagsets[:] = array("I", [numbers[state] for _, state in update.flags])
+            self.modseqs[:] = array("Q", [update.modseq]) * len(uids)
+        else:
+            uids = []
+            for uid, state in update.flags:
+                place = self.index(uid)
+                if place is not None:
+                    self.flagsets[place] = numbers[state]
+                    self.modseqs[place] = update.modseq
+                    uids.append(uid)
         self._learn_keywords()
         if uids:
             self._publish(Change("flags", uids, update.modseq, update.origin))
@@ -258,7 +269,8 @@ class View:
     def replace(self, columns: Columns, folder: Folder) -> None:
         """The index was rebuilt: take in whatever is different now."""
         update = Update(folder, folder.highestmodseq)
-        states = dict(zip(columns.uids, columns.states, strict=True))
+        its_states = map(columns.states.__getitem__, columns.numbers)
+        states = dict(zip(columns.uids, its_states, strict=True))
         mine = dict(zip(self.uids, self.flagsets, strict=True))
         update.expunged = [uid for uid in self.uids if uid not in states]
         last = self.uids[-1] if self.uids else 0

@@ -70,6 +70,8 @@ async def test_kill_9_during_appends(
         if len(told) == lines:
             child.kill()
     await child.wait()
+    odd = [x for x in told if len(x.split()) != 2]
+    assert odd == []
     promised = {int(a): int(b) for a, b in (x.split() for x in told if not x.startswith("flag"))}
     flagged = {int(x.split()[1]) for x in told if x.startswith("flag")}
     account = await (await open_store()).account("alice@example.test")

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,7 +159,7 @@ async def test_foreign_uids_in_names_are_not_trusted(store: Store, maildir: Path
 
 
 async def test_our_own_changes_do_not_make_us_list_the_folder(
-    store: Store, monkeypatch: pytest.MonkeyPatch, clock: object
+    store: Store, monkeypatch: pytest.MonkeyPatch, clock: Any
 ) -> None:
     account = await store.account("alice@example.test")
     mailbox = await account.open("INBOX")
@@ -166,9 +167,9 @@ async def test_our_own_changes_do_not_make_us_list_the_folder(
     merges: list[str] = []
     real = merge.merge
 
-    def counting(files_: object, folder: object) -> None:
+    def counting(files_: Any, folder: Any) -> None:
         merges.append("merge")
-        real(files_, folder)  # type: ignore[arg-type]
+        real(files_, folder)
 
     monkeypatch.setattr(merge, "merge", counting)
     for _ in range(5):
@@ -177,7 +178,7 @@ async def test_our_own_changes_do_not_make_us_list_the_folder(
         await mailbox.refresh()
         await account.status("INBOX")
     assert merges == []
-    clock.ahead += 60  # type: ignore[attr-defined]
+    clock.ahead += 60
     await mailbox.refresh()
     await mailbox.refresh()
     assert merges == ["merge"]  # once later, for what may have hidden behind ours
@@ -185,7 +186,7 @@ async def test_our_own_changes_do_not_make_us_list_the_folder(
 
 
 async def test_a_change_hidden_behind_ours_is_found_later(
-    store: Store, maildir: Path, clock: object
+    store: Store, maildir: Path, clock: Any
 ) -> None:
     account = await store.account("alice@example.test")
     await account.append("INBOX", [NewMessage(MESSAGE)])
@@ -195,7 +196,7 @@ async def test_a_change_hidden_behind_ours_is_found_later(
     os.utime(maildir / "new", ns=(before.st_atime_ns, before.st_mtime_ns))
     await mailbox.refresh()
     assert len(mailbox.uids) == 1
-    clock.ahead += 60  # type: ignore[attr-defined]
+    clock.ahead += 60
     await mailbox.refresh()
     assert len(mailbox.uids) == 2
     mailbox.release()
