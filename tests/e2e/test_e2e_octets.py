@@ -2,6 +2,8 @@
 
 import random
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -91,6 +93,7 @@ def test_25_megabytes_in_flat_memory(make_server: Callable[..., Server], token: 
     by_pop3(server, bob)
 
     growth = {}
+    neighbour = Neighbour(server, bob)
 
     def measured(name: str, work: Callable[[], bytes]) -> bytes:
         if not sys.platform.startswith("linux"):
@@ -107,12 +110,49 @@ def test_25_megabytes_in_flat_memory(make_server: Callable[..., Server], token: 
         eventually(lambda: count(server, bob) == 2, "the message", 60, server.log)
         return b""
 
+    neighbour.start()
     measured("smtp", send)
     stored = measured("pop3", lambda: by_pop3(server, alice))
     assert without_trace(stored, original) == original
     assert measured("imap", lambda: by_imap(server, alice)) == stored
-    print("growth in MB:", growth)
+
+    def append() -> bytes:
+        with server.imap(alice) as imap:
+            assert imap.append("Archive", "", None, original)[0] == "OK"
+        return b""
+
+    measured("append", append)
+    assert server.bodies(alice, "Archive") == [original]
+    print("growth in MB:", growth, "longest NOOP in s:", neighbour.stop())
     assert all(megabytes < 12 for megabytes in growth.values()), growth
+    # Nothing holds up the loop for long; the bound is wide, since other tests share the machine.
+    assert neighbour.longest < 2
+
+
+class Neighbour(threading.Thread):
+    """Another session that says NOOP all the time, and notes the longest wait."""
+
+    def __init__(self, server: Server, account: Account) -> None:
+        super().__init__(daemon=True)
+        self.longest = 0.0
+        self._server = server
+        self._account = account
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        with self._server.imap(self._account) as imap:
+            imap.select()
+            while not self._ended.wait(0.01):
+                asked = time.monotonic()
+                imap.noop()
+                self.longest = max(self.longest, time.monotonic() - asked)
+
+    def stop(self) -> float:
+        self._ended.set()
+        self.join(30)
+        assert not self.is_alive()
+        assert self.longest > 0
+        return self.longest
 
 
 def count(server: Server, account: Account) -> int:
