@@ -14,7 +14,7 @@ import contextlib
 import math
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 
@@ -34,6 +34,7 @@ from mailsuite.queue.records import Records
 from mailsuite.queue.settings import Settings
 from mailsuite.queue.spool import Spool
 
+T = TypeVar("T")
 log = get_logger("queue")
 
 MAX_SLEEP = 60.0
@@ -227,15 +228,16 @@ class Queue:
 
     async def list(self, *, after: str = "", limit: int = 1000) -> list[Entry]:
         """Up to `limit` messages with ids greater than `after`, the oldest first."""
-        return await self._threads.run(self._running().records.entries, after=after, limit=limit)
+        records = self._running().records
+        return await self._operate(self._threads.run(records.entries, after=after, limit=limit))
 
     async def show(self, id: str) -> Entry:
         """One message. UserError: not in the queue."""
-        return await self._threads.run(self._running().records.require, id)
+        return await self._operate(self._threads.run(self._running().records.require, id))
 
     async def counts(self) -> Counts:
         """How many messages and recipients there are."""
-        return await self._threads.run(self._running().records.counts)
+        return await self._operate(self._threads.run(self._running().records.counts))
 
     async def retry(self, id: str | None = None) -> int:
         """Attempt now: one message, also what of it was bounced, or (None) all that is due.
@@ -256,7 +258,7 @@ class Queue:
         """Remove a message for good, without a word to anybody. UserError: not in the queue."""
         await self._operate(self._drop(self._running().records, id))
 
-    async def _operate(self, work: Coroutine[Any, Any, int]) -> int:
+    async def _operate(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return await committed(work)
         except apsw.Error as error:

@@ -98,8 +98,7 @@ class Spool:
     def remove(self, ids: Iterable[str]) -> None:
         """Remove files; those that are gone already don't matter."""
         for id in ids:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path(id))  # noqa: PTH108
+            (self._folder / id).unlink(missing_ok=True)
 
     def sweep(self, known: Callable[[Sequence[str]], set[str]], before: str) -> int:
         """Remove the files of ids below `before` that `known` does not know; gives their number."""

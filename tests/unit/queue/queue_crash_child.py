@@ -26,9 +26,10 @@ def route(address: str) -> Route:
     return Mailbox(address)
 
 
-async def finished(queue: Queue) -> None:
+async def finished(queue: Queue, spool: Path) -> None:
+    """Wait until nothing is queued and what was never accepted is swept."""
     for _ in range(6000):
-        if not (await queue.counts()).messages:
+        if not (await queue.counts()).messages and not list(spool.iterdir()):
             return
         await asyncio.sleep(0.01)
     raise TimeoutError("the queue does not become empty")
@@ -59,7 +60,7 @@ async def main(root: Path, start: int, count: int) -> None:
 
     await asyncio.gather(*(submit(first) for first in range(10)))
     if not count:
-        await finished(queue)
+        await finished(queue, root / "queue" / "spool")
     await queue.stop(5)
     await store.close()
     threads.close()

@@ -172,5 +172,5 @@ def test_any_text_has_a_route(address: str) -> None:
         def users(self, domain: str | None = None) -> list[Any]:
             return []
 
-    found = Router(Nobody()).route(address)  # type: ignore[arg-type]
+    found = Router(Nobody()).route(address)
     assert isinstance(found, Remote | Unknown)
