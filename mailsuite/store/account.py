@@ -51,7 +51,7 @@ class AccountStore:
         self._to_fill: deque[tuple[Folder, int]] = deque()
         self._filling = False
         self._closing = False
-        self._appending = 0
+        self._busy = 0
 
     # -- the tree ----------------------------------------------------------------------------------
 
@@ -108,8 +108,12 @@ class AccountStore:
         name = names.canonical(name)
         mailbox = next((one for one in self._views.values() if one.name == name), None)
         if mailbox is None:
-            mailbox = await self.writer.run(lambda: self._load(name), self._show)
-            mailbox.references += 1
+            self._busy += 1
+            try:
+                mailbox = await self.writer.run(lambda: self._load(name), self._show)
+                mailbox.references += 1
+            finally:
+                self._busy -= 1
             return mailbox
         mailbox.references += 1
         try:
@@ -163,7 +167,7 @@ class AccountStore:
 
     async def _append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         prepared: list[deliver.Prepared] = []
-        self._appending += 1
+        self._busy += 1
         appended = None
         try:
             await self.threads.run(self._prepare, messages, prepared)
@@ -171,7 +175,7 @@ class AccountStore:
         except OSError as error:
             raise refused(self.files, error) from error
         finally:
-            self._appending -= 1
+            self._busy -= 1
             if appended is None or any(message.repeat for message in messages):
                 # What got its name is no longer there; the rest is not wanted.
                 await self.threads.run(deliver.clean_up, prepared)
@@ -305,7 +309,7 @@ class AccountStore:
     async def rest(self) -> None:
         """Give index and memory back, unless somebody uses the account; it wakes up by itself."""
         in_use = any(view.references for view in self._views.values())
-        if in_use or self.writer.busy or self._appending or self._filling:
+        if in_use or self.writer.busy or self._busy or self._filling:
             return
         self._views.clear()
         if self.files.is_open:

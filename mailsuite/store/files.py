@@ -102,13 +102,13 @@ class AccountFiles:
                 folder.insert(db)
         for folder in list(self.folders.values()):
             with contextlib.suppress(NoSuchMailbox):
-                merge.merge(self, folder)
+                merge.catch_up(self, folder)
         self.updates.clear()
 
     def _make_account(self) -> None:
         """Build the first mailboxes aside, so that they appear all at once."""
         aside = self.tmp / "Maildir.new"
-        greatest = int(self.clock.now())
+        greatest = max(int(self.clock.now()), 1)
         for number, name in enumerate([names.INBOX, *SPECIAL_USES]):
             path = aside / names.to_folder(name)
             disk.make_maildir(path)
