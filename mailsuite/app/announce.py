@@ -18,6 +18,7 @@ SERVICES = {
     "pop3": "POP3",
     "pop3s": "POP3",
 }
+EVERYWHERE = ("0.0.0.0", "::")
 SECURITY = {"none": "none", "starttls": "STARTTLS", "implicit": "SSL/TLS"}
 
 
@@ -70,7 +71,8 @@ def screen(
     for listener in listeners:
         service = SERVICES.get(listener.name, listener.name)
         security = SECURITY[listener.tls]
-        lines.append(f"  {service:<20}{listener.host:<14}{listener.port:<7}{security}")
+        host = "localhost" if listener.host in EVERYWHERE else listener.host
+        lines.append(f"  {service:<20}{host:<14}{listener.port:<7}{security}")
     lines += [
         "",
         "  User name: the whole address. Authentication: normal password.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from mailsuite.accounts import AliasRow, Directory
 from mailsuite.app import announce
 from mailsuite.app.run import run, serve_until_stopped
-from mailsuite.app.server import Server, bind_all, make_folder
+from mailsuite.app.server import Server, bind_all, make_folder, own
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
 from mailsuite.config import Config, Listener
@@ -78,11 +78,15 @@ def dev(options: DevOptions) -> int:
     log.configure(json=options.json_log, level="warning")
     data = options.data.resolve()
     make_folder(data)
-    accounts = options.accounts()
-    catch_all = prepare_accounts(data / "accounts.db", options.domain, accounts)
-    hostname = f"mail.{options.domain}"
-    files = ensure_dev_tls(data / "tls", hostname=hostname, domain=options.domain)
-    return run(_serve(options, data, hostname, files, accounts, catch_all))
+    lock = own(data)
+    try:
+        accounts = options.accounts()
+        catch_all = prepare_accounts(data / "accounts.db", options.domain, accounts)
+        hostname = f"mail.{options.domain}"
+        files = ensure_dev_tls(data / "tls", hostname=hostname, domain=options.domain)
+        return run(_serve(options, data, hostname, files, accounts, catch_all))
+    finally:
+        lock.release()
 
 
 async def _serve(

@@ -11,7 +11,7 @@ from pathlib import Path
 from mailsuite import config as settings
 from mailsuite.app.privileges import drop
 from mailsuite.app.run import run, serve_until_stopped
-from mailsuite.app.server import Server, Socket, bind_all, make_folder
+from mailsuite.app.server import Server, Socket, bind_all, make_folder, own
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
 from mailsuite.config import Config
@@ -27,7 +27,11 @@ def serve(config: Config, *, config_path: Path | None) -> int:
     sockets = bind_all(config.endpoints())
     drop(config.user, config.group, config.data)
     make_folder(config.data)
-    return run(_serve(config, config_path, sockets))
+    lock = own(config.data)
+    try:
+        return run(_serve(config, config_path, sockets))
+    finally:
+        lock.release()
 
 
 async def _serve(config: Config, config_path: Path | None, sockets: list[Socket]) -> int:

@@ -7,6 +7,7 @@ terminal.
 
 import asyncio
 import dataclasses
+import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from mailsuite.app.announce import Listening
 from mailsuite.app.lag import LoopLag
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
+from mailsuite.base.lock import FileLock
+from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads
 from mailsuite.config import Config, Endpoint
 from mailsuite.delivery import CaptureCourier, LocalCourier, local_prefix
@@ -26,7 +29,7 @@ from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
 from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
 from mailsuite.mail import Remote
-from mailsuite.net import ConnectionLimits, Listener, bind
+from mailsuite.net import Connection, ConnectionLimits, Listener, bind
 from mailsuite.pop3d import Pop3d
 from mailsuite.pop3d import Settings as Pop3Settings
 from mailsuite.pop3d.door import BUSY as POP3_BUSY
@@ -37,11 +40,13 @@ from mailsuite.smtpd import Settings as SmtpSettings
 from mailsuite.smtpd import Smtpd
 from mailsuite.store import Facets, Store
 
+log = get_logger("app")
 STORE_THREADS = 4
 QUEUE_THREADS = 6
 DELIVERY_THREADS = 2
 SIGN_IN_THREADS = 2
 SEARCH_THREADS = 2
+Session = Callable[[Connection], Awaitable[None]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,12 +68,22 @@ def bind_all(endpoints: Sequence[Endpoint]) -> list[Socket]:
     sockets: list[Socket] = []
     try:
         for endpoint in endpoints:
-            sockets.append(Socket(endpoint, bind(endpoint.address, endpoint.port)))
+            try:
+                sockets.append(Socket(endpoint, bind(endpoint.address, endpoint.port)))
+            except UserError as error:
+                if endpoint.address != "::" or not _no_ipv6(error):
+                    raise
+                log.warning("this machine has no IPv6", listener=endpoint.name)
     except BaseException:
         for done in sockets:
             done.sock.close()
         raise
     return sockets
+
+
+def _no_ipv6(error: UserError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class Server:
@@ -154,13 +169,8 @@ class Server:
         self.limits = ConnectionLimits(
             self.config.limits.connections, self.config.limits.connections_per_address
         )
-        self.imapd = Imapd(
-            self._imap_settings(),
-            self.directory,
-            self.store,
-            self._threads("search", SEARCH_THREADS),
-            self._tls,
-        )
+        self._searchers = self._threads("search", SEARCH_THREADS)
+        self._imapds: list[Imapd] = []
         self.pop3d = Pop3d(self._pop3_settings(), accounts=self.directory, store=self.store)
 
     def _threads(self, name: str, count: int) -> Threads:
@@ -188,13 +198,23 @@ class Server:
             is_imap = endpoint.protocol == "imap"
             door = Listener(
                 endpoint.name,
-                self.imapd.session if is_imap else self.pop3d.session,
+                self._imap_session(endpoint) if is_imap else self._pop3_session(endpoint),
                 self.limits,
                 tls=self._tls if endpoint.tls == "implicit" else None,
                 busy=IMAP_BUSY if is_imap else POP3_BUSY,
             )
         await door.start(bound.sock)
         self._doors[endpoint.name] = door
+
+    def _imap_session(self, endpoint: Endpoint) -> Session:
+        tls = None if endpoint.tls == "none" else self._tls
+        imapd = Imapd(self._imap_settings(), self.directory, self.store, self._searchers, tls)
+        self._imapds.append(imapd)
+        return imapd.session
+
+    def _pop3_session(self, endpoint: Endpoint) -> Session:
+        without = endpoint.tls == "none"
+        return self.pop3d.session_without_tls if without else self.pop3d.session
 
     # -- settings of the rooms ------------------------------------------------------------------
 
@@ -234,7 +254,8 @@ class Server:
         """Put the settings that may change while running in force, for sessions that begin now."""
         self.config = config
         self.limits.resize(config.limits.connections, config.limits.connections_per_address)
-        self.imapd.settings = self._imap_settings()
+        for imapd in self._imapds:
+            imapd.settings = self._imap_settings()
         self.pop3d.settings = self._pop3_settings()
         for bound in self.sockets:
             door = self._doors.get(bound.endpoint.name)
@@ -273,6 +294,11 @@ def make_folder(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the data folder {path}: {error.strerror}") from error
+
+
+def own(data: Path) -> FileLock:
+    """One server a data folder: UserError when another runs there."""
+    return FileLock(data / "server.lock", f"another mailsuite is running on {data}")
 
 
 def closing(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:

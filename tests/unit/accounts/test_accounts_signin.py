@@ -21,6 +21,8 @@ class CountingHasher(Hasher):
         self.at_once = 0
         self.most_at_once = 0
         self.started = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
 
     def check(self, kept: str | None, password: bytes) -> bool:
         self.checks += 1
@@ -28,6 +30,7 @@ class CountingHasher(Hasher):
         self.started.set()
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
+            self.go_on.wait(10)
             return super().check(kept, password)
         finally:
             self.at_once -= 1
@@ -118,10 +121,14 @@ async def test_a_burst_of_one_client_is_few_checks(
 async def test_a_cancelled_check_runs_to_its_end(
     directory: Directory, hasher: CountingHasher
 ) -> None:
+    hasher.go_on.clear()
     task = asyncio.create_task(directory.verify("alice@example.test", "secret"))
     async with asyncio.timeout(10):
         await asyncio.to_thread(hasher.started.wait)
     task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    hasher.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert hasher.at_once == 0
