@@ -144,32 +144,16 @@ def _take_in(files: AccountFiles, folder: Folder, found: _Found, used: set[int])
         wanted = None if stale else [*found.moved, *found.vanished]
         entries = {entry.uid: entry for entry in records.entries(db, folder.id, wanted)}
     gone = [entries[uid] for uid in found.vanished if uid in entries]
-    changed: list[Entry] = []
-    quiet: list[Entry] = []
     modseq = folder.take_modseq()
     vanished = set(found.vanished)
-    for uid, entry in entries.items():
-        if uid in vanished:
-            continue
-        before = entry.state
-        if uid in found.moved:
-            entry.place, entry.name = found.moved[uid]
-            entry.state = flags.with_letters(entry.state, filename.letters_of(entry.name))
-        if stale:
-            entry.state = flags.state(flags.letters(entry.state), words.get(uid, ()))
-        if entry.state != before:
-            folder.count(before, entry.size, -1)
-            folder.count(entry.state, entry.size, +1)
-            entry.modseq = modseq
-            changed.append(entry)
-        elif uid in found.moved:
-            quiet.append(entry)
+    staying = [entry for uid, entry in entries.items() if uid not in vanished]
+    changed, quiet = _follow(folder, staying, found.moved, words if stale else None, modseq)
     for entry in gone:
         folder.count(entry.state, entry.size, -1)
     for entry in arrivals:
         entry.modseq = modseq
         folder.count(entry.state, entry.size, +1)
-    folder.journal = journal.size(folder.path)
+    journal_before, folder.journal = folder.journal, journal.size(folder.path)
     try:
         with files.index.transaction() as db:
             records.update(db, folder.id, changed + quiet)
@@ -177,6 +161,7 @@ def _take_in(files: AccountFiles, folder: Folder, found: _Found, used: set[int])
             records.add(db, folder.id, arrivals)
             folder.save(db)
     except BaseException:
+        folder.journal = journal_before
         with files.index.reader() as db:
             folder.restore_totals(db)
         raise
@@ -187,6 +172,33 @@ def _take_in(files: AccountFiles, folder: Folder, found: _Found, used: set[int])
     update.expunged = [entry.uid for entry in gone]
     files.updates.append(update)
     return bool(found.fresh)
+
+
+def _follow(
+    folder: Folder,
+    entries: list[Entry],
+    moved: dict[int, tuple[int, str]],
+    words: dict[int, list[str]] | None,
+    modseq: int,
+) -> tuple[list[Entry], list[Entry]]:
+    """Take over new names and, where given, keywords: (rows with other flags, only renamed)."""
+    changed: list[Entry] = []
+    quiet: list[Entry] = []
+    for entry in entries:
+        before = entry.state
+        if entry.uid in moved:
+            entry.place, entry.name = moved[entry.uid]
+            entry.state = flags.with_letters(before, filename.letters_of(entry.name))
+        if words is not None:
+            entry.state = flags.state(flags.letters(entry.state), words.get(entry.uid, ()))
+        if entry.state != before:
+            folder.count(before, entry.size, -1)
+            folder.count(entry.state, entry.size, +1)
+            entry.modseq = modseq
+            changed.append(entry)
+        elif entry.uid in moved:
+            quiet.append(entry)
+    return changed, quiet
 
 
 @dataclass(slots=True)
