@@ -257,12 +257,12 @@ def settings(*, plain: bool = True, **changes: object) -> Settings:
 def drip() -> Callable[[Connection], object]:
     """A `Connection.read` that gives one octet at a time."""
     real = Connection.read
-    held: dict[int, bytes] = {}
+    held: dict[Connection, bytes] = {}  # by the object: an id is used again
 
     async def read(connection: Connection) -> bytes:
-        data = held.pop(id(connection), b"") or await real(connection)
+        data = held.pop(connection, b"") or await real(connection)
         if data[1:]:
-            held[id(connection)] = data[1:]
+            held[connection] = data[1:]
         return data[:1]
 
     return read
