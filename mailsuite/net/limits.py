@@ -5,6 +5,7 @@ IPv6 clients are counted by /64, the smallest block that one customer is given (
 
 import ipaddress
 from collections import Counter
+from functools import lru_cache
 
 
 class ConnectionLimits:
@@ -46,6 +47,7 @@ class ConnectionLimits:
             del self._open[key]
 
 
+@lru_cache(maxsize=4096)
 def network_key(address: str) -> str:
     """The address a client is known by: IPv4 as it is, IPv6 as its /64."""
     try:

@@ -117,6 +117,7 @@ class Smtpd:
         if context.sessions:
             context.empty.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(context.empty.wait(), min(grace, LAST_WORDS))
+                async with asyncio.timeout(min(grace, LAST_WORDS)):
+                    await context.empty.wait()
         for session in list(context.sessions):
             session.abort()

@@ -24,7 +24,7 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parents[2]
-START_TIMEOUT = 60.0  # the two seconds are not asserted on a machine that others use too
+START_TIMEOUT = 60.0  # how long a start takes is measured, not asserted: others share the machine
 STOP_TIMEOUT = 20.0
 CLIENT_TIMEOUT = 60.0
 HOST = "localhost"  # what the clients are told, so that the certificate's names are checked

@@ -111,11 +111,11 @@ async def _check(session: SmtpSession, credentials: Credentials) -> Reply:
         session.session.account = account
         session.session.authenticated = True
         context.counters.sign_ins += 1
-        log.info("signed in", client=session.peer, account=account, tls=session.tls)
+        log.info("signed in", peer=session.peer, account=account, tls=session.tls)
         return WELCOME
     session.auth_failures += 1
     context.counters.sign_ins_failed += 1
-    log.info("sign-in failed", client=session.peer, name=credentials.authcid)
+    log.warning("sign-in failed", peer=session.peer, name=credentials.authcid)
     # Each failure costs the guesser more time.
     delay = context.settings.auth_delay * 2.0 ** (session.auth_failures - 1)
     await session.sleep(min(delay, MAX_DELAY))
