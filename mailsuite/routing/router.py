@@ -99,6 +99,27 @@ class Router:
                 return Mailbox(user.address)
         return None
 
+    def accept(self, address: str) -> Route:
+        """As `route`, but Unknown also for an alias that leads to nobody in the end.
+
+        What is refused when the client names it needs no bounce later. Raises as `route`.
+        """
+        route = self.route(address)
+        seen: set[str] = set()
+        level = [route]
+        for _ in range(MAX_DEPTH + 1):
+            targets: list[str] = []
+            for one in level:
+                if isinstance(one, Mailbox | Remote):
+                    return route
+                if isinstance(one, Alias) and one.name not in seen:
+                    seen.add(one.name)
+                    targets += one.targets
+            if not targets or len(seen) + len(targets) > MAX_VISITED:
+                break
+            level = [self.route(target) for target in targets]
+        return Unknown(address)
+
     def may_send_as(self, account: str, sender: str) -> bool:
         """Whether `account` may give `sender` as its reverse-path (RFC 6409 §6.1).
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailsuite.base.tasks import Tasks, Threads, committed
-from mailsuite.store import deliver, disk, merge, names, reading, records, transfer, tree
+from mailsuite.store import alter, deliver, disk, merge, names, reading, records, transfer, tree
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
 from mailsuite.store.files import AccountFiles
@@ -268,6 +268,10 @@ class AccountStore:
                 view.take_in(update)
                 if update.deleted:
                     del self._views[update.mailboxid]
+            elif update.kept and update.expunged:
+                # Kept for sessions, and there are none.
+                call = partial(alter.let_go, self.files, update.folder, update.expunged)
+                self.tasks.start(self.writer.do(call), "let go")
             room = FILL_WAITING - len(self._to_fill)
             self._to_fill.extend((update.folder, uid) for uid, _ in update.appended[:room])
         if self._to_fill and not self._filling and not self._closing:

@@ -65,7 +65,7 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Non
         return NEEDS_SMTPUTF8
     if len(session.envelope.rcpt_tos) >= context.settings.max_recipients:
         return TOO_MANY
-    route = context.router.route(address)
+    route = context.router.accept(address)
     if isinstance(route, Unknown):
         return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
     if isinstance(route, Remote) and not context.settings.submission:

@@ -174,3 +174,19 @@ def test_any_text_has_a_route(address: str) -> None:
 
     found = Router(Nobody()).route(address)
     assert isinstance(found, Remote | Unknown)
+
+
+def test_an_alias_that_leads_to_nobody_is_not_accepted(
+    directory: Directory, router: Router
+) -> None:
+    directory.add_alias("dead@example.test", ["nobody@example.test"])
+    directory.add_alias("one@example.test", ["two@example.test"])
+    directory.add_alias("two@example.test", ["one@example.test"])
+    directory.add_alias("half@example.test", ["nobody@example.test", "alice@example.test"])
+    directory.add_alias("away@example.test", ["far@elsewhere.test"])
+    for address in ("dead", "one", "two", "nobody"):
+        assert router.accept(f"{address}@example.test") == Unknown(f"{address}@example.test")
+    for address in ("half", "away", "sales", "alice+shop"):
+        accepted = router.accept(f"{address}@example.test")
+        assert accepted == router.route(f"{address}@example.test") != Unknown(address)
+    assert router.accept("x@elsewhere.test") == Remote("elsewhere.test")
