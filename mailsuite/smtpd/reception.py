@@ -8,6 +8,7 @@ kept; the octets of a message that is refused on the way are swallowed and not s
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
+from mailsuite.delivery.trace import key_of, passed
 from mailsuite.message import (
     count_received,
     fields,
@@ -29,6 +30,7 @@ HEADER_LIMIT = 1 << 18
 NO_SPACE = reply(452, "4.3.1", "Insufficient system storage, try again later")
 NO_QUEUE = reply(451, "4.3.0", "Mail queue is not available, try again later")
 LOOP = reply(554, "5.4.6", "Too many hops: the message runs in circles")
+CAME_BACK = reply(554, "5.4.6", "Mail loop: the recipient has had this message before")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header is too large")
 
 
@@ -109,6 +111,8 @@ class Reception:
         body, _ = split_header(head)
         if count_received(head[:body]) > self._context.settings.max_hops:
             await self.refuse(LOOP)
+        elif self._came_back(head[:body]):
+            await self.refuse(CAME_BACK)
         elif not self._context.settings.submission:
             await self._keep(self._trace() + head)
         elif body > HEADER_LIMIT and any(field.name for field in fields(head)):
@@ -123,6 +127,12 @@ class Reception:
                 message_id=lambda: self._incoming.id,
             )
             await self._keep(self._trace() + repaired + head[body:])
+
+    def _came_back(self, block: bytes) -> bool:
+        """Every recipient has had this message: delivery would bounce it, so say so now."""
+        names = passed(block)
+        recipients = self._envelope.recipients
+        return bool(names) and all(key_of(one.address) in names for one in recipients)
 
     def _trace(self) -> bytes:
         client = self._session.session
