@@ -30,6 +30,7 @@ from mailsuite.imapd.syntax.model import (
     SearchUid,
 )
 from mailsuite.imapd.view import View
+from mailsuite.message import fold
 from mailsuite.store import MessageGone, Row
 
 ROWS_BATCH = 1000
@@ -74,7 +75,7 @@ class Search:
             case SearchUid(numbers):
                 return self._within(self._view.resolve(numbers, by_uid=True), positions)
             case SearchText(value, body_only):
-                return await self._text(search_text.fold(value), body_only, positions)
+                return await self._text(fold(value), body_only, positions)
             case SearchNot(inner):
                 return _without(positions, await self._narrow(inner, positions))
             case SearchOr(left, right):
@@ -206,7 +207,7 @@ def _date(key: SearchDate) -> ByRow:
 
 
 def _header(key: SearchHeader) -> ByRow:
-    needle = search_text.fold(key.value)
+    needle = fold(key.value)
     return ByRow("header", lambda row: search_text.field_contains(row[1], key.name, needle))
 
 

@@ -7,7 +7,6 @@ happens to spell a word is no match. Meant for threads.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 from mailsuite.message import (
@@ -17,16 +16,10 @@ from mailsuite.message import (
     decode_words,
     fields,
     first_field,
+    fold,
     parse_date,
     scan,
 )
-
-
-def fold(text: str) -> str:
-    """The form in which texts are compared: without case, composed characters as one."""
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 def field_contains(header: bytes, name: str, needle: str) -> bool:

@@ -6,6 +6,7 @@ peer: they raise ValueErrors.
 
 from mailsuite.message.address import Address, AddressList, Group, mailboxes, parse_addresses
 from mailsuite.message.body import decode_base64, decode_body, decode_quoted_printable
+from mailsuite.message.casemap import fold
 from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.date import format_date, parse_date
 from mailsuite.message.domain import MAX_DOMAIN, normalise_domain
@@ -56,6 +57,7 @@ __all__ = [
     "delivered_to",
     "fields",
     "first_field",
+    "fold",
     "format_date",
     "mailboxes",
     "normalise_domain",

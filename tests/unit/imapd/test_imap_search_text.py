@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imap_dialogue import MESSAGES
 
-from mailsuite.imapd.search_text import field_contains, fold, message_contains, sent_day
+from mailsuite.imapd.search_text import field_contains, message_contains, sent_day
+from mailsuite.message import fold
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,8 @@ from mailsuite.imapd.search_text import field_contains, fold, message_contains, 
         ("aGlkZGVu", True, False),
         ("=C3=9F", True, False),
         ("straße nach köln", True, True),
-        ("STRASSE", True, True),
+        ("STRASSE", True, False),  # RFC 5051: no letter becomes two by its case
+        ("Stra\u00dfe", True, True),
         ("content-transfer-encoding: base64", True, True),
         ("grüße aus köln", False, True),
         ("grüße", True, False),
@@ -33,22 +35,22 @@ def test_enclosed_message_belongs_to_the_body() -> None:
         b"Subject: outer\r\nContent-Type: message/rfc822\r\n\r\n"
         b"Subject: =?utf-8?q?in=C3=B1er?=\r\n\r\ntext within\r\n"
     )
-    assert message_contains(message, "text within", body_only=True)
+    assert message_contains(message, fold("text within"), body_only=True)
     assert message_contains(message, fold("inñer"), body_only=True)
-    assert not message_contains(message, "outer", body_only=True)
+    assert not message_contains(message, fold("outer"), body_only=True)
 
 
 def test_pictures_are_no_text() -> None:
     message = b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\naGlkZGVu\r\n"
-    assert not message_contains(message, "hidden", body_only=True)
+    assert not message_contains(message, fold("hidden"), body_only=True)
 
 
 def test_fields() -> None:
     header = b"To: a\r\n  b\r\nto: =?utf-8?q?=C3=84?= <c@d>\r\nX-Empty:\r\n\r\n"
-    assert field_contains(header, "TO", "a  b") or field_contains(header, "TO", "a b")
+    assert field_contains(header, "TO", fold("a  b"))
     assert field_contains(header, "to", fold("ä <C@"))
     assert field_contains(header, "x-empty", "")
-    assert not field_contains(header, "x-empty", "a")
+    assert not field_contains(header, "x-empty", fold("a"))
     assert not field_contains(header, "cc", "")
 
 
