@@ -6,7 +6,7 @@ peer: they raise ValueErrors.
 
 from mailsuite.message.address import Address, AddressList, Group, mailboxes, parse_addresses
 from mailsuite.message.body import decode_base64, decode_body, decode_quoted_printable
-from mailsuite.message.casemap import fold
+from mailsuite.message.casemap import UNICODE_VERSION, fold
 from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.date import format_date, parse_date
 from mailsuite.message.domain import MAX_DOMAIN, normalise_domain
@@ -29,6 +29,7 @@ from mailsuite.message.path import (
 )
 from mailsuite.message.structure import scan
 from mailsuite.message.submission import repair_submission
+from mailsuite.message.text import SEPARATOR, TEXT_VERSION, body_text, contains, header_text
 from mailsuite.message.trace import count_received, delivered_to, protocol, received
 from mailsuite.message.words import decode_words
 
@@ -36,6 +37,9 @@ __all__ = [
     "MAX_DOMAIN",
     "MAX_LOCAL",
     "MAX_PATH",
+    "SEPARATOR",
+    "TEXT_VERSION",
+    "UNICODE_VERSION",
     "Address",
     "AddressList",
     "Field",
@@ -46,7 +50,9 @@ __all__ = [
     "Part",
     "PathError",
     "address_key",
+    "body_text",
     "codec_name",
+    "contains",
     "count_received",
     "decode_base64",
     "decode_body",
@@ -59,6 +65,7 @@ __all__ = [
     "first_field",
     "fold",
     "format_date",
+    "header_text",
     "mailboxes",
     "normalise_domain",
     "parse_addresses",

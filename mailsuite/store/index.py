@@ -10,18 +10,15 @@ Calls block; one writer at a time, readers beside it. SQLite gives up the interp
 row it yields, so the queries elsewhere are written to yield one row that holds many.
 """
 
-import contextlib
-import threading
-from collections.abc import Iterator
+import secrets
 from pathlib import Path
 
 import apsw
 
-from mailsuite.store.errors import StoreUnavailable
+from mailsuite.store.database import Database, DatabaseDamaged, is_empty
 from mailsuite.store.values import Facets
 
 SCHEMA_VERSION = 1
-IDLE_READERS = 2
 
 _SCHEMA = """
 CREATE TABLE mailbox(
@@ -74,116 +71,45 @@ CREATE TABLE facets(version INTEGER NOT NULL, names TEXT NOT NULL);
 """
 
 
-class IndexDamaged(Exception):
-    """The database cannot be read; the writer has to begin it anew."""
+IndexDamaged = DatabaseDamaged
 
 
-class Index:
+class Index(Database):
     """Opens itself at the first use, and again after `close`."""
 
     def __init__(self, path: Path, facets: Facets) -> None:
-        self._path = path
+        super().__init__(path)
         self._facets = facets
-        self._lock = threading.RLock()
-        self._writer: apsw.Connection | None = None
-        self._readers: list[apsw.Connection] = []
-        self._generation = 0
         self._begun = False
 
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[apsw.Connection]:
-        """Write: committed at the end, rolled back on any exception.
+    @property
+    def birth(self) -> int:
+        """Another number for each database that has ever been begun here.
 
-        Raises IndexDamaged or StoreUnavailable for SQLite's own errors.
+        Ids of mailboxes mean the same as long as this is the same. Raises as `reader` does.
         """
-        with self._lock, _errors():
-            db = self._writer or self._open()
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def reader(self) -> Iterator[apsw.Connection]:
-        """Read what has been committed; does not wait for the writer."""
-        with _errors():
-            with self._lock:
-                if self._writer is None:
-                    self._open()
-                generation = self._generation
-                db = self._readers.pop() if self._readers else None
-            if db is None:
-                db = self._connect(apsw.SQLITE_OPEN_READONLY)
-            try:
-                yield db
-            finally:
-                with self._lock:
-                    keep = generation == self._generation and len(self._readers) < IDLE_READERS
-                    if keep and self._writer is not None:
-                        self._readers.append(db)
-                    else:
-                        db.close()
-
-    def check(self) -> None:
-        """Look through the whole database. Raises IndexDamaged."""
         with self.reader() as db:
-            told = db.execute("PRAGMA quick_check(1)").fetchone()
-        if told is None or told[0] != "ok":
-            raise IndexDamaged(str(told))
+            return int(db.pragma("application_id"))
 
     def reset(self) -> None:
         """Throw the database away; the next use begins an empty one."""
         with self._lock:
-            self.close()
+            super().reset()
             self._begun = False
-            for suffix in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    self._path.with_name(self._path.name + suffix).unlink()
 
-    def close(self) -> None:
-        """Give the files back."""
-        with self._lock:
-            self._generation += 1
-            for db in self._readers:
-                db.close()
-            self._readers.clear()
-            if self._writer is not None:
-                writer, self._writer = self._writer, None
-                writer.close()
-
-    # -- opening ----------------------------------------------------------------------------------
-
-    def _open(self) -> apsw.Connection:
-        try:
-            self._writer = self._prepare()
-        except apsw.SQLError as error:  # tables that are not ours
-            raise IndexDamaged(str(error)) from error
+    def set_up(self, db: apsw.Connection) -> None:
+        """Make the tables, or check their version. Raises IndexDamaged."""
+        if is_empty(db):
+            if self._begun:
+                raise IndexDamaged("it has vanished")
+            with db:
+                db.execute(_SCHEMA)
+                db.pragma("user_version", SCHEMA_VERSION)
+                db.pragma("application_id", secrets.randbits(31))
+        elif (version := db.pragma("user_version")) != SCHEMA_VERSION:
+            raise IndexDamaged(f"version {version}")
+        self._prepare_facets(db)
         self._begun = True
-        return self._writer
-
-    def _prepare(self) -> apsw.Connection:
-        db = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-        try:
-            db.pragma("journal_mode", "wal")
-            db.pragma("synchronous", "normal")
-            version = db.pragma("user_version")
-            if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone():
-                if self._begun:
-                    raise IndexDamaged("it has vanished")
-                with db:
-                    db.execute(_SCHEMA)
-                    db.pragma("user_version", SCHEMA_VERSION)
-            elif version != SCHEMA_VERSION:
-                raise IndexDamaged(f"version {version}")
-            self._prepare_facets(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
 
     def _prepare_facets(self, db: apsw.Connection) -> None:
         """Facets of another version are dropped: they are computed again when they are wanted."""
@@ -198,25 +124,9 @@ class Index:
             db.execute("DELETE FROM facets")
             db.execute("INSERT INTO facets VALUES(?, ?)", want)
 
-    def _connect(self, flags: int) -> apsw.Connection:
-        db = apsw.Connection(str(self._path), flags=flags)
-        db.set_busy_timeout(10_000)
-        db.pragma("cache_size", -4096)
-        return db
-
 
 def column(facet: str) -> str:
     """The SQL column of a facet. Raises ValueError for what is no identifier."""
     if not facet.isidentifier():
         raise ValueError(f"not a facet name: {facet!r}")
     return f"f_{facet}"
-
-
-@contextlib.contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise IndexDamaged(str(error)) from error
-    except apsw.Error as error:
-        raise StoreUnavailable(f"index: {type(error).__name__}: {error}") from error

@@ -1,0 +1,143 @@
+"""A SQLite database that is a cache: it may be damaged or missing, and is then begun anew.
+
+Promises: a transaction is whole or not at all. synchronous=NORMAL: a power cut may lose the last
+transactions, never the database. Calls block; one writer at a time, readers beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+
+from mailsuite.store.errors import StoreUnavailable
+
+IDLE_READERS = 2
+
+
+class DatabaseDamaged(Exception):
+    """The database cannot be read; it has to be begun anew."""
+
+
+class Database:
+    """Opens itself at the first use, and again after `close`. `set_up` is the subclass's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._writer: apsw.Connection | None = None
+        self._readers: list[apsw.Connection] = []
+        self._generation = 0
+
+    def set_up(self, db: apsw.Connection) -> None:
+        """Check what is there; make the tables of an empty database. Raises DatabaseDamaged."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[apsw.Connection]:
+        """Write: committed at the end, rolled back on any exception.
+
+        Raises DatabaseDamaged or StoreUnavailable for SQLite's own errors.
+        """
+        with self._lock, _errors(self._path.name):
+            db = self._writer or self._open()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[apsw.Connection]:
+        """Read what has been committed; does not wait for the writer."""
+        with _errors(self._path.name):
+            with self._lock:
+                if self._writer is None:
+                    self._open()
+                generation = self._generation
+                db = self._readers.pop() if self._readers else None
+            if db is None:
+                db = self._connect(apsw.SQLITE_OPEN_READONLY)
+            try:
+                yield db
+            finally:
+                with self._lock:
+                    keep = generation == self._generation and len(self._readers) < IDLE_READERS
+                    if keep and self._writer is not None:
+                        self._readers.append(db)
+                    else:
+                        db.close()
+
+    def check(self) -> None:
+        """Look through the whole database. Raises DatabaseDamaged."""
+        with self.reader() as db:
+            told = db.execute("PRAGMA quick_check(1)").fetchone()
+        if told is None or told[0] != "ok":
+            raise DatabaseDamaged(str(told))
+
+    def reset(self) -> None:
+        """Throw the database away; the next use begins an empty one."""
+        with self._lock:
+            self.close()
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    self._path.with_name(self._path.name + suffix).unlink()
+
+    def close(self) -> None:
+        """Give the files back."""
+        with self._lock:
+            self._generation += 1
+            for db in self._readers:
+                db.close()
+            self._readers.clear()
+            if self._writer is not None:
+                writer, self._writer = self._writer, None
+                writer.close()
+
+    def _open(self) -> apsw.Connection:
+        try:
+            self._writer = self._prepare()
+        except apsw.SQLError as error:  # tables that are not ours
+            raise DatabaseDamaged(str(error)) from error
+        return self._writer
+
+    def _prepare(self) -> apsw.Connection:
+        db = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        try:
+            db.pragma("journal_mode", "wal")
+            db.pragma("synchronous", "normal")
+            self.set_up(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _connect(self, flags: int) -> apsw.Connection:
+        db = apsw.Connection(str(self._path), flags=flags)
+        db.set_busy_timeout(10_000)
+        db.pragma("cache_size", -4096)
+        return db
+
+
+def is_empty(db: apsw.Connection) -> bool:
+    """Nothing has been made in it yet."""
+    return (
+        not db.pragma("user_version")
+        and db.execute("SELECT 1 FROM sqlite_schema").fetchone() is None
+    )
+
+
+@contextlib.contextmanager
+def _errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise DatabaseDamaged(str(error)) from error
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{name}: {type(error).__name__}: {error}") from error
