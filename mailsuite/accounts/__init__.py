@@ -6,6 +6,12 @@ and the order of catch-alls are the routing room's.
 """
 
 from mailsuite.accounts.directory import Directory
-from mailsuite.accounts.rows import AccountRow, AliasRow, DirectoryUnavailable, DomainRow
+from mailsuite.accounts.rows import (
+    NO_LIMIT,
+    AccountRow,
+    AliasRow,
+    DirectoryUnavailable,
+    DomainRow,
+)
 
-__all__ = ["AccountRow", "AliasRow", "Directory", "DirectoryUnavailable", "DomainRow"]
+__all__ = ["NO_LIMIT", "AccountRow", "AliasRow", "Directory", "DirectoryUnavailable", "DomainRow"]

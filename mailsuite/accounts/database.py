@@ -40,6 +40,11 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX aliases_domain ON aliases (domain);
     """,
+    """
+    -- NULL: as the settings say; negative: no limit
+    ALTER TABLE users ADD COLUMN quota_storage INTEGER;
+    ALTER TABLE users ADD COLUMN quota_messages INTEGER;
+    """,
 )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CACHED_LOOKUPS = 50_000
 MAX_TARGETS = 1000  # of one alias
+_USER = "address, enabled, created, quota_storage, quota_messages"
 
 
 class Directory:
@@ -98,9 +99,7 @@ class Directory:
             self._state = state
 
     def _find(self, key: str) -> AccountRow | AliasRow | None:
-        for row in self._database.read(
-            "SELECT address, enabled, created FROM users WHERE address = ?", key
-        ):
+        for row in self._database.read(f"SELECT {_USER} FROM users WHERE address = ?", key):
             return _account(row)
         for row in self._database.read(
             "SELECT address, targets, created FROM aliases WHERE address = ?", key
@@ -225,7 +224,7 @@ class Directory:
 
     def users(self, domain: str | None = None) -> list[AccountRow]:
         """All accounts, or those of one domain, by address."""
-        sql = "SELECT address, enabled, created FROM users{} ORDER BY domain, address"
+        sql = f"SELECT {_USER} FROM users{{}} ORDER BY domain, address"
         if domain is None:
             rows = self._database.read(sql.format(""))
         else:
@@ -253,9 +252,7 @@ class Directory:
     def require_user(self, address: str) -> AccountRow:
         """The account, or a UserError that says there is none."""
         key = names.require_address(address)
-        rows = self._database.read(
-            "SELECT address, enabled, created FROM users WHERE address = ?", key
-        )
+        rows = self._database.read(f"SELECT {_USER} FROM users WHERE address = ?", key)
         if not rows:
             raise UserError(f"no such user: {key} (see: mailsuite user list)")
         return _account(rows[0])
@@ -279,6 +276,16 @@ class Directory:
     def disable(self, address: str) -> None:
         """Refuse sign-ins; mail for the account is still taken."""
         self._change_user(names.require_address(address), "enabled", 0)
+
+    def set_quota(self, address: str, storage: int | None, messages: int | None) -> AccountRow:
+        """Limit what the account may keep: octets and messages, as in `AccountRow`."""
+        key = names.require_address(address)
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE users SET quota_storage = ?, quota_messages = ? WHERE address = ?",
+                (storage, messages, key),
+            )
+        return self.require_user(key)
 
     def remove_user(self, address: str) -> None:
         """Remove the account; its mail stays on the disk."""
@@ -350,7 +357,7 @@ class Directory:
 
 
 def _account(row: tuple[Any, ...]) -> AccountRow:
-    return AccountRow(row[0], bool(row[1]), row[2])
+    return AccountRow(row[0], bool(row[1]), *row[2:])
 
 
 def _alias(row: tuple[Any, ...]) -> AliasRow:

@@ -26,13 +26,31 @@ class DomainRow:
     aliases: int = 0
 
 
+NO_LIMIT = -1
+"""A quota that allows everything, whatever the settings' default is."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A user's account. A disabled one can't sign in; mail for it is still taken and kept."""
+    """A user's account. A disabled one can't sign in; mail for it is still taken and kept.
+
+    quota_storage   octets that the account may keep; NO_LIMIT, or None for the settings' default
+    quota_messages  messages, likewise
+    """
 
     address: str
     enabled: bool
     created: float
+    quota_storage: int | None = None
+    quota_messages: int | None = None
+
+    def limits(self, storage: int | None, messages: int | None) -> tuple[int | None, int | None]:
+        """The limits in force, given the settings' defaults; None: none."""
+        own = (self.quota_storage, self.quota_messages)
+        both = zip(own, (storage, messages), strict=True)
+        chosen = [default if mine is None else mine for mine, default in both]
+        first, second = (None if limit is None or limit < 0 else limit for limit in chosen)
+        return first, second
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from mailsuite import __version__
 from mailsuite.accounts import Directory
 from mailsuite.app.announce import Listening
 from mailsuite.app.lag import LoopLag
+from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
 from mailsuite.base.lock import FileLock
@@ -145,11 +147,13 @@ class Server:
             separator=self.config.subaddress_separator,
             postmaster=self.config.postmaster,
         )
+        self._quota = Limits(self.directory, lambda: self.config.quota)
         self.store = Store(
             data / "mail",
             facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute),
             threads=self._threads("store", STORE_THREADS),
             clock=self._clock,
+            limits=self._quota.of,
         )
         self._undo.append(self.store.close)
         self.queue = Queue(
@@ -193,6 +197,7 @@ class Server:
                 None if endpoint.tls == "none" else self._tls,
                 limits=self.limits,
                 clock=self._clock,
+                room=partial(self._quota.room, self.store),
             )
         else:
             is_imap = endpoint.protocol == "imap"

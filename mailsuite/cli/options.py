@@ -84,6 +84,14 @@ def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -
     return data
 
 
+def quota_defaults(config: Path | None, data: Path | None) -> tuple[int | None, int | None]:
+    """The settings' limits (octets, messages) for accounts; none where only a folder is named."""
+    if data is not None or (config is None and os.environ.get("MAILSUITE_DATA")):
+        return None, None
+    chosen = load_settings(config).config.quota
+    return chosen.storage, chosen.messages
+
+
 def _make(data: Path, user: str | None, group: str | None) -> None:
     import grp
     import pwd

@@ -141,6 +141,29 @@ class Limits(Section):
     )
 
 
+class Quota(Section):
+    """What an account may keep, unless `mailsuite user quota` says otherwise for it."""
+
+    storage: values.Size | None = setting(
+        "Octets of all its messages. Left away: no limit.",
+        'a size such as "5 GB", or a number of octets',
+        None,
+        example="5 GB",
+        live=True,
+        ge=1024,
+        le=1 << 60,
+    )
+    messages: int | None = setting(
+        "Number of all its messages. Left away: no limit.",
+        "a number from 1 to 4000000000",
+        None,
+        example="100000",
+        live=True,
+        ge=1,
+        le=4_000_000_000,
+    )
+
+
 class Queue(Section):
     """Mail that could not be delivered at once."""
 
@@ -275,6 +298,7 @@ class Config(Section):
         "+",
     )
     limits: Limits = setting("Bounds.", "a mapping of limits", Limits(), live=True)
+    quota: Quota = setting("Quota.", "a mapping with storage and messages", Quota(), live=True)
     queue: Queue = setting("Retries.", "a mapping of waits and lifetime", Queue())
     log: Log = setting("Log.", "a mapping with format and level", Log(), live=True)
 

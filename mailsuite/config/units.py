@@ -1,6 +1,7 @@
 """Pure. Sizes and durations as people write them: "50 MB", "4h".
 
-Strict: one number, one unit, nothing guessed. kB, MB, GB count in thousands, KiB, MiB, GiB in 1024.
+Strict: one number, one unit, nothing guessed. kB (or k), MB, GB count in thousands, KiB, MiB, GiB
+in 1024.
 """
 
 import re
@@ -16,6 +17,10 @@ SIZES = {
     "MiB": 1 << 20,
     "GiB": 1 << 30,
     "TiB": 1 << 40,
+    "k": 1000,
+    "M": 1000**2,
+    "G": 1000**3,
+    "T": 1000**4,
 }
 DURATIONS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})\Z", re.ASCII)

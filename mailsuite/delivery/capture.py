@@ -17,6 +17,7 @@ from mailsuite.store import (
     MailboxExists,
     NewMessage,
     NoSuchMailbox,
+    OverQuota,
     StoreError,
 )
 
@@ -58,6 +59,8 @@ class CaptureCourier:
             )
         try:
             await self._append(await self._store.account(account), _new_message(job))
+        except OverQuota:
+            return Deferred("4.2.2", f"mailbox of {account} is full")
         except StoreError as error:
             log.error("mailbox not written", id=job.id, account=account, exc_info=error)
             return Deferred("4.3.0", f"mailbox of {account} can't be written now")

@@ -26,7 +26,14 @@ from mailsuite.mail import (
     Route,
     Sent,
 )
-from mailsuite.store import AccountStore, NewMessage, NoSuchMailbox, StoreError, StoreUnavailable
+from mailsuite.store import (
+    AccountStore,
+    NewMessage,
+    NoSuchMailbox,
+    OverQuota,
+    StoreError,
+    StoreUnavailable,
+)
 
 log = get_logger("delivery")
 
@@ -158,6 +165,10 @@ def _new_message(job: Job, place: int) -> NewMessage:
 
 
 def _deferred(job: Job, account: str, error: StoreError) -> Deferred:
+    if isinstance(error, OverQuota):
+        # Its owner may make room; the sender is told when the queue gives up.
+        log.info("mailbox full", id=job.id, account=account, why=str(error))
+        return Deferred("4.2.2", f"mailbox of {account} is full")
     log.error("mailbox not written", id=job.id, account=account, exc_info=error)
     if isinstance(error, StoreUnavailable):
         return Deferred("4.3.0", f"mailbox of {account} can't be written now")

@@ -15,6 +15,7 @@ from mailsuite.store import (
     MailboxExists,
     MessageGone,
     NoSuchMailbox,
+    OverQuota,
     StoreError,
     StoreUnavailable,
 )
@@ -73,6 +74,8 @@ def from_store(error: StoreError, *, try_create: bool) -> Reply:
             return Reply("This cannot be done", "CANNOT", "NO")
         case MessageGone():
             return EXPUNGE_ISSUED
+        case OverQuota():
+            return Reply("The quota does not allow so much", "OVERQUOTA", "NO")
         case LimitReached():
             return Reply("A limit is reached", "LIMIT", "NO")
         case StoreUnavailable():

@@ -18,6 +18,7 @@ from mailsuite.imapd.commands import (
     list_,
     login,
     mailboxes,
+    quota,
     search,
     select,
     store,
@@ -54,6 +55,9 @@ _ROWS = (
     Row("ENABLE", grammar.enable, general.enable, SIGNED_IN),  # RFC 5161
     Row("NAMESPACE", grammar.no_arguments, general.namespace, SIGNED_IN),  # RFC 2342
     Row("IDLE", grammar.no_arguments, idle.idle, SIGNED_IN),  # RFC 2177
+    Row("GETQUOTA", grammar.getquota, quota.getquota, SIGNED_IN),  # RFC 9208
+    Row("GETQUOTAROOT", grammar.mailbox, quota.getquotaroot, SIGNED_IN),
+    Row("SETQUOTA", grammar.setquota, quota.setquota, SIGNED_IN),
     # §6.4, selected
     Row("CHECK", grammar.no_arguments, general.check, SELECTED),
     Row("CLOSE", grammar.no_arguments, select.close, SELECTED),
@@ -123,4 +127,7 @@ CAPABILITIES = (
     Capability("SEARCHRES", _signed_in),  # RFC 5182
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438
+    Capability("QUOTA", _signed_in),  # RFC 9208
+    Capability("QUOTA=RES-STORAGE", _signed_in),
+    Capability("QUOTA=RES-MESSAGE", _signed_in),
 )

@@ -4,7 +4,7 @@ Says also what the door asks of the rooms below it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Protocol
@@ -52,6 +52,15 @@ class Receiver(Protocol):
     def receive(self, envelope: Envelope) -> Incoming: ...
 
 
+Room = Callable[[str, int], Awaitable[bool]]
+"""May this account keep a message of so many octets (0: nobody knows) more?"""
+
+
+async def unlimited(account: str, octets: int) -> bool:
+    """The `Room` of a house without quota."""
+    return True
+
+
 @dataclass(slots=True)
 class Context:
     """One listener: its settings, the rooms below, and its sessions.
@@ -75,6 +84,7 @@ class Context:
     extensions: tuple[Extension, ...]
     mail_parameters: Mapping[str, Parameter]
     rcpt_parameters: Mapping[str, Parameter]
+    room: Room = unlimited
     counters: Counters = field(default_factory=Counters)
     tasks: Tasks = field(default_factory=lambda: Tasks("smtpd"))
     sessions: "set[SmtpSession]" = field(default_factory=set)

@@ -13,7 +13,7 @@ from ssl import SSLContext
 from mailsuite.base.clock import Clock, SystemClock
 from mailsuite.net import ConnectionLimits
 from mailsuite.smtpd import commands, extensions
-from mailsuite.smtpd.context import Accounts, Context, Receiver, Routes
+from mailsuite.smtpd.context import Accounts, Context, Receiver, Room, Routes, unlimited
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Parameter
 from mailsuite.smtpd.session import SmtpSession
@@ -37,8 +37,11 @@ class Smtpd:
         *,
         limits: ConnectionLimits | None = None,
         clock: Clock | None = None,
+        room: Room = unlimited,
     ) -> None:
-        """`limits` may be shared with other listeners; without them it has its own.
+        """`room` tells full mailboxes.
+
+        `limits` may be shared with other listeners; without them it has its own.
 
         Raises ValueError when the settings want implicit TLS and there is no `tls_context`.
         """
@@ -64,6 +67,7 @@ class Smtpd:
             extensions=extensions.TABLE,
             mail_parameters=mail_parameters,
             rcpt_parameters=rcpt_parameters,
+            room=room,
         )
 
     @property

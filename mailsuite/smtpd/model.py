@@ -74,6 +74,7 @@ class Transaction(LibraryEnvelope):
         self.mail_from: str | None = None
         self.body = "7BIT"
         self.refused = 0
+        self.size = 0  # octets, as far as the client has told (RFC 1870)
         self.seen: set[str] = set()
 
     def to_envelope(self, submitter: str | None) -> Envelope:

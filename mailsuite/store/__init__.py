@@ -12,6 +12,7 @@ from mailsuite.store.errors import (
     MailboxExists,
     MessageGone,
     NoSuchMailbox,
+    OverQuota,
     StoreError,
     StoreUnavailable,
 )
@@ -28,8 +29,10 @@ from mailsuite.store.values import (
     FlagsStored,
     MailboxInfo,
     NewMessage,
+    Quota,
     Row,
     Status,
+    Usage,
 )
 
 __all__ = [
@@ -51,10 +54,13 @@ __all__ = [
     "MessageGone",
     "NewMessage",
     "NoSuchMailbox",
+    "OverQuota",
+    "Quota",
     "Row",
     "Status",
     "Store",
     "StoreError",
     "StoreUnavailable",
     "TempMessage",
+    "Usage",
 ]

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from mailsuite.base.tasks import Tasks, Threads, committed
-from mailsuite.store import alter, deliver, disk, merge, names, reading, records, transfer, tree
+from mailsuite.store import (
+    alter,
+    deliver,
+    disk,
+    merge,
+    names,
+    reading,
+    records,
+    transfer,
+    tree,
+    usage,
+)
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
 from mailsuite.store.files import AccountFiles
@@ -21,7 +32,15 @@ from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.records import Columns
 from mailsuite.store.temp import TempMessage
 from mailsuite.store.updates import Update
-from mailsuite.store.values import Appended, Copied, MailboxInfo, NewMessage, Status
+from mailsuite.store.values import (
+    Appended,
+    Copied,
+    MailboxInfo,
+    NewMessage,
+    Quota,
+    Status,
+    Usage,
+)
 from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
@@ -152,6 +171,27 @@ class AccountStore:
         claimed = 0 if view is None else view.first_recent
         return await self.writer.do(lambda: tree.status(self.files, name, claimed))
 
+    # -- quota -------------------------------------------------------------------------------------
+
+    def quota(self) -> Quota:
+        """What the account may keep at this moment. Raises StoreUnavailable."""
+        return self.files.limits()
+
+    async def usage(self) -> Usage:
+        """What the account keeps in all its mailboxes."""
+        await self._counted()
+        return await self.beside_writer(lambda: usage.usage(self.files))
+
+    async def admit(self, messages: int, octets: int) -> None:
+        """Raises OverQuota when so much more would not be allowed; nothing is reserved."""
+        if self.quota().limited:
+            await self._counted()
+            await self.beside_writer(lambda: usage.compare(self.files, messages, octets))
+
+    async def _counted(self) -> None:
+        if not self.files.counted:
+            await self.writer.do(lambda: usage.count(self.files))
+
     # -- messages ----------------------------------------------------------------------------------
 
     async def new_temp(self) -> TempMessage:
@@ -161,7 +201,7 @@ class AccountStore:
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         """Append messages, all or none; durable when it returns; never cut short half-way.
 
-        Raises NoSuchMailbox, LimitReached, CannotChange, StoreUnavailable.
+        Raises NoSuchMailbox, OverQuota, LimitReached, CannotChange, StoreUnavailable.
         """
         return await committed(self._append(names.canonical(name), messages))
 
@@ -198,8 +238,8 @@ class AccountStore:
     async def copy(self, source: Mailbox, uids: Sequence[int], target: str) -> Copied:
         """Copy messages, all or none, with flags, keywords and internal date.
 
-        Raises NoSuchMailbox (the target, or the source has been deleted), LimitReached,
-        StoreUnavailable.
+        Raises NoSuchMailbox (the target, or the source has been deleted), OverQuota,
+        LimitReached, StoreUnavailable.
         """
         target, folder = names.canonical(target), source.folder
         return await self.change(folder, lambda: transfer.copy(self.files, folder, uids, target))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import content, flags, journal, records
+from mailsuite.store import content, flags, journal, records, usage
 from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.filename import FileName, delivery_mark
 from mailsuite.store.files import AccountFiles
@@ -157,6 +157,8 @@ def _append_group(files: AccountFiles, name: str, requests: list[Request]) -> li
                 continue
             seen[message.delivery] = len(fresh)
         fresh.append(message)
+    if fresh:
+        usage.check(files, len(fresh), sum(message.wire for message in fresh))
     uids = _place(files, folder, fresh) if fresh else []
     given = {id(message): uid for message, uid in zip(fresh, uids, strict=True)}
 

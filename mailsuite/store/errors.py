@@ -29,5 +29,9 @@ class LimitReached(StoreError):
     """A bound of the store: too many keywords, or no UID left."""
 
 
+class OverQuota(StoreError):
+    """The account's quota does not allow so much."""
+
+
 class StoreUnavailable(StoreError):
     """The disk refused (full, failing, no permission). Nothing was changed; try again later."""

@@ -12,7 +12,7 @@ import itertools
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from mailsuite.store.errors import LimitReached, NoSuchMailbox
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import Index, IndexDamaged
 from mailsuite.store.updates import Update
-from mailsuite.store.values import Facets
+from mailsuite.store.values import Facets, Quota
 
 SPECIAL_USES = {
     "Drafts": "\\Drafts",
@@ -42,12 +42,15 @@ _host = filename.safe_host(socket.gethostname())
 class AccountFiles:
     """Paths, index and open folders of an account.
 
+    limits   what the account may keep, asked anew each time; may raise StoreUnavailable
     updates  what was merged on the way; the writer takes it from here after each job
+    counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
     """
 
     root: Path
     clock: Clock
     facets: Facets
+    limits: Callable[[], Quota] = Quota
     maildir: Path = field(init=False)
     tmp: Path = field(init=False)
     index: Index = field(init=False)
@@ -55,6 +58,7 @@ class AccountFiles:
     updates: list[Update] = field(default_factory=list)
     is_open: bool = False
     was_open: bool = False
+    counted: bool = False
 
     def __post_init__(self) -> None:
         self.maildir = self.root / "Maildir"
@@ -87,12 +91,14 @@ class AccountFiles:
             with contextlib.suppress(NoSuchMailbox):  # another program removed it
                 folder.flush()
         self.folders.clear()
+        self.counted = False
         self.index.close()
         self.is_open = False
 
     def rebuild_index(self) -> None:
         """Begin the index anew and fill it from the files; open folders keep their identity."""
         self.index.reset()
+        self.counted = False
         with self.index.transaction() as db:
             for folder in self.folders.values():
                 folder.adopt_from, folder.adopt_below = 1, folder.uidnext
@@ -173,6 +179,7 @@ class AccountFiles:
 
     def drop(self, folder: Folder) -> None:
         """The mailbox is gone: forget it, and tell its view."""
+        self.counted = False
         if self.folders.pop(folder.name, None) is not None:
             self.updates.append(Update(folder, 0, deleted=True))
 

@@ -18,7 +18,7 @@ import apsw
 from mailsuite.store.database import Database, DatabaseDamaged, is_empty
 from mailsuite.store.values import Facets
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE mailbox(
@@ -39,6 +39,20 @@ CREATE TABLE mailbox(
     unseen INTEGER NOT NULL,
     deleted INTEGER NOT NULL
 );
+-- Totals of all mailboxes, kept by SQLite itself, so that no change can forget them.
+CREATE TABLE usage(messages INTEGER NOT NULL, size INTEGER NOT NULL);
+INSERT INTO usage VALUES(0, 0);
+CREATE TRIGGER usage_insert AFTER INSERT ON mailbox BEGIN
+    UPDATE usage SET messages = messages + new.messages, size = size + new.size;
+END;
+CREATE TRIGGER usage_update AFTER UPDATE OF messages, size ON mailbox
+WHEN new.messages <> old.messages OR new.size <> old.size BEGIN
+    UPDATE usage SET messages = messages + new.messages - old.messages,
+        size = size + new.size - old.size;
+END;
+CREATE TRIGGER usage_delete AFTER DELETE ON mailbox BEGIN
+    UPDATE usage SET messages = messages - old.messages, size = size - old.size;
+END;
 CREATE TABLE message(
     id INTEGER PRIMARY KEY,
     place INTEGER NOT NULL,

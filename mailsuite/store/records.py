@@ -337,6 +337,26 @@ def mailbox_with(db: apsw.Connection, mailboxid: str, uidvalidity: int) -> int:
     return int(_value(db, sql, (mailboxid, uidvalidity)) or 0)
 
 
+def folders(db: apsw.Connection) -> set[str]:
+    """Folder names of all mailboxes that the index knows."""
+    return set(json.loads(_value(db, "SELECT json_group_array(folder) FROM mailbox")))
+
+
+def usage(db: apsw.Connection) -> tuple[int, int]:
+    """(messages, octets) of all mailboxes that the index knows."""
+    row = db.execute("SELECT messages, size FROM usage").fetchone()
+    return (0, 0) if row is None else (row[0], row[1])
+
+
+def deleted_size(db: apsw.Connection, mailbox: int) -> int:
+    r"""Octets of the messages that have \Deleted."""
+    sql = (
+        "SELECT coalesce(sum(size), 0) FROM message WHERE id > ? AND id < ?"
+        " AND instr(substr(state, 1, instr(state || ' ', ' ')), 'T')"
+    )
+    return int(_value(db, sql, _span(mailbox)))
+
+
 def special_uses(db: apsw.Connection) -> dict[str, str | None]:
     """Folder name -> special use, of all mailboxes that the index knows."""
     text = _value(db, "SELECT json_group_object(folder, special_use) FROM mailbox")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mailsuite.base.clock import Clock
@@ -13,7 +15,7 @@ from mailsuite.store.account import AccountStore
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.index import column
 from mailsuite.store.mailbox import Mailbox
-from mailsuite.store.values import Facets
+from mailsuite.store.values import Facets, Quota
 
 IDLE_MAILBOXES = 64
 OPEN_ACCOUNTS = 256
@@ -27,14 +29,26 @@ class Store:
     uses (`OPEN_ACCOUNTS`).
     """
 
-    def __init__(self, root: Path, *, facets: Facets, threads: Threads, clock: Clock) -> None:
-        """Raises ValueError when a facet's name is no identifier."""
+    def __init__(
+        self,
+        root: Path,
+        *,
+        facets: Facets,
+        threads: Threads,
+        clock: Clock,
+        limits: Callable[[str], Quota] = lambda address: Quota(),
+    ) -> None:
+        """`limits` says what an account may keep; asked at every addition, from any thread.
+
+        Raises ValueError when a facet's name is no identifier.
+        """
         for name in facets.names:
             column(name)
         self._root = root
         self._facets = facets
         self._threads = threads
         self._clock = clock
+        self._limits = limits
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
         self.tasks = Tasks("store")
@@ -47,7 +61,12 @@ class Store:
         key = names.account_folder(address)
         account = self._accounts.get(key)
         if account is None:
-            files = AccountFiles(self._root / key[0] / key[1], self._clock, self._facets)
+            files = AccountFiles(
+                self._root / key[0] / key[1],
+                self._clock,
+                self._facets,
+                partial(self._limits, address),
+            )
             account = AccountStore(address, files, self._threads, self._on_idle)
             self._accounts[key] = account
         self._accounts.move_to_end(key)

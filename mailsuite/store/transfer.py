@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import filename, flags, journal, records
+from mailsuite.store import filename, flags, journal, records, usage
 from mailsuite.store.alter import Locator, set_aside
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.change import Change
@@ -55,6 +55,8 @@ def _transfer(
         entries = records.entries(db, source.id, uids)
     if not entries:
         return Copied(target.sidecar.uidvalidity, [], [])
+    if not move:
+        usage.check(files, len(entries), sum(entry.size for entry in entries))
     folders = (target,) if target is source else (target, source)
     with files.changing(*folders) as change:
         pairs = _name_into(change, source, target, entries, rename=move and not keep)

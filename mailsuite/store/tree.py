@@ -63,11 +63,13 @@ def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
     merge.refresh(files, folder)
     with files.index.reader() as db:
         recent = records.count_from(db, folder.id, max(folder.first_recent, claimed_before))
+        deleted_size = records.deleted_size(db, folder.id) if folder.deleted else 0
     return Status(
         messages=folder.messages,
         recent=recent,
         unseen=folder.unseen,
         deleted=folder.deleted,
+        deleted_size=deleted_size,
         uidnext=folder.uidnext,
         uidvalidity=folder.sidecar.uidvalidity,
         size=folder.size,

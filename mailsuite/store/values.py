@@ -60,11 +60,33 @@ class Status:
     recent: int
     unseen: int
     deleted: int
+    deleted_size: int
     uidnext: int
     uidvalidity: int
     size: int
     highestmodseq: int
     mailboxid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an account may keep; None: as much as it likes. `storage` in octets over the wire."""
+
+    storage: int | None = None
+    messages: int | None = None
+
+    @property
+    def limited(self) -> bool:
+        """There is any limit at all."""
+        return self.storage is not None or self.messages is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an account keeps, in all its mailboxes."""
+
+    storage: int
+    messages: int
 
 
 @dataclass(frozen=True, slots=True)

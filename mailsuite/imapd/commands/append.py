@@ -1,7 +1,8 @@
 """APPEND, also of several messages at once (RFC 3501 §6.3.11, RFC 3502, RFC 4315 APPENDUID).
 
-Promises: octets are asked for only when the mailbox is there and the size is allowed; they stream
-to the disk; all messages of a command are appended, or none.
+Promises: octets are asked for only when the mailbox is there and size and quota allow them
+(OVERQUOTA, RFC 9208 §4.3.1); they stream to the disk; all messages of a command are appended, or
+none.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
     if announced.size > session.door.settings.limits.literal:
         raise No("Message too large", "TOOBIG")
     await session.store.status(target)
+    earlier = [chunk.size for chunk in announced.chunks if isinstance(chunk, StoredLiteral)]
+    await session.store.admit(len(earlier) + 1, sum(earlier) + announced.size)
     return await session.store.new_temp()
 
 

@@ -17,6 +17,7 @@ STATUS_ITEMS = {
     "UIDVALIDITY": "uidvalidity",
     "UNSEEN": "unseen",
     "DELETED": "deleted",
+    "DELETED-STORAGE": "deleted_size",
     "SIZE": "size",
 }
 

@@ -23,6 +23,7 @@ from mailsuite.imapd.syntax.parse_message import (
     store,
     uid_expunge,
 )
+from mailsuite.imapd.syntax.parse_quota import getquota, setquota
 from mailsuite.imapd.syntax.parse_search import search
 from mailsuite.imapd.syntax.parse_session import (
     authenticate,
@@ -50,6 +51,7 @@ __all__ = [
     "decode_base64",
     "enable",
     "fetch",
+    "getquota",
     "id_",
     "list_",
     "login",
@@ -59,6 +61,7 @@ __all__ = [
     "parse",
     "rename",
     "search",
+    "setquota",
     "status",
     "store",
     "tag_of",

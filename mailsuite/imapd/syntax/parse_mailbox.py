@@ -9,7 +9,16 @@ from mailsuite.imapd.syntax.cursor import Cursor
 from mailsuite.imapd.syntax.model import ListArguments
 from mailsuite.imapd.syntax.mutf7 import decode_tolerant, decode_utf8
 
-STATUS_ITEMS = {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE"}
+STATUS_ITEMS = {
+    "MESSAGES",
+    "RECENT",
+    "UIDNEXT",
+    "UIDVALIDITY",
+    "UNSEEN",
+    "DELETED",
+    "DELETED-STORAGE",
+    "SIZE",
+}
 # RFC 5258 §3.1, RFC 6154 §5.1
 LIST_SELECTIONS = {"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"}
 # RFC 5258 §3.2, RFC 5819, RFC 6154; STATUS has a list of its own behind it

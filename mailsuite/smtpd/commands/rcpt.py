@@ -1,11 +1,13 @@
 """RCPT: adds a forward-path to the transaction (RFC 5321 §4.1.1.3).
 
 Mail for other domains is taken on submission only, whoever the client is and whatever network it
-comes from: the smtp listener never relays.
+comes from: the smtp listener never relays. There a mailbox that is plainly full is refused for now
+(RFC 3463 X.2.2), so that the sender's own server keeps the message and tries again; our users' mail
+is taken, and waits in our queue.
 """
 
 from mailsuite.base.log import get_logger
-from mailsuite.mail import Remote, Unknown
+from mailsuite.mail import Mailbox, Remote, Unknown
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.grammar import ascii_text, rcpt_arguments
 from mailsuite.smtpd.model import Command
@@ -27,7 +29,11 @@ async def rcpt(session: SmtpSession, argument: str) -> Reply:
     if transaction.mail_from is None:
         return NO_MAIL
     address, parameters = rcpt_arguments(argument)
-    refusal = _parameters(session, parameters) or _recipient(session, address, argument)
+    refusal = (
+        _parameters(session, parameters)
+        or _recipient(session, address, argument)
+        or await _full(session, address)
+    )
     if refusal is not None:
         transaction.refused += 1
         session.context.counters.recipients_refused += 1
@@ -70,6 +76,16 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Non
         return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
     if isinstance(route, Remote) and not context.settings.submission:
         return NO_RELAY
+    return None
+
+
+async def _full(session: SmtpSession, address: str) -> Reply | None:
+    context = session.context
+    if context.settings.submission:
+        return None
+    route = context.router.accept(address)
+    if isinstance(route, Mailbox) and not await context.room(route.account, session.envelope.size):
+        return reply(452, "4.2.2", f"<{ascii_text(address)}>: the mailbox is full, try again later")
     return None
 
 

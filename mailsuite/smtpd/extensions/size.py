@@ -18,6 +18,7 @@ def _size(session: SmtpSession, transaction: Transaction, value: str | None) -> 
         return BAD_VALUE
     if int(value) > session.context.settings.max_message_size:
         return replies.TOO_LARGE
+    transaction.size = int(value)
     return None
 
 

@@ -64,7 +64,13 @@ def test_a_domain_a_user_an_alias(terminal: Terminal, typed: io.StringIO) -> Non
     (domain,) = terminal.json("domain", "list")
     assert set(domain) == {"name", "created", "users", "aliases"}
     (user,) = terminal.json("user", "list")
-    assert set(user) == {"address", "enabled", "created"}
+    assert set(user) == {
+        "address",
+        "enabled",
+        "created",
+        "quota_storage",
+        "quota_messages",
+    }
     (alias,) = terminal.json("alias", "list")
     assert set(alias) == {"address", "targets", "created"}
     assert alias["targets"] == ["alice@example.test", "x@other.test"]
@@ -75,8 +81,8 @@ def test_a_domain_a_user_an_alias(terminal: Terminal, typed: io.StringIO) -> Non
 
     out, _ = terminal("user", "list")
     header, line = out.splitlines()
-    assert header.split() == ["User", "Sign-in", "Added"]
-    assert line.startswith("alice@example.test  enabled  2")
+    assert header.split() == ["User", "Sign-in", "Quota", "Added"]
+    assert line.startswith("alice@example.test  enabled  none   2")
     assert "sales@example.test  alice@example.test, x@other.test" in terminal("alias", "list")[0]
 
     terminal("user", "disable", "alice@example.test")
@@ -226,3 +232,41 @@ def test_root_makes_the_data_folder_for_the_servers_user(
     assert run(["domain", "add", "example.test", "-c", str(file)]) == 1
     assert "no-such-user" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_a_quota_is_set_and_shown(terminal: Terminal, typed: io.StringIO) -> None:
+    terminal("domain", "add", "example.test")
+    terminal("user", "add", "alice@example.test", "--password-stdin")
+    quota = ("user", "quota", "alice@example.test")
+    assert terminal(*quota)[0] == ("quota of alice@example.test: none; in use: nothing yet\n")
+    out, _ = terminal(*quota, "--storage", "5G")
+    assert out == "quota of alice@example.test: 5 GB; in use: nothing yet\n"
+    out, _ = terminal(*quota, "--messages", "100")
+    assert out == "quota of alice@example.test: 5 GB, 100 messages; in use: nothing yet\n"
+    assert "5 GB, 100 messages" in terminal("user", "list")[0]
+    assert "5 GB, 100 messages" in terminal("user", "show", "alice@example.test")[0]
+    shown = terminal.json("user", "show", "alice@example.test")
+    assert (shown["limit_storage"], shown["limit_messages"]) == (5_000_000_000, 100)
+    assert shown["used_messages"] is None
+    assert "quota of alice@example.test: 100 messages" in terminal(*quota, "--storage", "none")[0]
+    assert "quota of alice@example.test: none" in terminal(*quota, "--none")[0]
+    for wrong in (["--storage", "5 elephants"], ["--messages", "0"], ["--storage", "1 B"]):
+        assert wrong[0] in terminal(*quota, *wrong, code=1)[1]
+    terminal(*quota, "--none", "--default", code=2)
+    terminal("user", "quota", "nobody@example.test", "--none", code=1)
+
+
+def test_the_default_quota_of_the_settings(
+    terminal: Terminal, typed: io.StringIO, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal("domain", "add", "example.test")
+    terminal("user", "add", "alice@example.test", "--password-stdin")
+    settings = tmp_path / "mailsuite.yaml"
+    settings.write_text(f"data: {terminal.data}\nquota:\n  storage: 1 GB\n")
+    line = ["user", "quota", "alice@example.test", "-c", str(settings)]
+    assert run([*line, "--messages", "7"]) == 0
+    assert "alice@example.test: 1 GB, 7 messages;" in capsys.readouterr()[0]
+    assert run([*line, "--none"]) == 0
+    assert "alice@example.test: none;" in capsys.readouterr()[0]
+    assert run([*line, "--default"]) == 0
+    assert "alice@example.test: 1 GB;" in capsys.readouterr()[0]

@@ -99,7 +99,8 @@ subaddress_separator: ab
         '11: listeners[2]: "smtp" is not valid, expected a mapping with keys such as protocol,'
         " address, port, tls",
         '13: limits.max_message_size: "50 MX" has the unknown unit "MX"'
-        " (known: B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB), expected a size from 64 kB to 2 GB"
+        " (known: B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB, k, M, G, T),"
+        " expected a size from 64 kB to 2 GB"
         ' such as "50 MB", or a number of octets',
         "14: limits.connections: true is not valid, expected a number from 1 to 1000000",
         "15: limits.recipients: 5 is not valid, expected a number from 100 to 100000",

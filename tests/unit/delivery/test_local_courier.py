@@ -8,7 +8,7 @@ from delivery_support import ALIASES, MESSAGE, RECEIVED, job, octets, opened, ro
 from mailsuite.base.tasks import Threads
 from mailsuite.delivery import LocalCourier
 from mailsuite.mail import Bounced, Deferred, Job, Outcome, Sent
-from mailsuite.store import AccountStore, Store, StoreUnavailable
+from mailsuite.store import AccountStore, Quota, Store, StoreUnavailable
 
 ALICE, BOB, CAROL = "alice@example.test", "bob@example.test", "carol@example.test"
 
@@ -228,3 +228,17 @@ class TestFailures:
             (outcome,) = await courier.deliver(job(tmp_path, "team@example.test"))
             assert isinstance(outcome, Deferred) and not outcome.follow_ups
             threads.close()
+
+
+async def test_a_full_mailbox_waits(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        full = Quota(messages=0)
+        (await store.account(BOB)).files.limits = lambda: full
+        outcomes = await attempt(store, job(tmp_path, ALICE, BOB))
+        assert isinstance(outcomes[0], Sent)
+        assert isinstance(outcomes[1], Deferred) and outcomes[1].status == "4.2.2"
+        assert await octets(store, BOB) == []
+        full = Quota()
+        (outcome,) = await attempt(store, job(tmp_path, BOB, of=(ALICE, BOB), repeat=True))
+        assert isinstance(outcome, Sent)
+        assert await octets(store, BOB) == [trace(BOB) + MESSAGE]

@@ -14,10 +14,11 @@ A dialogue is a text file; each line is one step:
     A$ closed        the server must have closed connection A
     A$ silent        nothing comes for a short while
     ! deliver NAME   a delivery puts the message NAME into alice's INBOX
+    ! quota X S M    account X may keep S octets in M messages (-: no limit)
     ! fail X         the store's next call of AccountStore.X raises a bug
 
-In a text, \r\n and \xNN stand for octets. A response is shown with its literals. The first use of
-a letter connects and reads the greeting.
+In a text, \r\n and \xNN stand for octets, \R7 for seven letters. A response is shown with its
+literals. The first use of a letter connects and reads the greeting.
 """
 
 import asyncio
@@ -31,10 +32,12 @@ import pytest
 
 from mailsuite.accounts import Directory
 from mailsuite.accounts.passwords import Hasher
+from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
+from mailsuite.config.schema import Quota
 from mailsuite.imapd import Imapd, Settings, facets
-from mailsuite.imapd.syntax.receiver import Limits
+from mailsuite.imapd.syntax.receiver import Limits as Bounds
 from mailsuite.net import Connection, ConnectionLimits, Listener, bind
 from mailsuite.store import AccountStore, Facets, NewMessage, Store
 
@@ -120,15 +123,19 @@ class Runner:
     def __init__(self, folder: Path, tls: ssl.SSLContext | None, settings: Settings) -> None:
         self.threads = Threads("test", 4)
         values = Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute)
-        self.store = Store(
-            folder / "mail", facets=values, threads=self.threads, clock=SystemClock()
-        )
         (folder / "mail").mkdir(exist_ok=True)
         self.directory = Directory(folder / "accounts.db", self.threads, hasher=Hasher(8, 1))
         if not self.directory.domains():
             self.directory.add_domain("example.test")
             self.directory.add_user("alice@example.test", "alice")
             self.directory.add_user("bob@example.test", "bob")
+        self.store = Store(
+            folder / "mail",
+            facets=values,
+            threads=self.threads,
+            clock=SystemClock(),
+            limits=Limits(self.directory, Quota).of,
+        )
         self.door = Imapd(settings, self.directory, self.store, self.threads, tls)
         self.listener = Listener("imap", self.door.session, ConnectionLimits(1000, 1000))
         self.port = 0
@@ -219,6 +226,10 @@ class Runner:
         verb, _, argument = action.partition(" ")
         if verb == "deliver":
             await self.deliver(argument)
+        elif verb == "quota":
+            account, *limits = argument.split()
+            storage, messages = (None if limit == "-" else int(limit) for limit in limits)
+            self.directory.set_quota(account, storage, messages)
         elif verb == "fail":
             monkeypatch.setattr(AccountStore, argument, _bug)
         else:
@@ -232,6 +243,7 @@ async def _bug(*_: object, **__: object) -> None:
 def encoded(text: str) -> bytes:
     """The octets that a text of a dialogue stands for."""
     octets = text.encode().replace(b"\\r\\n", b"\r\n")
+    octets = re.sub(rb"\\R(\d+)", lambda found: b"x" * int(found[1]), octets)
     return re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), octets)
 
 
@@ -248,7 +260,7 @@ def settings(*, plain: bool = True, **changes: object) -> Settings:
         "failure_delay": 0.0,
         "errors": 8,
         "sign_ins": 3,
-        "limits": Limits(literal=2_000_000),
+        "limits": Bounds(literal=2_000_000),
         "version": "1",
     }
     return Settings(**{**values, **changes})  # type: ignore[arg-type]

@@ -120,6 +120,17 @@ class FakeAccounts:
         return f"{local}@example.test" if right else None
 
 
+class FakeRoom:
+    """alice has room, bob as much as he is told."""
+
+    def __init__(self) -> None:
+        self.left: dict[str, int] = {}
+
+    async def __call__(self, account: str, octets: int) -> bool:
+        await asyncio.sleep(0)
+        return max(octets, 1) <= self.left.get(account, 1 << 60)
+
+
 def make_router() -> tuple[Router, FakeLookups]:
     lookups = FakeLookups()
     return Router(lookups), lookups

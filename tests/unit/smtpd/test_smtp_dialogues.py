@@ -18,6 +18,7 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
     A$ silent        the server says nothing now
     ! fail X Y       the queue's next X (receive, write, commit) raises Y (see FAULTS)
     ! break X        accounts or lookups raise from now on
+    ! room N         bob has room for so many octets
     ! mend           no more
     ! accepted N     so many messages are in the queue
     ! discarded N    so many were thrown away
@@ -38,7 +39,7 @@ from pathlib import Path
 import pytest
 import trustme
 import uvloop
-from smtp_fakes import FAULTS, FakeAccounts, FakeQueue, make_router
+from smtp_fakes import FAULTS, FakeAccounts, FakeQueue, FakeRoom, make_router
 
 from mailsuite.net import bind
 from mailsuite.smtpd import Settings, Smtpd
@@ -80,6 +81,7 @@ class Runner:
     def __init__(self, tls: ssl.SSLContext | None, client_tls: ssl.SSLContext) -> None:
         self.queue = FakeQueue()
         self.accounts = FakeAccounts()
+        self.room = FakeRoom()
         self.router, self.lookups = make_router()
         self.tls = tls
         self.client_tls = client_tls
@@ -112,7 +114,9 @@ class Runner:
 
     async def client(self, name: str) -> Client:
         if self.door is None:
-            self.door = Smtpd(self.settings, self.router, self.accounts, self.queue, self.tls)
+            self.door = Smtpd(
+                self.settings, self.router, self.accounts, self.queue, self.tls, room=self.room
+            )
             sock = bind("127.0.0.1", 0)
             self.port = sock.getsockname()[1]
             await self.door.start(sock)
@@ -152,6 +156,8 @@ class Runner:
             self.queue.faults[where] = FAULTS[what]("secret detail")
         elif verb == "break":
             (self.accounts if rest == "accounts" else self.lookups).broken = True
+        elif verb == "room":
+            self.room.left["bob@example.test"] = int(rest)
         elif verb == "mend":
             self.accounts.broken = self.lookups.broken = False
         elif verb == "accepted":

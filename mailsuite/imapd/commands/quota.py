@@ -1,0 +1,51 @@
+"""GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208).
+
+An account's mailboxes have one quota root, named after the account. Without limits it is there all
+the same, with an empty list (§4.2.1). Only the operator sets limits, at the command line; so
+QUOTASET is not announced, and SETQUOTA tells why it fails.
+"""
+
+from __future__ import annotations
+
+from mailsuite.imapd.reply import OK, No, Reply
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
+from mailsuite.store import AccountStore
+
+UNIT = 1024
+"""Octets that STORAGE counts in (§5.1)."""
+
+
+async def getquota(session: Session, root: str) -> Reply:
+    if root != session.account:
+        # What others keep is nobody's business (§8).
+        raise No("No such quota root", "NONEXISTENT")
+    session.write(await _quota(session.store))
+    return OK
+
+
+async def getquotaroot(session: Session, name: str) -> Reply:
+    """The mailbox need not exist (§4.1.2)."""
+    mailbox = response.mailbox(name, utf8=session.utf8)
+    session.write(b"* QUOTAROOT %b %b\r\n" % (mailbox, _root(session.store)))
+    session.write(await _quota(session.store))
+    return OK
+
+
+async def setquota(session: Session, root: str, limits: dict[str, int]) -> Reply:
+    raise No("Only the operator sets limits", "NOPERM")
+
+
+def _root(store: AccountStore) -> bytes:
+    return response.string(store.address.encode())
+
+
+async def _quota(store: AccountStore) -> bytes:
+    limits, usage = store.quota(), await store.usage()
+    resources = []
+    if limits.storage is not None:
+        used = -(-usage.storage // UNIT)
+        resources.append(b"STORAGE %d %d" % (used, limits.storage // UNIT))
+    if limits.messages is not None:
+        resources.append(b"MESSAGE %d %d" % (usage.messages, limits.messages))
+    return b"* QUOTA %b (%b)\r\n" % (_root(store), b" ".join(resources))
