@@ -6,11 +6,11 @@ peer: they raise ValueErrors.
 
 from mailsuite.message.address import Address, AddressList, Group, mailboxes, parse_addresses
 from mailsuite.message.body import decode_base64, decode_body, decode_quoted_printable
-from mailsuite.message.casemap import UNICODE_VERSION, fold
+from mailsuite.message.casemap import SEPARATOR, UNICODE_VERSION, fold
 from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.date import format_date, parse_date
 from mailsuite.message.domain import MAX_DOMAIN, normalise_domain
-from mailsuite.message.header import Field, fields, first_field, split_header, unfold
+from mailsuite.message.header import Field, Octets, fields, first_field, split_header, unfold
 from mailsuite.message.limits import Limits
 from mailsuite.message.parameters import Params, decode_params
 from mailsuite.message.part import Part, section
@@ -29,7 +29,7 @@ from mailsuite.message.path import (
 )
 from mailsuite.message.structure import scan
 from mailsuite.message.submission import repair_submission
-from mailsuite.message.text import SEPARATOR, TEXT_VERSION, body_text, contains, header_text
+from mailsuite.message.text import TEXT_VERSION, body_text, contains, header_text
 from mailsuite.message.trace import count_received, delivered_to, protocol, received
 from mailsuite.message.words import decode_words
 
@@ -45,6 +45,7 @@ __all__ = [
     "Field",
     "Group",
     "Limits",
+    "Octets",
     "ParameterError",
     "Params",
     "Part",

@@ -12,7 +12,10 @@ import unicodedata
 UNICODE_VERSION = unicodedata.unidata_version
 """What `fold` gives may differ between versions of Unicode: for what keeps folded text."""
 
-_NONCHARACTERS = {0: 0xFFFD, 0xFFFF: 0xFFFD}
+SEPARATOR = "\x01"
+"""What no folded text contains: put between texts that are kept as one."""
+_UNREADABLE = "\ufffd"
+_NO_CHARACTERS = ("\0", SEPARATOR, "\ufffe", "\uffff")
 
 
 def _title(character: str) -> str:
@@ -28,21 +31,27 @@ _EXCEPTIONS = {
     for character in map(chr, range(0x80, 0x20000))  # no letter beyond has case
     if character.upper() != _title(character)
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _EXCEPTION = re.compile(f"([{''.join(map(chr, _EXCEPTIONS))}]+)")
 
 
 def fold(text: str) -> str:
     """`text` titlecased and decomposed (RFC 5051 §2): "Café" and "CAFE\\u0301" become one.
 
-    U+0000 and U+FFFF, which are no characters of a text, become U+FFFD.
+    U+0000, U+0001, U+FFFE, U+FFFF and halves of surrogate pairs become U+FFFD.
     """
     if text.isascii():
         folded = text.upper()
-        return folded.replace("\0", "\ufffd") if "\0" in folded else folded
-    pieces = _EXCEPTION.split(text)
-    pieces[::2] = [piece.upper() for piece in pieces[::2]]
-    pieces[1::2] = [piece.translate(_EXCEPTIONS) for piece in pieces[1::2]]
-    folded = unicodedata.normalize("NFKD", "".join(pieces))
-    if "\0" in folded or "\uffff" in folded:
-        folded = folded.translate(_NONCHARACTERS)
+    else:
+        pieces = _EXCEPTION.split(text)
+        pieces[::2] = [piece.upper() for piece in pieces[::2]]
+        pieces[1::2] = [piece.translate(_EXCEPTIONS) for piece in pieces[1::2]]
+        folded = unicodedata.normalize("NFKD", "".join(pieces))
+        try:
+            folded.encode()
+        except UnicodeEncodeError:
+            folded = _SURROGATE.sub(_UNREADABLE, folded)
+    for character in _NO_CHARACTERS:
+        if character in folded:
+            folded = folded.replace(character, _UNREADABLE)
     return folded

@@ -20,7 +20,7 @@ from mailsuite.message.parameters import (
 )
 from mailsuite.message.part import Part
 
-Source: TypeAlias = bytes | bytearray | memoryview | mmap.mmap
+Source: TypeAlias = bytes | bytearray | memoryview | mmap.mmap | Octets
 
 _CONTENT = re.compile(rb"content-([a-z0-9-]+)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE)
 _TOKEN = re.compile(rb"[^\x00-\x20\x7f-\xff;,\"]+")
@@ -77,7 +77,8 @@ class _Level:
 def scan(data: Source, *, limits: Limits = DEFAULT) -> Part:
     """The parts of the message in `data`, offsets counted from its first octet.
 
-    data: bytes, or for large messages mmap or a memoryview of octets, neither of which is copied.
+    data: bytes, or for large messages mmap, a memoryview of octets, or something else that gives
+    slices; none of them is copied.
     Nothing keeps hold of it afterwards.
     """
     octets: Octets

@@ -14,13 +14,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from mailsuite.message.body import decode_body, decode_quoted_printable
-from mailsuite.message.casemap import fold
+from mailsuite.message.casemap import SEPARATOR, fold
 from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.header import Octets, fields
 from mailsuite.message.part import Part
 from mailsuite.message.words import decode_words
 
-SEPARATOR = "\uffff"
 SLICE = 1 << 17
 """Octets that are decoded at once; longer bodies are cut, between characters."""
 MAX_HEADER = 1 << 20
@@ -41,14 +40,16 @@ _MARKS = 32
 def header_text(data: Octets, part: Part) -> str:
     """The fields of a part's own header, each as "NAME: VALUE" and a separator."""
     end = min(part.body_start, part.header_start + MAX_HEADER)
-    lines = [
-        f"{field.name}: {decode_words(field.unfolded)}\n"
-        if field.name
-        else decode_words(field.unfolded) + "\n"
+    texts = [
+        f"{field.name}: {text}" if field.name else text
         for field in fields(data[part.header_start : end])
+        for text in (decode_words(field.unfolded),)
     ]
-    # One call for all fields: a line end is touched by neither case nor decomposition.
-    return fold("".join(lines)).replace("\n", SEPARATOR)
+    joined = "\n".join([*texts, ""])
+    if joined.count("\n") == len(texts):
+        # One call for all fields: a line end is touched by neither case nor decomposition.
+        return fold(joined).replace("\n", SEPARATOR)
+    return "".join([fold(text) + SEPARATOR for text in texts])
 
 
 def body_text(data: Octets, root: Part) -> Iterator[str]:

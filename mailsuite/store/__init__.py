@@ -17,6 +17,7 @@ from mailsuite.store.errors import (
     StoreUnavailable,
 )
 from mailsuite.store.flags import FlagTable
+from mailsuite.store.fulltext import Candidates
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.message import MessageFile
 from mailsuite.store.store import Store
@@ -39,6 +40,7 @@ __all__ = [
     "AccountStore",
     "Appended",
     "Attachment",
+    "Candidates",
     "CannotChange",
     "Change",
     "Copied",

@@ -28,6 +28,7 @@ from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexDamaged
+from mailsuite.store.indexer import Indexer
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.records import Columns
 from mailsuite.store.temp import TempMessage
@@ -58,13 +59,18 @@ class AccountStore:
         files: AccountFiles,
         threads: Threads,
         on_idle: Callable[[AccountStore, Mailbox], None],
+        turn: asyncio.Semaphore,
     ) -> None:
-        """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped."""
+        """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped.
+
+        `turn` is taken to fill the full-text index.
+        """
         self.address = address
         self.files = files
         self.threads = threads
         self.tasks = Tasks(f"store:{address}")
         self.writer = Writer(files, threads, self.tasks, self)
+        self.indexer = Indexer(files, threads, self.tasks, turn, lambda: self.writer.busy)
         self._on_idle = on_idle
         self._views: dict[str, Mailbox] = {}
         self._to_fill: deque[tuple[Folder, int]] = deque()
@@ -162,6 +168,7 @@ class AccountStore:
             mailbox.fill(columns)
             self._views[mailbox.mailboxid] = mailbox
             self._on_idle(self, mailbox)
+            self.indexer.notice(folder)
         return mailbox
 
     async def status(self, name: str) -> Status:
@@ -303,6 +310,10 @@ class AccountStore:
     def take_in(self, updates: list[Update]) -> None:
         """Bring views up to date, tell their listeners, and have facets computed."""
         for update in updates:
+            if update.deleted:
+                self.indexer.forget(update.folder)
+            elif update.appended or update.expunged:
+                self.indexer.notice(update.folder)
             view = self._views.get(update.mailboxid)
             if view is not None:
                 view.take_in(update)
@@ -323,6 +334,7 @@ class AccountStore:
         for view in list(self._views.values()):
             columns = await self.threads.run(self._columns, view.folder)
             view.replace(columns, view.folder)
+            self.indexer.notice(view.folder)
 
     def _columns(self, folder: Folder) -> Columns:
         with self.files.index.reader() as db:
@@ -353,7 +365,7 @@ class AccountStore:
     async def rest(self) -> None:
         """Give index and memory back, unless somebody uses the account; it wakes up by itself."""
         in_use = any(view.references for view in self._views.values())
-        if in_use or self.writer.busy or self._busy or self._filling:
+        if in_use or self.writer.busy or self._busy or self._filling or self.indexer.active:
             return
         self._views.clear()
         if self.files.is_open:
@@ -363,6 +375,7 @@ class AccountStore:
         """Finish what is under way and write exact numbers."""
         self._closing = True
         self._to_fill.clear()
+        self.indexer.stop()
         while len(self.tasks):
             await self.tasks.wait()
         self._views.clear()
@@ -371,3 +384,4 @@ class AccountStore:
         while len(self.tasks):
             await self.tasks.wait()
         self._closing = False
+        self.indexer.resume()

@@ -110,6 +110,46 @@ def pread(fd: int, length: int, offset: int) -> bytes:
     return data
 
 
+class FileOctets:
+    """An open file as octets that the message scanner reads; a window of it is in memory."""
+
+    __slots__ = ("_at", "_fd", "_size", "_window")
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd = fd
+        self._size = size
+        self._at = 0
+        self._window = b""
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, key: slice, /) -> bytes:
+        start, stop, _ = key.indices(self._size)
+        if stop - start > CHUNK:
+            return pread(self._fd, stop - start, start)
+        self._reach(start, stop)
+        return self._window[start - self._at : max(stop, start) - self._at]
+
+    def find(self, sub: bytes, start: int = 0, end: int | None = None, /) -> int:
+        """As of bytes; `start` and `end` not negative."""
+        end = self._size if end is None else min(end, self._size)
+        while start + len(sub) <= end:
+            self._reach(start, min(start + max(len(sub), 1), end))
+            stop = min(self._at + len(self._window), end)
+            found = self._window.find(sub, start - self._at, stop - self._at)
+            if found >= 0:
+                return self._at + found
+            start = max(stop - len(sub), start) + 1
+        return -1
+
+    def _reach(self, start: int, stop: int) -> None:
+        """Have the window hold this range, which is no longer than it."""
+        if start < self._at or stop > self._at + len(self._window):
+            self._window = pread(self._fd, CHUNK, start)
+            self._at = start
+
+
 def header_block(message: bytes | mmap.mmap) -> bytes:
     """The header with the empty line after it; the whole message when it has no body."""
     if message[:2] == b"\r\n":

@@ -1,8 +1,9 @@
 """One account on disk: its Maildir, its index, its open folders.
 
 Every method blocks and belongs to the account's writer: one call at a time, in a thread. Layout:
-`<account>/Maildir/` (INBOX, and `.A.B` for the others), `index.db`, and `tmp/` for what is not yet
-or no longer mail; whatever lies in tmp/ at the start is left over and thrown away.
+`<account>/Maildir/` (INBOX, and `.A.B` for the others), the databases `index.db` and `fulltext.db`,
+and `tmp/` for what is not yet or no longer mail; whatever lies in tmp/ at the start is left over
+and thrown away.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mailsuite.store import disk, filename, merge, names, records, sidecar
 from mailsuite.store.change import Change
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
 from mailsuite.store.folder import Folder
+from mailsuite.store.fulltext import FullText
 from mailsuite.store.index import Index, IndexDamaged
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Facets, Quota
@@ -54,6 +56,7 @@ class AccountFiles:
     maildir: Path = field(init=False)
     tmp: Path = field(init=False)
     index: Index = field(init=False)
+    fulltext: FullText = field(init=False)
     folders: dict[str, Folder] = field(default_factory=dict)
     updates: list[Update] = field(default_factory=list)
     is_open: bool = False
@@ -64,6 +67,7 @@ class AccountFiles:
         self.maildir = self.root / "Maildir"
         self.tmp = self.root / "tmp"
         self.index = Index(self.root / "index.db", self.facets)
+        self.fulltext = FullText(self.root / "fulltext.db", self.index)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -92,11 +96,16 @@ class AccountFiles:
                 folder.flush()
         self.folders.clear()
         self.counted = False
+        self.fulltext.close()
         self.index.close()
         self.is_open = False
 
     def rebuild_index(self) -> None:
         """Begin the index anew and fill it from the files; open folders keep their identity."""
+        with self.fulltext.held():
+            self._rebuild_index()
+
+    def _rebuild_index(self) -> None:
         self.index.reset()
         self.counted = False
         with self.index.transaction() as db:

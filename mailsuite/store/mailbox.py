@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
+from mailsuite.message import Octets
 from mailsuite.store import alter, merge, reading, records
 from mailsuite.store.alter import FlagRequest
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import CannotChange, NoSuchMailbox
 from mailsuite.store.folder import Folder
+from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.message import MessageFile
 from mailsuite.store.values import FlagsStored, Row
 from mailsuite.store.view import View
 
 if TYPE_CHECKING:
     from mailsuite.store.account import AccountStore
+
+T = TypeVar("T")
 
 
 class Mailbox(View):
@@ -136,6 +140,29 @@ class Mailbox(View):
         return await self._account.beside_writer(
             lambda: reading.read(files, folder, uids, max_octets)
         )
+
+    async def examine(
+        self, uids: Sequence[int], look: Callable[[Octets], T], *, max_octets: int = 1 << 20
+    ) -> list[tuple[int, T | None]]:
+        """What `look` says of messages: from the front of `uids`, about `max_octets` of them.
+
+        `look` is pure, runs in a thread and must not raise; it gets the octets, of a large message
+        as something that is read from the file by and by. (uid, None) stands for one that is gone.
+        At least one entry for a non-empty `uids`; ask a few hundred at a time.
+        """
+        files, folder = self._account.files, self.folder
+        return await self._account.beside_writer(
+            lambda: reading.examine(files, folder, uids, look, max_octets)
+        )
+
+    async def candidates(self, text: str, where: Where) -> Candidates | None:
+        """Which messages may contain a text in their "header", "body" or "any" of both.
+
+        text: folded (`mailsuite.message.fold`) and not empty. None: the full-text index can't tell.
+        What is searched is what `header_text` and `body_text` of `mailsuite.message` give.
+        """
+        folder, fulltext = self.folder, self._account.files.fulltext
+        return await self._account.beside_writer(lambda: fulltext.candidates(folder, text, where))
 
     async def open_message(self, uid: int) -> MessageFile:
         """Open a message, present or held. Raises MessageGone, StoreUnavailable."""

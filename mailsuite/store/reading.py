@@ -6,6 +6,7 @@ another program, is looked up again. Calls block.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import apsw
 
+from mailsuite.message import Octets
 from mailsuite.store import content, records
 from mailsuite.store.alter import Locator
 from mailsuite.store.errors import MessageGone
@@ -93,6 +95,40 @@ def read(
         left -= len(data)
         found.append((uid, data))
     return found
+
+
+def examine(
+    files: AccountFiles,
+    folder: Folder,
+    uids: Sequence[int],
+    look: Callable[[Octets], T],
+    max_octets: int,
+) -> list[tuple[int, T | None]]:
+    """`look` at messages from the front of `uids`, as `Mailbox.examine` promises. OSError."""
+    entries = {entry.uid: entry for entry in find(files, folder, uids)}
+    found: list[tuple[int, T | None]] = []
+    left = max_octets
+    for uid in uids:
+        entry = entries.get(uid)
+        if entry is not None and entry.size > left and found:
+            break
+        value = None
+        if entry is not None:
+            left -= entry.size
+            with contextlib.suppress(MessageGone):
+                value = _look(files, folder, entry, look)
+        found.append((uid, value))
+    return found
+
+
+def _look(files: AccountFiles, folder: Folder, entry: Entry, look: Callable[[Octets], T]) -> T:
+    if entry.size <= MAP_FROM:
+        return look(with_file(files, folder, entry, content.read_wire))
+    fd, size = with_file(files, folder, entry, lambda path: content.open_wire(path, files.tmp))
+    try:
+        return look(content.FileOctets(fd, size))
+    finally:
+        os.close(fd)
 
 
 # -- rows ------------------------------------------------------------------------------------------

@@ -135,6 +135,20 @@ def uids(db: apsw.Connection, mailbox: int, *, first: int = 1) -> list[int]:
     return list(json.loads(text))
 
 
+def some_uids(
+    db: apsw.Connection, mailbox: int, first: int, stop: int | None, limit: int
+) -> list[int]:
+    """UIDs from `first` on, below `stop`, ascending, so many at most."""
+    low, high = _span(mailbox)
+    text = _value(
+        db,
+        "SELECT json_group_array(id & 0xffffffff) FROM"
+        " (SELECT id FROM message WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
+        (low + first, high if stop is None else low + stop, limit),
+    )
+    return list(json.loads(text))
+
+
 def count_from(db: apsw.Connection, mailbox: int, first: int) -> int:
     """How many messages have this UID or a greater one."""
     low, high = _span(mailbox)
@@ -315,6 +329,15 @@ def expunged_since(db: apsw.Connection, mailbox: int, modseq: int) -> list[int]:
         (mailbox, modseq),
     )
     return list(json.loads(text))
+
+
+def expunges_since(db: apsw.Connection, mailbox: int, modseq: int) -> tuple[list[int], int]:
+    """UIDs expunged after `modseq`, and the greatest MODSEQ of these expunges, or 0."""
+    row = db.execute(
+        "SELECT json_group_array(uid), max(modseq) FROM expunged WHERE mailbox = ? AND modseq > ?",
+        (mailbox, modseq),
+    ).fetchone()
+    return (json.loads(row[0]), row[1] or 0) if row else ([], 0)
 
 
 def drop_mailbox(db: apsw.Connection, mailbox: int) -> None:

@@ -51,6 +51,8 @@ class Store:
         self._limits = limits
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
+        self._turn = asyncio.Semaphore()
+        """To fill a full-text index: one account at a time."""
         self.tasks = Tasks("store")
 
     async def account(self, address: str) -> AccountStore:
@@ -67,7 +69,7 @@ class Store:
                 self._facets,
                 partial(self._limits, address),
             )
-            account = AccountStore(address, files, self._threads, self._on_idle)
+            account = AccountStore(address, files, self._threads, self._on_idle, self._turn)
             self._accounts[key] = account
         self._accounts.move_to_end(key)
         if not account.files.was_open:

@@ -1,0 +1,112 @@
+"""Fills an account's full-text index in the background, whenever something has changed.
+
+Promises: it gives way to deliveries and to other accounts (one fills at a time), and never adds to
+the time that a message takes to be delivered; what it has not got to yet is known as such to
+whoever searches. Holds no list of messages: what is missing follows from the indexes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from mailsuite.base.tasks import Tasks, Threads
+from mailsuite.store import catch_up
+from mailsuite.store.database import DatabaseDamaged
+from mailsuite.store.errors import StoreError, StoreUnavailable
+from mailsuite.store.files import AccountFiles
+from mailsuite.store.folder import Folder
+
+SETTLE = 0.05
+"""Seconds from a change to its being looked at: what arrives together is taken in together."""
+SHARE = 1.0
+"""Seconds of rest for each second of work."""
+GIVE_WAY = 2.0
+"""Seconds for which it waits, at most, for the account's writer to have nothing to do."""
+
+
+class Indexer:
+    """Loop thread only."""
+
+    def __init__(
+        self,
+        files: AccountFiles,
+        threads: Threads,
+        tasks: Tasks,
+        turn: asyncio.Semaphore,
+        is_busy: Callable[[], bool],
+    ) -> None:
+        """`turn`: shared by all accounts. `is_busy`: something more urgent is to be done."""
+        self._files = files
+        self._threads = threads
+        self._tasks = tasks
+        self._turn = turn
+        self._is_busy = is_busy
+        self._waiting: dict[Folder, None] = {}
+        self._sweep = True
+        self._stopped = asyncio.Event()
+        self.active = False
+
+    def notice(self, folder: Folder) -> None:
+        """Messages have come or gone in a folder, or it is looked at for the first time."""
+        self._waiting[folder] = None
+        if not self.active and not self._stopped.is_set():
+            self.active = True
+            self._tasks.start(self._run(), "full text")
+
+    def forget(self, folder: Folder) -> None:
+        """A mailbox is no more."""
+        self._waiting.pop(folder, None)
+        self._sweep = True
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        self._waiting.clear()
+        self._stopped.set()
+
+    def resume(self) -> None:
+        """Allow for new work after `stop`."""
+        self._stopped.clear()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        pause = SETTLE
+        try:
+            while self._waiting:
+                await self._rest(pause)
+                async with self._turn:
+                    if not self._waiting:  # stopped
+                        return
+                    folder = next(iter(self._waiting))
+                    del self._waiting[folder]
+                    began = loop.time()
+                    if await self._threads.run(self._work, folder):
+                        self._waiting.setdefault(folder)
+                pause = SHARE * (loop.time() - began)
+        finally:
+            self.active = False
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, and a while longer where there is something more urgent."""
+        until = asyncio.get_running_loop().time() + GIVE_WAY
+        while True:
+            try:
+                await asyncio.wait_for(self._stopped.wait(), seconds)
+                return
+            except TimeoutError:
+                if not self._is_busy() or asyncio.get_running_loop().time() > until:
+                    return
+                seconds = SETTLE
+
+    def _work(self, folder: Folder) -> bool:
+        """In a thread: one step; True when there is more to do."""
+        try:
+            if self._sweep:
+                self._sweep = catch_up.sweep(self._files)
+                return True
+            return catch_up.step(self._files, folder)
+        except (DatabaseDamaged, StoreUnavailable) as error:
+            self._files.fulltext.repair(error)
+            return False
+        except (StoreError, OSError):
+            return False  # the folder is gone, or cannot be read: whoever uses it is told
