@@ -50,6 +50,7 @@ class Row:
                   expunged messages, for its numbers would shift (RFC 3501 §7.4.1)
     writes        it changes the selected mailbox: refused after EXAMINE
     try_create    a missing mailbox is one that the client is invited to create
+    rights        on the selected mailbox, without which it is refused (RFC 4314 §4)
     admit         asked when a large literal is announced: gives the sink that takes it, or raises
                   a Refusal before its octets are sent
     """
@@ -61,6 +62,7 @@ class Row:
     uses_numbers: bool = False
     writes: bool = False
     try_create: bool = False
+    rights: str = ""
     admit: Admit | None = None
 
 

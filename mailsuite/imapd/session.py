@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
+from mailsuite.imapd.namespace import Namespace
 from mailsuite.imapd.reply import Bad, No, Refusal, Reply, from_store
 from mailsuite.imapd.row import Row, State
 from mailsuite.imapd.syntax import grammar, response
@@ -32,7 +33,7 @@ from mailsuite.imapd.syntax.receiver import (
 )
 from mailsuite.imapd.view import View
 from mailsuite.net import Connection
-from mailsuite.store import AccountStore, StoreError, StoreUnavailable, TempMessage
+from mailsuite.store import StoreError, StoreUnavailable, TempMessage
 
 if TYPE_CHECKING:
     from mailsuite.imapd.door import Imapd
@@ -84,7 +85,7 @@ class Session:
         self.unfinished = False
         """A response is half written (a streamed literal, say): nothing else may come now."""
         self._deadline = asyncio.get_running_loop().time() + door.settings.login_timeout
-        self._store: AccountStore | None = None
+        self._store: Namespace | None = None
         self._errors = 0
         self.tag = "*"
         self._row: Row | None = None
@@ -218,8 +219,8 @@ class Session:
         try:
             row = self._row = self._row_for(name)
             arguments = grammar.parse(row.parser, cursor)
-            if row.writes and self.view is not None and self.view.read_only:
-                raise No("Mailbox is selected read-only", "READ-ONLY")
+            if self.view is not None and row.states is State.SELECTED:
+                self._check_rights(row, self.view)
             return await row.handler(self, *arguments)
         except Refusal as refusal:
             return refusal.reply
@@ -251,11 +252,27 @@ class Session:
             raise Bad("Not allowed in this state")
         return row
 
+    def _check_rights(self, row: Row, view: View) -> None:
+        """May the selected mailbox be read, and changed if the command would? Raises No."""
+        rights = view.rights
+        self._still_readable(view)
+        if row.writes and view.read_only:
+            raise No("Mailbox is selected read-only", "READ-ONLY")
+        if not rights.issuperset(row.rights):
+            raise No("You have not the right to do this", "NOPERM")
+
+    @staticmethod
+    def _still_readable(view: View) -> None:
+        if "r" not in view.rights:
+            # RFC 4314 §5.1.1: most clients are at a loss with NO to everything.
+            raise Goodbye("You may no longer read the selected mailbox")
+
     def synchronize(self, *, may_expunge: bool) -> None:
         """Tell what has happened in the selected mailbox."""
         if self.view is not None:
             if self.view.deleted:
                 raise Goodbye("The selected mailbox has been deleted")
+            self._still_readable(self.view)
             self.write_all(self.view.sync(may_expunge))
 
     def _answer(self, tag: str, reply: Reply) -> None:
@@ -341,8 +358,8 @@ class Session:
         return bool(self.enabled & {"IMAP4REV2", "UTF8=ACCEPT"})
 
     @property
-    def store(self) -> AccountStore:
-        """The account's mailboxes; only in rows that ask for a signed-in state."""
+    def store(self) -> Namespace:
+        """All mailboxes that it can name; only in rows that ask for a signed-in state."""
         if self._store is None:
             raise Bad("Sign in first")
         return self._store
@@ -370,7 +387,8 @@ class Session:
 
     async def sign_in(self, account: str) -> None:
         """Go over to the authenticated state."""
-        self._store = await self.door.store.account(account)
+        own = await self.door.store.account(account)
+        self._store = Namespace(own, self.door.store, self.door.directory)
         self.account = account
         self.state = State.AUTHENTICATED
         log.info("signed in", account=account, peer=self.connection.peer, tls=self.connection.tls)

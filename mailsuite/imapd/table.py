@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mailsuite import sasl
 from mailsuite.imapd.commands import (
+    acl,
     append,
     copy,
     expunge,
@@ -58,12 +59,17 @@ _ROWS = (
     Row("GETQUOTA", grammar.getquota, quota.getquota, SIGNED_IN),  # RFC 9208
     Row("GETQUOTAROOT", grammar.mailbox, quota.getquotaroot, SIGNED_IN),
     Row("SETQUOTA", grammar.setquota, quota.setquota, SIGNED_IN),
+    Row("SETACL", grammar.setacl, acl.setacl, SIGNED_IN),  # RFC 4314
+    Row("DELETEACL", grammar.identified, acl.deleteacl, SIGNED_IN),
+    Row("GETACL", grammar.mailbox, acl.getacl, SIGNED_IN),
+    Row("LISTRIGHTS", grammar.identified, acl.listrights, SIGNED_IN),
+    Row("MYRIGHTS", grammar.mailbox, acl.myrights, SIGNED_IN),
     # §6.4, selected
     Row("CHECK", grammar.no_arguments, general.check, SELECTED),
     Row("CLOSE", grammar.no_arguments, select.close, SELECTED),
     Row("UNSELECT", grammar.no_arguments, select.unselect, SELECTED),  # RFC 3691
-    Row("EXPUNGE", grammar.no_arguments, expunge.expunge, SELECTED, writes=True),
-    Row("UID EXPUNGE", grammar.uid_expunge, expunge.uid_expunge, SELECTED, writes=True),
+    Row("EXPUNGE", grammar.no_arguments, expunge.expunge, SELECTED, writes=True, rights="e"),
+    Row("UID EXPUNGE", grammar.uid_expunge, expunge.uid_expunge, SELECTED, writes=True, rights="e"),
     Row("SEARCH", grammar.search, search.search, SELECTED, uses_numbers=True),
     Row("UID SEARCH", grammar.search, search.uid_search, SELECTED),
     Row("FETCH", grammar.fetch, fetch.fetch, SELECTED, uses_numbers=True),
@@ -72,8 +78,11 @@ _ROWS = (
     Row("UID STORE", grammar.store, store.uid_store, SELECTED, writes=True),
     Row("COPY", grammar.copy, copy.copy, SELECTED, try_create=True),
     Row("UID COPY", grammar.copy, copy.uid_copy, SELECTED, try_create=True),
-    Row("MOVE", grammar.copy, copy.move, SELECTED, writes=True, try_create=True),  # RFC 6851
-    Row("UID MOVE", grammar.copy, copy.uid_move, SELECTED, writes=True, try_create=True),
+    # RFC 6851
+    Row("MOVE", grammar.copy, copy.move, SELECTED, writes=True, try_create=True, rights="te"),
+    Row(
+        "UID MOVE", grammar.copy, copy.uid_move, SELECTED, writes=True, try_create=True, rights="te"
+    ),
 )
 COMMANDS = {row.name: row for row in _ROWS}
 
@@ -127,6 +136,8 @@ CAPABILITIES = (
     Capability("SEARCHRES", _signed_in),  # RFC 5182
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438
+    Capability("ACL", _signed_in),  # RFC 4314
+    Capability("RIGHTS=texk", _signed_in),
     Capability("QUOTA", _signed_in),  # RFC 9208
     Capability("QUOTA=RES-STORAGE", _signed_in),
     Capability("QUOTA=RES-MESSAGE", _signed_in),

@@ -14,9 +14,10 @@ from itertools import chain, islice
 
 from mailsuite.imapd.flags import SYSTEM_FLAGS
 from mailsuite.imapd.reply import Bad
+from mailsuite.imapd.rights import WRITING, may_set
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import STAR, SequenceSet
-from mailsuite.store import Change, Mailbox, MessageGone
+from mailsuite.store import ALL_RIGHTS, Change, Mailbox, MessageGone
 
 
 class View:
@@ -24,31 +25,53 @@ class View:
 
     __slots__ = (
         "_changed",
+        "_examined",
         "_flag_octets",
         "_keywords",
         "_recent",
+        "_settable",
+        "_who",
         "attachment",
         "deleted",
         "mailbox",
-        "read_only",
         "saved",
         "wake",
     )
 
-    def __init__(self, mailbox: Mailbox, *, read_only: bool) -> None:
-        """Takes over the mailbox: `close` gives it back."""
+    def __init__(self, mailbox: Mailbox, *, read_only: bool, who: str | None = None) -> None:
+        """Takes over the mailbox: `close` gives it back.
+
+        `who`: the account that uses it, when it is not the owner.
+        """
         self.mailbox = mailbox
-        self.read_only = read_only
+        self._examined = read_only
+        self._who = who
+        self._settable = self._permanent
         self.deleted = False
         self.wake: Callable[[], object] | None = None
         """Called when there may be something to `sync` (IDLE)."""
         self.saved: array[int] = array("I")
         """UIDs of the saved search result, `$` (RFC 5182)."""
-        self.attachment = mailbox.attach(self._on_change, claim_recent=not read_only)
+        self.attachment = mailbox.attach(self._on_change, claim_recent=not self.read_only)
         self._changed: set[int] = set()
         self._flag_octets: list[bytes] = []
         self._keywords = len(mailbox.keywords)
         self._recent = len(self.attachment.recent)
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """What the session may do with the mailbox, at this moment."""
+        return ALL_RIGHTS if self._who is None else self.mailbox.acl.rights_of(self._who)
+
+    @property
+    def read_only(self) -> bool:
+        """Opened by EXAMINE, or nothing in it may be changed."""
+        return self._examined or not self.rights & WRITING
+
+    @property
+    def _permanent(self) -> frozenset[str]:
+        """The rights that say which flags may be changed."""
+        return frozenset() if self.read_only else self.rights & {"s", "t", "w"}
 
     def close(self) -> None:
         """Leave the mailbox. Once."""
@@ -94,19 +117,23 @@ class View:
                     yield b"* %d FETCH (FLAGS %b)\r\n" % (number, self.flags(uid))
 
     def new_keywords(self) -> Iterator[bytes]:
-        """FLAGS anew, when keywords have come into use that the client has not heard of."""
-        if len(self.mailbox.keywords) != self._keywords:
+        """FLAGS anew, when there are keywords that the client has not heard of, or other rights."""
+        if len(self.mailbox.keywords) != self._keywords or self._permanent != self._settable:
             self._keywords = len(self.mailbox.keywords)
+            self._settable = self._permanent
             yield from self.known_flags()
 
     def known_flags(self) -> Iterator[bytes]:
         r"""FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1); `\*`: new keywords may be made."""
-        flags = b" ".join(flag.encode() for flag in (*SYSTEM_FLAGS, *self.mailbox.keywords))
-        yield b"* FLAGS (" + flags + b")\r\n"
+        known = (*SYSTEM_FLAGS, *self.mailbox.keywords)
+        rights = self.rights
+        yield b"* FLAGS (%b)\r\n" % " ".join(known).encode()
         if self.read_only:
             yield b"* OK [PERMANENTFLAGS ()] No flag can be changed\r\n"
         else:
-            yield b"* OK [PERMANENTFLAGS (" + flags + b" \\*)] Flags are kept\r\n"
+            can = [flag for flag in (*known, r"\*") if may_set(flag, rights)]
+            flags = " ".join(can).encode()
+            yield b"* OK [PERMANENTFLAGS (%b)] Flags are kept\r\n" % flags
 
     def told_flags(self, uids: Iterable[int]) -> None:
         """The client has just been given the present flags of these messages."""

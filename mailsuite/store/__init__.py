@@ -3,7 +3,9 @@
 Knows nothing of any protocol's syntax.
 """
 
+from mailsuite.store import across, sharing
 from mailsuite.store.account import AccountStore
+from mailsuite.store.acl import ALL_RIGHTS, EVERYBODY, RIGHTS, Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import (
     CannotChange,
@@ -16,7 +18,7 @@ from mailsuite.store.errors import (
     StoreError,
     StoreUnavailable,
 )
-from mailsuite.store.flags import FlagTable
+from mailsuite.store.flags import EVERY_FLAG, FlagTable, Scope
 from mailsuite.store.fulltext import Candidates
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.message import MessageFile
@@ -37,7 +39,12 @@ from mailsuite.store.values import (
 )
 
 __all__ = [
+    "ALL_RIGHTS",
+    "EVERYBODY",
+    "EVERY_FLAG",
+    "RIGHTS",
     "AccountStore",
+    "Acl",
     "Appended",
     "Attachment",
     "Candidates",
@@ -59,10 +66,13 @@ __all__ = [
     "OverQuota",
     "Quota",
     "Row",
+    "Scope",
     "Status",
     "Store",
     "StoreError",
     "StoreUnavailable",
     "TempMessage",
     "Usage",
+    "across",
+    "sharing",
 ]

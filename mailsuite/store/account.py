@@ -19,13 +19,16 @@ from mailsuite.store import (
     names,
     reading,
     records,
+    sidecar,
     transfer,
     tree,
     usage,
 )
+from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
 from mailsuite.store.files import AccountFiles
+from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexDamaged
 from mailsuite.store.indexer import Indexer
@@ -148,28 +151,35 @@ class AccountStore:
             raise
         return mailbox
 
-    def _load(self, name: str) -> tuple[Folder, str, Columns]:
+    def _load(self, name: str) -> tuple[Folder, str, Columns, Acl]:
         folder = self.files.resolve(name)
         merge.refresh(self.files, folder)
         with self.files.index.reader() as db:
             columns = records.columns(db, folder.id)
         folder.keywords()
-        return folder, name, columns
+        return folder, name, columns, sidecar.read_acl(folder.path)
 
-    def _show(self, loaded: tuple[Folder, str, Columns]) -> Mailbox:
+    def _show(self, loaded: tuple[Folder, str, Columns, Acl]) -> Mailbox:
         """On the loop, before the next job: the view of what has just been loaded."""
-        folder, name, columns = loaded
+        folder, name, columns, acl = loaded
         mailbox = self._views.get(folder.sidecar.mailboxid)
         if mailbox is None:
             mailbox = Mailbox(self, folder, name)
             mailbox.uidnext = folder.uidnext
             mailbox.highestmodseq = folder.highestmodseq
             mailbox.first_recent = folder.first_recent
+            mailbox.acl = acl
             mailbox.fill(columns)
             self._views[mailbox.mailboxid] = mailbox
             self._on_idle(self, mailbox)
             self.indexer.notice(folder)
         return mailbox
+
+    async def require(self, name: str) -> None:
+        """Raises NoSuchMailbox, InvalidName."""
+        name = names.canonical(name)
+        if await self.beside_writer(lambda: self.files.find(name)) is None:
+            raise NoSuchMailbox(name)
 
     async def status(self, name: str) -> Status:
         """Counts of a mailbox without opening it. Raises NoSuchMailbox, InvalidName."""
@@ -242,14 +252,18 @@ class AccountStore:
                     dated = replace(message, internal_date=None)
             prepared.append(deliver.prepare(self.files, dated, source))
 
-    async def copy(self, source: Mailbox, uids: Sequence[int], target: str) -> Copied:
-        """Copy messages, all or none, with flags, keywords and internal date.
+    async def copy(
+        self, source: Mailbox, uids: Sequence[int], target: str, *, within: Scope = EVERY_FLAG
+    ) -> Copied:
+        """Copy messages, all or none, with flags, keywords (as far as `within`) and internal date.
 
         Raises NoSuchMailbox (the target, or the source has been deleted), OverQuota,
         LimitReached, StoreUnavailable.
         """
         target, folder = names.canonical(target), source.folder
-        return await self.change(folder, lambda: transfer.copy(self.files, folder, uids, target))
+        return await self.change(
+            folder, lambda: transfer.copy(self.files, folder, uids, target, within=within)
+        )
 
     async def move(
         self,
@@ -257,6 +271,7 @@ class AccountStore:
         uids: Sequence[int],
         target: str,
         *,
+        within: Scope = EVERY_FLAG,
         origin: Attachment | None = None,
     ) -> Copied:
         """Move messages, all or none (RFC 6851). `origin`: the session's Attachment on source."""
@@ -264,7 +279,9 @@ class AccountStore:
 
         def call() -> Copied:
             keep = source.others_than(origin)
-            return transfer.move(self.files, folder, uids, target, keep=keep, origin=origin)
+            return transfer.move(
+                self.files, folder, uids, target, keep=keep, within=within, origin=origin
+            )
 
         return await self.change(folder, call)
 

@@ -14,6 +14,7 @@ from mailsuite.store import disk, filename, flags, journal, merge, records
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.change import Change
 from mailsuite.store.files import AccountFiles
+from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import NEVER, Folder
 from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
@@ -59,6 +60,11 @@ class FlagRequest:
     operation: str
     flags: frozenset[str]
     unchanged_since: int | None = None
+    within: Scope = EVERY_FLAG
+
+    def apply(self, before: str, letters: set[str], words: list[str]) -> str:
+        """The state after it."""
+        return self.within.merge(before, flags.apply(before, self.operation, letters, words))
 
 
 def store_flags(
@@ -86,11 +92,11 @@ def store_flags(
             if entry.uid in passed:
                 continue
             before = entry.state
-            wanted = flags.apply(before, request.operation, letters, words)
+            wanted = request.apply(before, letters, words)
             if wanted == before:
                 continue
             if flags.letters(wanted) != flags.letters(before):
-                moved = _rename(change, folder, locator, entry, request.operation, letters, words)
+                moved = _rename(change, folder, locator, entry, request, letters, words)
                 if moved is None:
                     lost = True
                     continue
@@ -122,13 +128,13 @@ def _rename(
     folder: Folder,
     locator: Locator,
     entry: Entry,
-    operation: str,
+    request: FlagRequest,
     letters: set[str],
     words: list[str],
 ) -> Entry | None:
     """Write the new letters into the file name, on top of what others have written there."""
     for attempt in range(3):
-        state = flags.apply(entry.state, operation, letters, words)
+        state = request.apply(entry.state, letters, words)
         parsed = filename.parse(entry.name).with_flags(flags.letters(state))
         name = str(parsed)
         try:

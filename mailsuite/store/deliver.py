@@ -24,7 +24,7 @@ from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended, NewMessage
 
-_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ def _from_file(message: NewMessage, source: Path, path: str, now: float) -> tupl
         try:
             os.link(source, path, follow_symlinks=False)
         except OSError as error:
-            if error.errno not in _NO_LINK:
+            if error.errno not in NO_LINK:
                 raise
         else:
             bare = 0 if message.exact else content.wire_size(path) - status.st_size

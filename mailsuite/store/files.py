@@ -20,6 +20,7 @@ from pathlib import Path
 from mailsuite.base import durable
 from mailsuite.base.clock import Clock
 from mailsuite.store import disk, filename, merge, names, records, sidecar
+from mailsuite.store.acl import Acl
 from mailsuite.store.change import Change
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
 from mailsuite.store.folder import Folder
@@ -46,6 +47,7 @@ class AccountFiles:
 
     limits   what the account may keep, asked anew each time; may raise StoreUnavailable
     updates  what was merged on the way; the writer takes it from here after each job
+    acls     lists by mailbox name, of those that have one; None: not looked for
     counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
     """
 
@@ -59,6 +61,7 @@ class AccountFiles:
     fulltext: FullText = field(init=False)
     folders: dict[str, Folder] = field(default_factory=dict)
     updates: list[Update] = field(default_factory=list)
+    acls: dict[str, Acl] | None = None
     is_open: bool = False
     was_open: bool = False
     counted: bool = False
@@ -97,6 +100,7 @@ class AccountFiles:
         self.folders.clear()
         self.counted = False
         self.fulltext.close()
+        self.acls = None
         self.index.close()
         self.is_open = False
 
@@ -189,6 +193,7 @@ class AccountFiles:
     def drop(self, folder: Folder) -> None:
         """The mailbox is gone: forget it, and tell its view."""
         self.counted = False
+        self.acls = None
         if self.folders.pop(folder.name, None) is not None:
             self.updates.append(Update(folder, 0, deleted=True))
 

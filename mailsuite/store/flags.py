@@ -6,6 +6,7 @@ sorted keywords, with spaces between (`FS $Junk work`). Letters that mean nothin
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mailsuite.store.errors import CannotChange, LimitReached
 
@@ -111,6 +112,37 @@ def apply(text: str, operation: str, new_letters: set[str], new_keywords: Iterab
         have = {letter for letter in have if letter not in FLAGS} | new_letters
         words = set(new_keywords)
     return state(have, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    r"""Which flags may be changed, or set on a copy: \Seen, \Deleted, all others."""
+
+    seen: bool = True
+    deleted: bool = True
+    others: bool = True
+
+    def allows(self, letter: str) -> bool:
+        """May the flag of this letter be changed?"""
+        return self.seen if letter == "S" else self.deleted if letter == "T" else self.others
+
+    def limit(self, text: str) -> str:
+        """The state with only such flags as may be set."""
+        if self == EVERY_FLAG:
+            return text
+        first, *words = text.split(" ")
+        return state(filter(self.allows, first), words if self.others else ())
+
+    def merge(self, before: str, after: str) -> str:
+        """`after`, as far as flags may be changed; the others as they were before."""
+        if self == EVERY_FLAG:
+            return after
+        kept = [letter for letter in letters(before) if not self.allows(letter)]
+        new = [letter for letter in letters(after) if self.allows(letter)]
+        return state([*kept, *new], keywords(after if self.others else before))
+
+
+EVERY_FLAG = Scope()
 
 
 def to_set(text: str) -> frozenset[str]:

@@ -12,6 +12,7 @@ from mailsuite.store import alter, merge, reading, records
 from mailsuite.store.alter import FlagRequest
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import CannotChange, NoSuchMailbox
+from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder
 from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.message import MessageFile
@@ -36,6 +37,7 @@ class Mailbox(View):
     uids           array('I'), ascending; replaced by a new object when messages are expunged
     flagsets       array('I') parallel to uids: ids into `flag_table`
     modseqs        array('Q') parallel to uids
+    acl            what others than its owner may do with it
     gone           True once the mailbox has been deleted
     """
 
@@ -45,6 +47,11 @@ class Mailbox(View):
         self._folder = folder
         self._claiming = False
         self.references = 0
+
+    @property
+    def account(self) -> AccountStore:
+        """Whose it is."""
+        return self._account
 
     @property
     def folder(self) -> Folder:
@@ -76,18 +83,20 @@ class Mailbox(View):
         flags: Iterable[str],
         *,
         unchanged_since: int | None = None,
+        within: Scope = EVERY_FLAG,
         origin: Attachment | None = None,
     ) -> FlagsStored:
         r"""Add ("+"), remove ("-") or replace ("") flags of messages; uids None: of all.
 
-        UIDs that do not exist are passed over; \Recent is ignored. Raises LimitReached (too many
-        keywords), CannotChange (an unknown flag beginning with a backslash), NoSuchMailbox,
+        UIDs that do not exist are passed over, and so are flags not `within`; \Recent is ignored.
+        Raises LimitReached (too many keywords), CannotChange (an unknown flag beginning with a
+        backslash), NoSuchMailbox,
         StoreUnavailable.
         """
         if operation not in ("+", "-", ""):
             raise CannotChange(f"no such operation: {operation!r}")
         wanted = None if uids is None else sorted(set(uids))
-        request = FlagRequest(wanted, operation, frozenset(flags), unchanged_since)
+        request = FlagRequest(wanted, operation, frozenset(flags), unchanged_since, within)
         folder, files = self.folder, self._account.files
         return await self._account.change(
             folder, lambda: alter.store_flags(files, folder, request, origin)

@@ -2,7 +2,8 @@
 
 `mailsuite.mailbox` in every folder: UIDVALIDITY, the first UID and MODSEQ not yet reserved, …;
 `mailsuite.account` in the Maildir: the greatest UIDVALIDITY ever given; `subscriptions`: one name a
-line, as Dovecot writes it. Calls block; what they have written is durable when they return.
+line, as Dovecot writes it; `mailsuite.acl` in a folder that others may use. Calls block; what they
+have written is durable when they return.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import names
+from mailsuite.store import acl, names
 
 MAILBOX_FILE = "mailsuite.mailbox"
 ACCOUNT_FILE = "mailsuite.account"
+ACL_FILE = "mailsuite.acl"
 SUBSCRIPTIONS_FILE = "subscriptions"
 MAX_UIDVALIDITY = 0xFFFFFFFF
 
@@ -88,6 +90,23 @@ def read_greatest_uidvalidity(maildir: Path) -> int:
 def write_greatest_uidvalidity(maildir: Path, value: int) -> None:
     """Remember it."""
     durable.replace(maildir / ACCOUNT_FILE, f"uidvalidity {value}\n".encode())
+
+
+def read_acl(folder: Path) -> acl.Acl:
+    """The folder's access control list; an empty one when there is no file."""
+    try:
+        return acl.from_octets((folder / ACL_FILE).read_bytes())
+    except FileNotFoundError:
+        return acl.Acl()
+
+
+def write_acl(folder: Path, entries: acl.Acl) -> None:
+    """Replace the folder's list; an empty one has no file."""
+    if entries.entries:
+        durable.replace(folder / ACL_FILE, entries.octets())
+    elif (folder / ACL_FILE).exists():
+        (folder / ACL_FILE).unlink()
+        durable.fsync_dir(folder)
 
 
 def read_subscriptions(maildir: Path) -> set[str]:

@@ -15,6 +15,7 @@ from mailsuite.store.account import AccountStore
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.index import column
 from mailsuite.store.mailbox import Mailbox
+from mailsuite.store.sharing import Sharing
 from mailsuite.store.values import Facets, Quota
 
 IDLE_MAILBOXES = 64
@@ -49,6 +50,7 @@ class Store:
         self._threads = threads
         self._clock = clock
         self._limits = limits
+        self.sharing = Sharing(root, threads)
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
         self._turn = asyncio.Semaphore()

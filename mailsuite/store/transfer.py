@@ -16,15 +16,26 @@ from mailsuite.store.attachment import Attachment
 from mailsuite.store.change import Change
 from mailsuite.store.deliver import arrived
 from mailsuite.store.files import AccountFiles
+from mailsuite.store.flags import Scope
 from mailsuite.store.folder import Folder
 from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Copied
 
 
-def copy(files: AccountFiles, source: Folder, uids: Sequence[int], target_name: str) -> Copied:
-    """Copy messages. Those that are gone are left out. Raises NoSuchMailbox, LimitReached."""
-    return _transfer(files, source, uids, target_name, move=False, keep=False)
+def copy(
+    files: AccountFiles,
+    source: Folder,
+    uids: Sequence[int],
+    target_name: str,
+    *,
+    within: Scope,
+) -> Copied:
+    """Copy messages. Those that are gone are left out.
+
+    Raises NoSuchMailbox, LimitReached, OverQuota.
+    """
+    return _transfer(files, source, uids, target_name, within, move=False, keep=False)
 
 
 def move(
@@ -34,10 +45,11 @@ def move(
     target_name: str,
     *,
     keep: bool,
+    within: Scope,
     origin: Attachment | None = None,
 ) -> Copied:
     """Move messages; with `keep` the originals stay readable in tmp/ until `alter.let_go`."""
-    return _transfer(files, source, uids, target_name, move=True, keep=keep, origin=origin)
+    return _transfer(files, source, uids, target_name, within, move=True, keep=keep, origin=origin)
 
 
 def _transfer(
@@ -45,6 +57,7 @@ def _transfer(
     source: Folder,
     uids: Sequence[int],
     target_name: str,
+    within: Scope,
     *,
     move: bool,
     keep: bool,
@@ -59,7 +72,7 @@ def _transfer(
         usage.check(files, len(entries), sum(entry.size for entry in entries))
     folders = (target,) if target is source else (target, source)
     with files.changing(*folders) as change:
-        pairs = _name_into(change, source, target, entries, rename=move and not keep)
+        pairs = _name_into(change, source, target, entries, within, rename=move and not keep)
         copies = [new for _, new in pairs]
         originals = [old for old, _ in pairs]
         kept = set_aside(files, change, source, originals) if move and keep else []
@@ -91,7 +104,13 @@ def _transfer(
 
 
 def _name_into(
-    change: Change, source: Folder, target: Folder, entries: Sequence[Entry], *, rename: bool
+    change: Change,
+    source: Folder,
+    target: Folder,
+    entries: Sequence[Entry],
+    within: Scope,
+    *,
+    rename: bool,
 ) -> list[tuple[Entry, Entry]]:
     """Link or rename the files into the target under new UIDs: pairs (original, copy)."""
     locator = Locator(source)
@@ -100,7 +119,8 @@ def _name_into(
     step = change.rename if rename else change.link
     for uid, entry in enumerate(entries, target.take_uids(len(entries))):
         for _ in range(2):
-            letters = flags.letters(entry.state)
+            kept = within.limit(entry.state)
+            letters = flags.letters(kept)
             info = letters or None
             place = CUR if info else NEW
             name = str(_renamed(entry.name, uid, info))
@@ -110,7 +130,7 @@ def _name_into(
                 if locator.find(entry) is None:
                     break  # gone: left out, and the next merge tells
                 continue
-            words = [table.learn(word) for word in flags.keywords(entry.state)]
+            words = [table.learn(word) for word in flags.keywords(kept)]
             state = flags.state(letters, words)
             copied = Entry(
                 uid, place, name, state, 0, entry.internal_date, entry.size, entry.delivery

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from mailsuite.base import durable
 from mailsuite.store import disk, merge, names, records, sidecar, transfer
-from mailsuite.store.errors import CannotChange, MailboxExists, NoSuchMailbox
+from mailsuite.store.acl import MAX_ENTRIES, Acl
+from mailsuite.store.errors import CannotChange, LimitReached, MailboxExists, NoSuchMailbox
 from mailsuite.store.files import SPECIAL_USES, AccountFiles
+from mailsuite.store.flags import EVERY_FLAG
 from mailsuite.store.folder import Folder
 from mailsuite.store.updates import Update
 from mailsuite.store.values import MailboxInfo, Status
@@ -102,6 +104,7 @@ def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
             mailboxid=sidecar.new_mailboxid(),
             special_use=special_use,
         ).write(aside)
+        _inherit(files, name, aside)
         try:
             aside.rename(files.maildir / names.to_folder(name))
         except OSError as error:
@@ -112,6 +115,41 @@ def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
         disk.throw_away(aside)
         raise
     durable.fsync_dir(files.maildir)
+
+
+def _inherit(files: AccountFiles, name: str, aside: Path) -> None:
+    """A new mailbox is open to those to whom the one above it is (RFC 4314 §4)."""
+    parent, _, _ = name.rpartition("/")
+    folder = files.find(parent) if parent else None
+    if folder is not None and (inherited := sidecar.read_acl(files.maildir / folder)).entries:
+        sidecar.write_acl(aside, inherited)
+        files.acls = None
+
+
+def acls(files: AccountFiles) -> dict[str, Acl]:
+    """The lists of all mailboxes that have one, by name."""
+    if files.acls is None:
+        listing = files.listing().items()
+        found = {name: sidecar.read_acl(files.maildir / folder) for folder, name in listing}
+        files.acls = {name: entries for name, entries in found.items() if entries.entries}
+    return files.acls
+
+
+def change_acl(
+    files: AccountFiles, name: str, identifier: str, operation: str, rights: str
+) -> dict[str, Acl]:
+    """Change a mailbox's list; all lists of the account, as they are then."""
+    folder = files.resolve(name)
+    entries = sidecar.read_acl(folder.path).changed(identifier, operation, rights)
+    if len(entries.entries) > MAX_ENTRIES:
+        raise LimitReached("the access control list is full")
+    known = acls(files)
+    sidecar.write_acl(folder.path, entries)
+    files.acls = {one: its for one, its in known.items() if one != name}
+    if entries.entries:
+        files.acls[name] = entries
+    files.updates.append(Update(folder, 0, acl=entries))
+    return files.acls
 
 
 def delete(files: AccountFiles, name: str) -> Path:
@@ -165,6 +203,7 @@ def rename(files: AccountFiles, old: str, new: str) -> None:
     for parent in names.parents(new):
         if files.find(parent) is None:
             _make(files, parent, None)
+    files.acls = None
     _move_folders(files, {files.folder(folder): name for folder, name in moving.items()})
 
 
@@ -201,7 +240,7 @@ def _rename_inbox(files: AccountFiles, new: str) -> None:
     inbox = files.folder("")
     with files.index.reader() as db:
         uids = records.uids(db, inbox.id)
-    transfer.move(files, inbox, uids, new, keep=True)
+    transfer.move(files, inbox, uids, new, keep=True, within=EVERY_FLAG)
 
 
 def subscribe(files: AccountFiles, name: str, wanted: bool) -> None:

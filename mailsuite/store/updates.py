@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mailsuite.store.acl import Acl
     from mailsuite.store.attachment import Attachment
     from mailsuite.store.folder import Folder
 
@@ -20,6 +21,7 @@ class Update:
     expunged   UIDs, ascending; `kept` tells that their files are still there for a while
     renamed    its new name
     deleted    the mailbox itself is gone
+    acl        its new access control list
     uidnext, highestmodseq  after the change
     """
 
@@ -35,6 +37,7 @@ class Update:
     kept: bool = False
     renamed: str | None = None
     deleted: bool = False
+    acl: Acl | None = None
     origin: Attachment | None = None
 
     def __post_init__(self) -> None:

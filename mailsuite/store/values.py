@@ -153,14 +153,15 @@ class FlagsStored:
 class Change:
     """One event of a mailbox's change feed; the view has it already when listeners are called.
 
-    kind    "appended", "flags" (read the new ones from the view), "expunged", or "deleted": the
-            mailbox itself is gone (uids is then empty) and nothing more will come
+    kind    "appended", "flags" (read the new ones from the view), "expunged"; without UIDs:
+            "rights" (the access control list is another one), or "deleted": the mailbox itself is
+            gone and nothing more will come
     uids    ascending
     modseq  of all these messages in this change
     origin  the attachment that caused it, None for deliveries, other programs and other mailboxes
     """
 
-    kind: Literal["appended", "flags", "expunged", "deleted"]
+    kind: Literal["appended", "flags", "expunged", "rights", "deleted"]
     uids: list[int]
     modseq: int
     origin: Attachment | None = None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import compress
 
+from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import MessageGone
 from mailsuite.store.flags import FlagTable
@@ -46,6 +47,7 @@ class View:
         self.modseqs: array[int] = array("Q")
         self.flag_table = FlagTable()
         self.gone = False
+        self.acl = Acl()
         self.in_new: set[int] = set()
         self._attachments: list[Attachment] = []
         self._held: dict[int, _Held] = {}
@@ -157,6 +159,9 @@ class View:
             self.gone = True
             self._publish(Change("deleted", [], self.highestmodseq, update.origin))
             return
+        if update.acl is not None:
+            self.acl = update.acl
+            self._publish(Change("rights", [], self.highestmodseq, update.origin))
         self.uidnext = max(self.uidnext, update.uidnext)
         self.highestmodseq = max(self.highestmodseq, update.highestmodseq)
         if update.expunged:

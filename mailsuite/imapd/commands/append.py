@@ -25,9 +25,8 @@ async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
         raise No("A message can't be empty")
     if announced.size > session.door.settings.limits.literal:
         raise No("Message too large", "TOOBIG")
-    await session.store.status(target)
     earlier = [chunk.size for chunk in announced.chunks if isinstance(chunk, StoredLiteral)]
-    await session.store.admit(len(earlier) + 1, sum(earlier) + announced.size)
+    await session.store.admit(target, len(earlier) + 1, sum(earlier) + announced.size)
     return await session.store.new_temp()
 
 

@@ -106,7 +106,7 @@ class _Batch:
     async def _mark_seen(self, uids: Iterable[int]) -> set[int]:
         r"""Set \Seen, where the items say so and the mailbox may be changed."""
         view = self._view
-        if not self._plan.marks_seen or view.read_only:
+        if not self._plan.marks_seen or view.read_only or "s" not in view.rights:
             return set()
         unseen = [uid for uid in uids if r"\Seen" not in view.flags_of(uid)]
         if not unseen:

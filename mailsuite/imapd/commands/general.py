@@ -5,6 +5,7 @@ RFC 3501 §6.1, §6.4.1, RFC 2971, RFC 5161, RFC 2342.
 
 from __future__ import annotations
 
+from mailsuite.imapd.namespace import PREFIX
 from mailsuite.imapd.reply import OK, Reply
 from mailsuite.imapd.row import State
 from mailsuite.imapd.session import Session
@@ -59,6 +60,7 @@ async def enable(session: Session, names: tuple[str, ...]) -> Reply:
 
 
 async def namespace(session: Session) -> Reply:
-    """One personal namespace, with an empty prefix."""
-    session.write(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    """One personal namespace, with an empty prefix, and what others share."""
+    prefix = response.string(PREFIX.encode())
+    session.write(b'* NAMESPACE (("" "/")) ((%b "/")) NIL\r\n' % prefix)
     return OK

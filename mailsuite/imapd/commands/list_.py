@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mailsuite.imapd.commands.mailboxes import status_response
-from mailsuite.imapd.reply import OK, Reply
+from mailsuite.imapd.reply import OK, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.mailbox_pattern import MailboxPattern, join_reference
@@ -82,8 +82,9 @@ def _attributes(mailbox: MailboxInfo, arguments: ListArguments) -> Iterator[str]
 async def _add_status(session: Session, name: str, items: tuple[str, ...]) -> None:
     try:
         found = await session.store.status(name)
-    except NoSuchMailbox:
-        return  # deleted since it was listed; its line stands alone (RFC 5819 §2)
+    except (NoSuchMailbox, No):
+        # Deleted since it was listed, or not to be read: its line stands alone (RFC 5819 §2).
+        return
     session.write(status_response(session, name, items, found))
 
 

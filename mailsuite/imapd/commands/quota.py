@@ -20,15 +20,16 @@ async def getquota(session: Session, root: str) -> Reply:
     if root != session.account:
         # What others keep is nobody's business (§8).
         raise No("No such quota root", "NONEXISTENT")
-    session.write(await _quota(session.store))
+    session.write(await _quota(session.store.own))
     return OK
 
 
 async def getquotaroot(session: Session, name: str) -> Reply:
-    """The mailbox need not exist (§4.1.2)."""
+    """The mailbox need not exist (§4.1.2). Another account's: right "r" (§6)."""
+    store = (await session.store.need(name, "r")).store
     mailbox = response.mailbox(name, utf8=session.utf8)
-    session.write(b"* QUOTAROOT %b %b\r\n" % (mailbox, _root(session.store)))
-    session.write(await _quota(session.store))
+    session.write(b"* QUOTAROOT %b %b\r\n" % (mailbox, _root(store)))
+    session.write(await _quota(store))
     return OK
 
 

@@ -21,7 +21,8 @@ async def _select(session: Session, name: str, *, read_only: bool) -> Reply:
         session.deselect()
         if session.enabled & {"IMAP4REV2", "QRESYNC"}:
             session.write(b"* OK [CLOSED] Previous mailbox closed\r\n")
-    view = View(await session.store.open(name), read_only=read_only)
+    chosen = await session.store.open(name)
+    view = View(chosen, read_only=read_only, who=session.store.view_of(chosen))
     session.select(view)
     mailbox = view.mailbox
     known_flags, permanent_flags = view.known_flags()
@@ -33,13 +34,16 @@ async def _select(session: Session, name: str, *, read_only: bool) -> Reply:
     session.write(permanent_flags)
     session.write(b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % mailbox.uidvalidity)
     session.write(b"* OK [UIDNEXT %d] Predicted next UID\r\n" % mailbox.uidnext)
-    return Reply(code="READ-ONLY" if read_only else "READ-WRITE")
+    return Reply(code="READ-ONLY" if view.read_only else "READ-WRITE")
 
 
 async def close(session: Session) -> Reply:
-    r"""Removes what is \Deleted without a word; nothing after EXAMINE (RFC 3501 §6.4.2)."""
+    r"""Removes what is \Deleted without a word; nothing after EXAMINE (RFC 3501 §6.4.2).
+
+    Nor without the right "e" (RFC 4314 §4).
+    """
     view = session.selected
-    if not view.read_only and not view.deleted:
+    if not view.read_only and not view.deleted and "e" in view.rights:
         await view.mailbox.expunge(None, only_deleted=True, origin=view.attachment)
     session.deselect()
     return OK

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mailsuite.imapd.flags import check_flags
-from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, Reply
+from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, No, Reply
+from mailsuite.imapd.rights import scope, settable
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax.model import StoreArguments
 from mailsuite.imapd.view import batches
@@ -26,7 +27,13 @@ async def _store(session: Session, arguments: StoreArguments, *, by_uid: bool) -
     ranges = view.resolve(arguments.numbers, by_uid=by_uid)
     uids = view.uids_in(ranges)
     operation = arguments.operation
-    await view.mailbox.store_flags(uids, operation, flags, origin=view.attachment)
+    rights = view.rights
+    if flags and not settable(flags, rights):
+        # With a right to change any of them, the others are passed over (RFC 4314 §4).
+        raise No("You have not the right to change these flags", "NOPERM")
+    await view.mailbox.store_flags(
+        uids, operation, flags, within=scope(rights), origin=view.attachment
+    )
     session.write_all(view.new_keywords())
     gone = False
     for positions in batches(ranges, BATCH):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from mailsuite.imapd.syntax.cursor import BadCharset, Cursor, SyntaxProblem
+from mailsuite.imapd.syntax.parse_acl import identified, setacl
 from mailsuite.imapd.syntax.parse_fetch import fetch
 from mailsuite.imapd.syntax.parse_mailbox import create, list_, lsub, mailbox, rename, status
 from mailsuite.imapd.syntax.parse_message import (
@@ -53,6 +54,7 @@ __all__ = [
     "fetch",
     "getquota",
     "id_",
+    "identified",
     "list_",
     "login",
     "lsub",
@@ -61,6 +63,7 @@ __all__ = [
     "parse",
     "rename",
     "search",
+    "setacl",
     "setquota",
     "status",
     "store",

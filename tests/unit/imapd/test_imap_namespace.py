@@ -1,0 +1,46 @@
+"""Other accounts' mailboxes: who does not share pays nothing, and pays nothing for those who do."""
+
+from pathlib import Path
+
+import pytest
+from imap_dialogue import Runner, settings
+
+from mailsuite.store import AccountStore
+
+
+async def test_accounts_that_share_nothing_are_never_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Runner(tmp_path, None, settings()) as runner:
+        for number in range(20):
+            await runner.store.account(f"user{number}@example.test")
+        alice = await runner.store.account("alice@example.test")
+        asked: list[str] = []
+        real = AccountStore.mailboxes
+
+        async def mailboxes(account: AccountStore) -> object:
+            asked.append(account.address)
+            return await real(account)
+
+        monkeypatch.setattr(AccountStore, "mailboxes", mailboxes)
+        bob = await runner.client("B")
+        await bob.command("LOGIN bob@example.test bob")
+        before = await bob.command('LIST "" *')
+        assert asked == ["bob@example.test"]
+        # Not by those with whom nothing is shared either.
+        await runner.store.sharing.change(alice, "INBOX", "user1@example.test", "", "lr")
+        assert await bob.command('LIST "" *') == before
+        assert set(asked) == {"bob@example.test"}
+
+
+async def test_an_account_that_is_gone_shares_nothing(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings()) as runner:
+        alice = await runner.store.account("alice@example.test")
+        await runner.store.sharing.change(alice, "INBOX", "anyone", "", "lr")
+        bob = await runner.client("B")
+        await bob.command("LOGIN bob@example.test bob")
+        assert len(await bob.command('LIST "" Other*')) == 3
+        runner.directory.remove_user("alice@example.test")
+        assert await bob.command('LIST "" Other*') == []
+        bob.writer.write(b'x SELECT "Other Users/alice@example.test/INBOX"\r\n')
+        assert (await bob.response()).startswith(b"x NO [NONEXISTENT]")
