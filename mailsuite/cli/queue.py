@@ -129,15 +129,31 @@ def show(
         output.say(f"Account     {entry['submitter']}")
     output.say(f"Received    {output.moment(entry['received_at'])}")
     output.say(f"Size        {output.size(entry['size'])}")
+    if entry["hold_until"] is not None:
+        output.say(f"Held until  {output.moment(entry['hold_until'])}")
+    if entry["require_tls"]:
+        output.say("TLS         required by the sender")
     for one in entry["recipients"]:
         output.say(f"\nRecipient   {one['address']}")
         output.say(f"  State     {_state([one])}, by {one['courier']}")
         output.say(f"  Attempts  {one['attempts']}")
-        if one["last_attempt"] is not None:
-            output.say(f"  Last      {output.moment(one['last_attempt'])}")
-            output.say(f"  Result    {one['status']} {one['text']}")
+        for attempt in one["history"]:
+            _show_attempt(attempt)
         if one["next_attempt"] is not None:
             output.say(f"  Next      {_next([one])}")
+
+
+def _show_attempt(attempt: dict[str, Any]) -> None:
+    state = {"due": "deferred"}.get(attempt["state"], attempt["state"])
+    output.say(f"  {output.moment(attempt['at'])}  {state}: {attempt['status']} {attempt['text']}")
+    if attempt["host"] or attempt["address"]:
+        where = attempt["host"] + (f" [{attempt['address']}]" if attempt["address"] else "")
+        output.say(f"    Host    {where}")
+    for number, line in enumerate(attempt["reply"].splitlines()):
+        output.say(f"    {'Reply ' if not number else '      '}  {line}")
+    if attempt["tls"]:
+        why = f" ({attempt['why']})" if attempt["why"] else ""
+        output.say(f"    TLS     {attempt['tls']}{why}")
 
 
 @app.command()

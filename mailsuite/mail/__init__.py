@@ -1,15 +1,18 @@
 """Pure. Values that travel between rooms: envelope, outcome, route, job. They only hold."""
 
-from mailsuite.mail.envelope import Envelope, Recipient
+from mailsuite.mail.envelope import DeliverBy, Envelope, Recipient
 from mailsuite.mail.job import Courier, Job, QueuedMessage
-from mailsuite.mail.outcome import Bounced, Deferred, FollowUp, Outcome, Sent
+from mailsuite.mail.outcome import Bounced, Contact, Deferred, FollowUp, Outcome, Sent
 from mailsuite.mail.route import Alias, Mailbox, Remote, Route, Unknown
+from mailsuite.mail.xtext import decode_xtext, encode_xtext
 
 __all__ = [
     "Alias",
     "Bounced",
+    "Contact",
     "Courier",
     "Deferred",
+    "DeliverBy",
     "Envelope",
     "FollowUp",
     "Job",
@@ -21,4 +24,6 @@ __all__ = [
     "Route",
     "Sent",
     "Unknown",
+    "decode_xtext",
+    "encode_xtext",
 ]

@@ -25,12 +25,36 @@ class FollowUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """The host that an attempt ended at; all texts, "" where there is nothing to tell.
+
+    host     its name, as found by MX or in the settings
+    address  its IP address
+    reply    its words that decided for this recipient, with the reply code; lines end with LF
+    tls      version and cipher, and who vouched for the certificate; "none" for a plain connection
+    why      what made it so: "opportunistic", "DANE", "MTA-STS", a setting
+    """
+
+    host: str = ""
+    address: str = ""
+    reply: str = ""
+    tls: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
-    """Done: in a mailbox or taken over by the next MTA."""
+    """Done: in a mailbox or taken over by the next MTA.
+
+    `action` is what a notice to the sender would say (RFC 3464 §2.3.3): "delivered", "expanded",
+    "relayed" (the next host can send no such notices), or "" where the next host sees to them.
+    """
 
     status: str
     text: str
     follow_ups: tuple[FollowUp, ...] = ()
+    contact: Contact | None = None
+    action: str = "delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +64,7 @@ class Deferred:
     status: str
     text: str
     follow_ups: tuple[FollowUp, ...] = ()
+    contact: Contact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +74,7 @@ class Bounced:
     status: str
     text: str
     follow_ups: tuple[FollowUp, ...] = ()
+    contact: Contact | None = None
 
 
 Outcome: TypeAlias = Sent | Deferred | Bounced

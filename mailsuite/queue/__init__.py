@@ -4,7 +4,7 @@ Promises: 250 is a promise. What was accepted survives a power cut at any instan
 kept with the reason why not. Knows no protocol, no mailbox and no host: only couriers handed in.
 """
 
-from mailsuite.queue.entries import Counts, Entry, RecipientEntry
+from mailsuite.queue.entries import AttemptEntry, Counts, Entry, RecipientEntry
 from mailsuite.queue.errors import NoSpace, QueueUnavailable
 from mailsuite.queue.incoming import Incoming
 from mailsuite.queue.offline import Offline
@@ -12,6 +12,7 @@ from mailsuite.queue.queue import Queue
 from mailsuite.queue.settings import Settings
 
 __all__ = [
+    "AttemptEntry",
     "Counts",
     "Entry",
     "Incoming",

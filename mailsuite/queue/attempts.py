@@ -38,12 +38,13 @@ class Arriving:
 
     flights   those for which there is room in memory; places are reserved
     waiting   couriers whose recipients wait in the database
+    due       when they are to be attempted first
     """
 
     change: Arrival
     flights: tuple[Flight, ...]
     waiting: tuple[str, ...]
-    received_at: float
+    due: float
 
 
 class Attempts:
@@ -99,12 +100,13 @@ class Attempts:
         message = Queued(
             self._spool.path(received.id), received.offset, received.size, received.prefixed, data
         )
+        due = max(now, envelope.hold_until or now)
         names = [NOBODY] * len(envelope.recipients)
         flights: list[Flight] = []
         for name, indexes in groups.items():
             for index in indexes:
                 names[index] = name
-            if self.lanes[name].room > 0 and not self._stopping.is_set():
+            if due <= now and self.lanes[name].room > 0 and not self._stopping.is_set():
                 recipients = tuple(envelope.recipients[index] for index in indexes)
                 job = Job(received.id, envelope, recipients, indexes, message, 1, False, now)
                 flights.append(Flight(self.lanes[name], job))
@@ -118,11 +120,12 @@ class Attempts:
             prefixed=received.prefixed,
             couriers=names,
             leased=leased,
+            due=due,
         )
         for flight in flights:
             flight.lane.reserved += 1
         waiting = tuple(name for name in groups if name not in leased)
-        return Arriving(change, tuple(flights), waiting, now)
+        return Arriving(change, tuple(flights), waiting, due)
 
     def arrived(self, arriving: Arriving) -> None:
         """The message is durable: attempt it."""
@@ -130,7 +133,7 @@ class Attempts:
             flight.lane.reserved -= 1
             self._put(flight)
         for name in arriving.waiting:
-            self.note_due(name, arriving.received_at)
+            self.note_due(name, arriving.due)
 
     def refused(self, arriving: Arriving) -> None:
         """The message could not be kept."""

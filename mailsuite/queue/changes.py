@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mailsuite.mail import Envelope
+from mailsuite.mail import Contact, Envelope
 from mailsuite.queue import codec
 
 
@@ -31,8 +31,11 @@ def arrival(
     prefixed: bool,
     couriers: Sequence[str],
     leased: Iterable[str],
+    due: float,
 ) -> Arrival:
     """The rows of a message; `couriers` by recipient; those of couriers in `leased` are leased.
+
+    The first attempt falls due at `due`.
 
     Raises ValueError for an envelope whose text can't be kept.
     """
@@ -48,7 +51,7 @@ def arrival(
                 codec.recipient_text(recipient),
                 courier,
                 int(courier in taken),
-                received_at,
+                due,
             ]
             for index, (recipient, courier) in enumerate(
                 zip(envelope.recipients, couriers, strict=True)
@@ -67,6 +70,7 @@ class Result:
     status: str
     text: str
     next_attempt: float | None = None
+    contact: Contact | None = None
 
 
 @dataclass(frozen=True, slots=True)

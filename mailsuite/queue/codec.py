@@ -5,16 +5,19 @@ rows that were written before, and a field that is unknown (a newer version wrot
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from mailsuite.mail import Envelope, Recipient
+from mailsuite.mail import DeliverBy, Envelope, Recipient
+from mailsuite.queue.entries import AttemptEntry
 
 # Made once: json.dumps makes one a call when it has options.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 _ENVELOPE = [(f.name, f.default) for f in fields(Envelope) if f.name != "recipients"]
 _RECIPIENT = [(f.name, f.default) for f in fields(Recipient) if f.name != "address"]
+_ATTEMPT = [(f.name, f.default) for f in fields(AttemptEntry)]
+_MADE: dict[str, Callable[[list[Any]], Any]] = {"deliver_by": lambda item: DeliverBy(*item)}
 
 
 def dumps(value: object) -> str:
@@ -62,11 +65,24 @@ def _written(value: object, known: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read(text: str, known: list[tuple[str, Any]]) -> dict[str, Any]:
-    kept = json.loads(text)
+    return _kept(json.loads(text), known)
+
+
+def _kept(kept: dict[str, Any], known: list[tuple[str, Any]]) -> dict[str, Any]:
     names = {name for name, _ in known}
     # JSON has no tuples, and an envelope has no lists.
     return {
-        name: tuple(item) if isinstance(item, list) else item
+        name: _MADE.get(name, tuple)(item) if isinstance(item, list) else item
         for name, item in kept.items()
         if name in names
     }
+
+
+def attempt_text(attempt: AttemptEntry) -> str:
+    """One attempt of a recipient's history."""
+    return dumps(_written(attempt, _ATTEMPT))
+
+
+def to_attempts(text: str) -> tuple[AttemptEntry, ...]:
+    """A recipient's history again, from the JSON list of its attempts."""
+    return tuple(AttemptEntry(**_kept(each, _ATTEMPT)) for each in json.loads(text))

@@ -4,6 +4,29 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptEntry:
+    """One recorded attempt for one recipient.
+
+    at            when it ended, seconds since the epoch
+    state         due (deferred) | sent | bounced
+    courier       who made it
+    status, text  enhanced status code (RFC 3463) and words
+    host, address, reply, tls, why   of the host it ended at, see `mail.Contact`
+    """
+
+    at: float
+    state: str
+    courier: str
+    status: str
+    text: str
+    host: str = ""
+    address: str = ""
+    reply: str = ""
+    tls: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RecipientEntry:
     """One recipient of a queued message.
 
@@ -14,6 +37,9 @@ class RecipientEntry:
     last_attempt  of the last recorded attempt, or None
     status, text  how that one ended: enhanced status code (RFC 3463) and words
     active        being attempted, or in line for it
+    history       the first and the latest attempts, in order
+    notify        NOTIFY of RFC 3461, () when it was not given
+    orcpt         ORCPT of RFC 3461 in xtext, or ""
     """
 
     address: str
@@ -25,11 +51,17 @@ class RecipientEntry:
     status: str
     text: str
     active: bool
+    history: tuple[AttemptEntry, ...] = ()
+    notify: tuple[str, ...] = ()
+    orcpt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One queued message; sizes in octets, times in seconds since the epoch."""
+    """One queued message; sizes in octets, times in seconds since the epoch.
+
+    `hold_until`, `require_tls`, `envid`: see `mail.Envelope`.
+    """
 
     id: str
     sender: str
@@ -37,6 +69,9 @@ class Entry:
     received_at: float
     size: int
     recipients: tuple[RecipientEntry, ...]
+    hold_until: float | None = None
+    require_tls: bool = False
+    envid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ class Offline:
         except (OSError, apsw.Error) as error:
             self.__exit__(None, None, None)
             raise UserError(f"can't open the queue in {self._root}: {error}") from error
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mailsuite.base.log import get_logger
-from mailsuite.mail import Bounced, Deferred, Job, Outcome, Sent
+from mailsuite.mail import Bounced, Contact, Deferred, Job, Outcome, Sent
 from mailsuite.queue import schedule
 from mailsuite.queue.changes import Attempted, Result
 from mailsuite.queue.settings import DAY, HOUR, MINUTE, Settings
@@ -25,12 +25,15 @@ def recorded(
 
     Recipients deferred together stay together: they share one next attempt.
     """
-    later = schedule.next_attempt(job.received_at, job.attempt, now, chance, settings)
+    # What was held back (RFC 4865) has its whole life before it when it is let go.
+    begin = max(job.received_at, job.envelope.hold_until or 0.0)
+    later = schedule.next_attempt(begin, job.attempt, now, chance, settings)
     results = tuple(
         _result(index, outcome, later, settings)
         for index, outcome in zip(job.indexes, ended, strict=True)
     )
     for recipient, result in zip(job.recipients, results, strict=True):
+        met = result.contact
         tell = log.info if result.state == "sent" else log.warning
         tell(
             "deferred" if result.state == "due" else result.state,
@@ -40,6 +43,11 @@ def recorded(
             attempt=job.attempt,
             status=result.status,
             text=result.text,
+            **(
+                {"host": met.host, "address": met.address, "tls": met.tls, "why": met.why}
+                if met
+                else {}
+            ),
         )
     return Attempted(job.id, courier, now, results, len(job.envelope.recipients) == 1)
 
@@ -47,17 +55,30 @@ def recorded(
 def _result(index: int, outcome: Outcome, later: float | None, settings: Settings) -> Result:
     text = clean(outcome.text)
     status = clean(outcome.status)
+    contact = _clean_contact(outcome.contact)
     match outcome:
         case Sent():
-            return Result(index, "sent", status, text)
+            return Result(index, "sent", status, text, None, contact)
         case Bounced():
-            return Result(index, "bounced", status, text)
+            return Result(index, "bounced", status, text, None, contact)
         case Deferred():
             if later is None:
                 # RFC 3463 §3.5: the code of the actual problem, rather than X.4.7.
                 text = clean(f"gave up after {_span(settings.lifetime)}; at last: {text}")
-                return Result(index, "bounced", status, text)
-            return Result(index, "due", status, text, later)
+                return Result(index, "bounced", status, text, None, contact)
+            return Result(index, "due", status, text, later, contact)
+
+
+def _clean_contact(contact: Contact | None) -> Contact | None:
+    if contact is None:
+        return None
+    return Contact(
+        clean(contact.host),
+        clean(contact.address),
+        "\n".join(map(clean, contact.reply[:MAX_TEXT].splitlines())),
+        clean(contact.tls),
+        clean(contact.why),
+    )
 
 
 def clean(text: str) -> str:

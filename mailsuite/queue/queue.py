@@ -328,6 +328,9 @@ class _House:
         except (OSError, apsw.Error) as error:
             lock.release()
             raise typed(error) from error
+        except BaseException:
+            lock.release()
+            raise
 
     def close(self) -> None:
         self.records.close()

@@ -14,41 +14,13 @@ from typing import Any
 import apsw
 
 from mailsuite.base.errors import UserError
-from mailsuite.queue import codec
-from mailsuite.queue.changes import Arrival, Attempted, Change, Loaded, Unleased
-from mailsuite.queue.entries import Counts, Entry, RecipientEntry
+from mailsuite.mail import Contact
+from mailsuite.queue import codec, schema
+from mailsuite.queue.changes import Arrival, Attempted, Change, Loaded, Result, Unleased
+from mailsuite.queue.entries import AttemptEntry, Counts, Entry, RecipientEntry
 
-VERSION = 1
 BUSY = 10_000  # milliseconds to wait for another process's transaction
-
-SCHEMA = f"""
-CREATE TABLE message (
-    id TEXT PRIMARY KEY,
-    envelope TEXT NOT NULL,          -- all but the recipients, JSON
-    received_at REAL NOT NULL,
-    size INTEGER NOT NULL,           -- octets of the message, without what stands before it
-    "offset" INTEGER NOT NULL,       -- octets before the message in the spool file
-    prefixed INTEGER NOT NULL        -- they are the local trace fields of this envelope
-) WITHOUT ROWID;
-CREATE TABLE recipient (
-    message TEXT NOT NULL,
-    idx INTEGER NOT NULL,
-    address TEXT NOT NULL,
-    params TEXT NOT NULL,            -- all but the address, JSON
-    courier TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'due',
-    leased INTEGER NOT NULL,
-    tried INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    next_attempt REAL NOT NULL,
-    last_attempt REAL,
-    status TEXT NOT NULL DEFAULT '',
-    text TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (message, idx)
-) WITHOUT ROWID;
-CREATE INDEX due ON recipient (courier, next_attempt) WHERE state = 'due' AND leased = 0;
-PRAGMA user_version = {VERSION};
-"""
+HISTORY = 20  # attempts kept for a recipient: the first, and the latest of the others
 
 # One statement a commit and kind of change, whatever their number: the rows travel as JSON.
 ADD_MESSAGES = (
@@ -65,10 +37,12 @@ RECORD = (
     # An operator's hold outlasts an attempt that was under way and failed.
     " state = CASE WHEN recipient.state = 'held' AND r.state = 'due' THEN 'held' ELSE r.state END,"
     " status = r.status, text = r.words, last_attempt = r.at,"
-    " next_attempt = coalesce(r.later, recipient.next_attempt), courier = r.courier"
+    " next_attempt = coalesce(r.later, recipient.next_attempt), courier = r.courier,"
+    f" history = json_insert(CASE WHEN json_array_length(history) < {HISTORY} THEN history"
+    " ELSE json_remove(history, '$[1]') END, '$[#]', json(r.attempt))"
     " FROM (SELECT value->>0 AS message, value->>1 AS idx, value->>2 AS state,"
     " value->>3 AS status, value->>4 AS words, value->>5 AS at, value->>6 AS later,"
-    " value->>7 AS courier FROM json_each(?)) AS r"
+    " value->>7 AS courier, value->>8 AS attempt FROM json_each(?)) AS r"
     " WHERE recipient.message = r.message AND recipient.idx = r.idx"
 )
 UNLEASE = (
@@ -113,10 +87,9 @@ class Records:
             self._write.set_busy_timeout(BUSY)
             self._write.pragma("journal_mode", "wal")
             self._write.pragma("synchronous", "full")
-            if not self._write.pragma("user_version"):
+            if self._write.pragma("user_version") != schema.VERSION:
                 with self._transaction() as connection:
-                    if not connection.pragma("user_version"):
-                        connection.execute(SCHEMA)
+                    schema.migrate(connection, path)
             # Long listings have a connection of their own, so that no commit waits for them.
             self._read = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._read.set_busy_timeout(BUSY)
@@ -331,7 +304,24 @@ def _result_row(change: Attempted, place: int) -> list[Any]:
         change.at,
         result.next_attempt,
         change.courier,
+        codec.attempt_text(_attempt(change, result)),
     ]
+
+
+def _attempt(change: Attempted, result: Result) -> AttemptEntry:
+    met = result.contact or Contact()
+    return AttemptEntry(
+        change.at,
+        result.state,
+        change.courier,
+        result.status,
+        result.text,
+        met.host,
+        met.address,
+        met.reply,
+        met.tls,
+        met.why,
+    )
 
 
 def _delete(connection: apsw.Connection, ids: Sequence[str]) -> None:
@@ -380,14 +370,38 @@ def _entry(connection: apsw.Connection, row: Sequence[Any]) -> Entry:
     recipients: Iterable[Any] = connection.execute(
         "SELECT address, state, courier, attempts,"
         " CASE WHEN state = 'due' AND leased = 0 THEN next_attempt END,"
-        " last_attempt, status, text, leased FROM recipient WHERE message = ? ORDER BY idx",
+        " last_attempt, status, text, leased, history, params"
+        " FROM recipient WHERE message = ? ORDER BY idx",
         (id,),
     )
     found = []
-    for address, state, courier, attempts, later, last, status, words, leased in recipients:
+    for address, state, courier, attempts, later, last, status, words, *more in recipients:
+        leased, history, params = more
+        one = codec.to_recipient(address, params)
         found.append(
             RecipientEntry(
-                address, state, courier, attempts, later, last, status, words, bool(leased)
+                address,
+                state,
+                courier,
+                attempts,
+                later,
+                last,
+                status,
+                words,
+                bool(leased),
+                codec.to_attempts(history),
+                one.notify,
+                one.orcpt,
             )
         )
-    return Entry(id, envelope.sender, envelope.submitter, received_at, size, tuple(found))
+    return Entry(
+        id,
+        envelope.sender,
+        envelope.submitter,
+        received_at,
+        size,
+        tuple(found),
+        envelope.hold_until,
+        envelope.require_tls,
+        envelope.envid,
+    )

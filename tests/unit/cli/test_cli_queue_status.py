@@ -20,6 +20,8 @@ ENTRY: dict[str, Any] = {
     "submitter": "alice@example.test",
     "received_at": 1_700_000_000.0,
     "size": 12_345,
+    "hold_until": None,
+    "require_tls": True,
     "recipients": [
         {
             "address": "bob@\x1b[31mother.test",
@@ -31,6 +33,19 @@ ENTRY: dict[str, Any] = {
             "status": "4.4.1",
             "text": "no answer",
             "active": False,
+            "history": [
+                {
+                    "at": 1_700_000_100.0,
+                    "state": "due",
+                    "status": "4.4.1",
+                    "text": "no answer",
+                    "host": "mx.other.test",
+                    "address": "192.0.2.1",
+                    "reply": "421-4.3.2 busy\n421 4.3.2 \x1b[31mlater",
+                    "tls": "TLSv1.3",
+                    "why": "opportunistic",
+                }
+            ],
         },
         {
             "address": "carl@other.test",
@@ -42,6 +57,7 @@ ENTRY: dict[str, Any] = {
             "status": "2.0.0",
             "text": "taken",
             "active": False,
+            "history": [],
         },
     ],
 }
@@ -139,7 +155,10 @@ async def test_a_message_is_shown(
     assert await call(tmp_path, "queue", "show", "a2") == 0
     out = capsys.readouterr().out
     assert "ID          a2\n" in out
-    assert "Result    4.4.1 no answer" in out
+    assert "TLS         required by the sender\n" in out
+    assert "  2023-11-14 22:15:00  deferred: 4.4.1 no answer\n" in out
+    assert "    Host    mx.other.test [192.0.2.1]\n    Reply   421-4.3.2 busy\n" in out
+    assert "            421 4.3.2 \ufffd[31mlater\n    TLS     TLSv1.3 (opportunistic)\n" in out
     assert "\x1b" not in out
     assert await call(tmp_path, "queue", "show", "a2", "--json") == 0
     assert json.loads(capsys.readouterr().out)["recipients"][1]["status"] == "2.0.0"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsuite.mail import Deferred, Envelope, Job, QueuedMessage, Recipient
+from mailsuite.mail import Deferred, DeliverBy, Envelope, Job, QueuedMessage, Recipient
 from mailsuite.queue import Settings, codec, schedule
 from mailsuite.queue.ids import LENGTH, Ids, is_id
 from mailsuite.queue.outcomes import clean, recorded
@@ -58,25 +58,32 @@ class TestIds:
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 
 
+recipients = st.builds(
+    Recipient, texts, st.sampled_from([(), ("NEVER",), ("SUCCESS", "FAILURE")]), texts
+)
+envelopes = st.builds(
+    Envelope,
+    sender=texts,
+    recipients=st.lists(recipients, max_size=3).map(tuple),
+    body=st.sampled_from(["7BIT", "8BITMIME", "BINARYMIME"]),
+    smtputf8=st.booleans(),
+    submitter=st.none() | texts,
+    ret=st.sampled_from(["", "FULL", "HDRS"]),
+    envid=texts,
+    require_tls=st.booleans(),
+    hold_until=st.none() | st.floats(0, 4e9),
+    deliver_by=st.none()
+    | st.builds(DeliverBy, st.floats(0, 4e9), st.sampled_from("RN"), st.booleans()),
+    priority=st.integers(-9, 9),
+)
+
+
 class TestCodec:
-    @given(
-        sender=texts,
-        recipients=st.lists(texts.map(Recipient), max_size=3).map(tuple),
-        body=st.sampled_from(["7BIT", "8BITMIME"]),
-        smtputf8=st.booleans(),
-        submitter=st.none() | texts,
-    )
-    def test_reads_what_it_wrote(
-        self,
-        sender: str,
-        recipients: tuple[Recipient, ...],
-        body: str,
-        smtputf8: bool,
-        submitter: str | None,
-    ) -> None:
-        envelope = Envelope(sender, recipients, body, smtputf8, submitter)
+    @given(envelopes)
+    def test_reads_what_it_wrote(self, envelope: Envelope) -> None:
         again = [
-            codec.to_recipient(each.address, codec.recipient_text(each)) for each in recipients
+            codec.to_recipient(each.address, codec.recipient_text(each))
+            for each in envelope.recipients
         ]
         assert codec.to_envelope(codec.envelope_text(envelope), again) == envelope
 
