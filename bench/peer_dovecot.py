@@ -1,0 +1,87 @@
+"""A Dovecot of one's own, as a plain process on loopback: for benchmarks that compare with it.
+
+Needs Debian's dovecot-imapd and root (Dovecot changes its user). Everything lies in one folder.
+"""
+
+import contextlib
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+USER = "bob"
+PASSWORD = "secret"
+OWNER = "nobody"
+
+
+def available() -> bool:
+    """It is installed."""
+    return shutil.which("dovecot") is not None
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def dovecot(folder: Path, home: Path) -> Iterator[int]:
+    """Serve the Maildir `home`/Maildir to USER; gives the port of IMAP."""
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder, *folder.parents):
+        if path.stat().st_uid == 0 and path.stat().st_mode & 0o005 != 0o005:
+            path.chmod(path.stat().st_mode | 0o005)
+    account = pwd.getpwnam(OWNER)
+    settings = folder / "dovecot.conf"
+    settings.write_text(f"""
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols = imap
+ssl = no
+disable_plaintext_auth = no
+default_login_user = {OWNER}
+default_internal_user = {OWNER}
+default_internal_group = nogroup
+mail_location = maildir:{home}/Maildir
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+passdb {{
+  driver = static
+  args = password={PASSWORD}
+}}
+userdb {{
+  driver = static
+  args = uid={account.pw_uid} gid={account.pw_gid} home={home}
+}}
+""")
+    subprocess.run(["chown", "-R", f"{account.pw_uid}:{account.pw_gid}", str(home)], check=True)
+    process = subprocess.Popen(["dovecot", "-F", "-c", str(settings)])
+    try:
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
