@@ -23,6 +23,8 @@ SHARE = 1.0
 """Seconds of rest for each second of work."""
 GIVE_WAY = 2.0
 """Seconds for which it waits, at most, for the account's writer to have nothing to do."""
+MAX_REPAIRS = 3
+"""Times in a row that the database is begun anew."""
 
 
 class Indexer:
@@ -44,6 +46,7 @@ class Indexer:
         self._is_busy = is_busy
         self._waiting: dict[Folder, None] = {}
         self._sweep = True
+        self._repairs = 0
         self._stopped = asyncio.Event()
         self.active = False
 
@@ -104,8 +107,14 @@ class Indexer:
             if self._sweep:
                 self._sweep = catch_up.sweep(self._files)
                 return True
-            return catch_up.step(self._files, folder)
-        except (DatabaseDamaged, StoreUnavailable) as error:
+            more = catch_up.step(self._files, folder)
+            self._repairs = 0
+            return more
+        except DatabaseDamaged as error:
+            self._files.fulltext.repair(error)
+            self._repairs += 1
+            return self._repairs < MAX_REPAIRS
+        except StoreUnavailable as error:
             self._files.fulltext.repair(error)
             return False
         except (StoreError, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mailsuite.message import Octets
@@ -171,7 +172,11 @@ class Mailbox(View):
         What is searched is what `header_text` and `body_text` of `mailsuite.message` give.
         """
         folder, fulltext = self.folder, self._account.files.fulltext
-        return await self._account.beside_writer(lambda: fulltext.candidates(folder, text, where))
+        call = partial(fulltext.candidates, folder, text, where)
+        told = await self._account.beside_writer(call)
+        if told is None or (self.uids and not told.covers(self.uids[-1])):
+            self._account.indexer.notice(folder)  # begun anew perhaps
+        return told
 
     async def open_message(self, uid: int) -> MessageFile:
         """Open a message, present or held. Raises MessageGone, StoreUnavailable."""
