@@ -239,6 +239,7 @@ class Server:
             allow_plain_auth=self._plain_auth,
             limits=ImapLimits(literal=self.config.limits.max_message_size),
             version=__version__,
+            admin=f"mailto:{self.config.postmaster or f'postmaster@{self.hostname}'}",
         )
 
     def _pop3_settings(self) -> Pop3Settings:

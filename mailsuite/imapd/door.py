@@ -9,6 +9,7 @@ import ssl
 
 from mailsuite.accounts import Directory
 from mailsuite.base.tasks import Threads
+from mailsuite.imapd.announcer import Announcer
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.settings import Settings
 from mailsuite.imapd.table import CAPABILITIES, COMMANDS
@@ -38,6 +39,7 @@ class Imapd:
         self.tls = tls
         self.commands = COMMANDS
         self.capabilities = CAPABILITIES
+        self.announcer = Announcer()
 
     async def session(self, connection: Connection) -> None:
         """Serve one client until it or we say goodbye."""

@@ -31,6 +31,7 @@ from mailsuite.store import (
     Store,
     TempMessage,
     across,
+    metadata,
     sharing,
 )
 
@@ -105,11 +106,9 @@ class Namespace:
         """The account whose rights count for a mailbox; None: it is its own."""
         return None if mailbox.account is self.own else self.address
 
-    def title(self, mailbox: Mailbox) -> str:
-        """The name that this account knows an open mailbox by."""
-        if mailbox.account is self.own:
-            return mailbox.name
-        return f"{PREFIX}{_level(mailbox.account.address)}/{mailbox.name}"
+    def title(self, store: AccountStore, name: str) -> str:
+        """The name that this account knows a mailbox of any account by."""
+        return name if store is self.own else f"{PREFIX}{_level(store.address)}/{name}"
 
     async def _sharers(self) -> set[str]:
         """Accounts that may share something with this one."""
@@ -127,9 +126,9 @@ class Namespace:
         found = {each.name: each for each in own}
         levels = set()
         for owner in sorted(sharers):
-            prefix = f"{PREFIX}{_level(owner)}/"
-            for name, has_children in await self._visible(owner):
-                full = prefix + name
+            store = await self._all.account(owner)
+            for name, has_children in await self._visible(store):
+                full = self.title(store, name)
                 known = found.get(full)
                 subscribed = known is not None and known.subscribed
                 found[full] = MailboxInfo(full, True, subscribed, None, has_children)
@@ -141,9 +140,9 @@ class Namespace:
             found[level] = replace(known, has_children=True)
         return sorted(found.values(), key=_order)
 
-    async def _visible(self, owner: str) -> list[tuple[str, bool]]:
+    async def _visible(self, store: AccountStore) -> list[tuple[str, bool]]:
         """Names of an account's mailboxes that may be looked up, and whether others are below."""
-        lists = await sharing.lists(await self._all.account(owner))
+        lists = await sharing.lists(store)
         mine = [name for name, acl in lists.items() if "l" in acl.rights_of(self.address)]
         above = {name[:place] for name in mine for place in _ends_of_levels(name)}
         return [(name, name in above) for name in mine]
@@ -214,6 +213,33 @@ class Namespace:
         """Right "r"."""
         place = await self.need(name, "r")
         return await place.store.status(place.name)
+
+    async def statuses(self, wanted: Sequence[str]) -> dict[str, Status]:
+        """The same of many; without those that are gone or may not be read."""
+        found: dict[str, Status] = {}
+        for store, group in (await self._readable(wanted)).items():
+            told = await store.statuses([name for name, _ in group])
+            found.update((title, told[name]) for name, title in group if name in told)
+        return found
+
+    async def annotations(self, wanted: Sequence[str]) -> dict[str, metadata.Values]:
+        """Annotations of many mailboxes; without those that are gone or may not be read."""
+        found: dict[str, metadata.Values] = {}
+        for store, group in (await self._readable(wanted)).items():
+            told = await metadata.get_many(store, [name for name, _ in group], self.address)
+            found.update((title, told[name]) for name, title in group if name in told)
+        return found
+
+    async def _readable(self, wanted: Sequence[str]) -> dict[AccountStore, list[tuple[str, str]]]:
+        """Names by account, each with the title that it was asked for by."""
+        groups: dict[AccountStore, list[tuple[str, str]]] = {}
+        for title in wanted:
+            try:
+                place = await self.need(title, "lr")
+            except (No, NoSuchMailbox):
+                continue
+            groups.setdefault(place.store, []).append((place.name, title))
+        return groups
 
     # -- messages ----------------------------------------------------------------------------------
 

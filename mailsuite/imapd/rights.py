@@ -12,6 +12,8 @@ from mailsuite.store import ALL_RIGHTS, Scope
 
 WRITING = frozenset("iewst")
 """With none of these a mailbox is selected read-only (RFC 4314 §5.2)."""
+ANNOTATING = frozenset("rswip")
+"""Any of them, and "l", lets annotations be read and set (RFC 5464 §3.3)."""
 _MEMBERS = {"c": "kx", "d": "et"}
 """The rights of RFC 2086 that are several now (RFC 4314 §2.1.1)."""
 

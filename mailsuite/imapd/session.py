@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
+from mailsuite.imapd.announcer import News
 from mailsuite.imapd.namespace import Namespace
 from mailsuite.imapd.reply import Bad, No, Refusal, Reply, from_store
-from mailsuite.imapd.row import Row, State
+from mailsuite.imapd.row import SIGNED_IN, Row, State
 from mailsuite.imapd.syntax import grammar, response
 from mailsuite.imapd.syntax.grammar import BadCharset, Cursor, SyntaxProblem
 from mailsuite.imapd.syntax.model import StoredLiteral
@@ -55,6 +56,7 @@ class Session:
     """What handlers work with. `state`, `account`, `store` and `view` tell where it stands."""
 
     __slots__ = (
+        "__weakref__",
         "_deadline",
         "_errors",
         "_out",
@@ -66,11 +68,13 @@ class Session:
         "door",
         "enabled",
         "failed_sign_ins",
+        "news",
         "receiver",
         "state",
         "tag",
         "unfinished",
         "view",
+        "wake",
     )
 
     def __init__(self, door: Imapd, connection: Connection) -> None:
@@ -84,6 +88,9 @@ class Session:
         self.failed_sign_ins = 0
         self.unfinished = False
         """A response is half written (a streamed literal, say): nothing else may come now."""
+        self.news = News()
+        self.wake: Callable[[], object] | None = None
+        """Called when there is something to tell that concerns no selected mailbox (IDLE)."""
         self._deadline = asyncio.get_running_loop().time() + door.settings.login_timeout
         self._store: Namespace | None = None
         self._errors = 0
@@ -268,7 +275,8 @@ class Session:
             raise Goodbye("You may no longer read the selected mailbox")
 
     def synchronize(self, *, may_expunge: bool) -> None:
-        """Tell what has happened in the selected mailbox."""
+        """Tell what has happened, in the selected mailbox and elsewhere."""
+        self.write_all(self.news.take(utf8=self.utf8))
         if self.view is not None:
             if self.view.deleted:
                 raise Goodbye("The selected mailbox has been deleted")
@@ -344,6 +352,11 @@ class Session:
                 raise TypeError(f"unexpected {type(event).__name__}")
 
     # -- states (RFC 3501 §3) -------------------------------------------------------------------
+
+    @property
+    def signed_in(self) -> bool:
+        """It has an account."""
+        return bool(self.state & SIGNED_IN)
 
     @property
     def secure(self) -> bool:

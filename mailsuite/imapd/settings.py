@@ -22,6 +22,7 @@ class Settings:
     keep_alive        between `* OK Still here` in IDLE
     failure_delay     before a failed sign-in is answered; doubles with each
     version           of the program, for ID
+    admin             URI of whoever runs the server, for METADATA; "" for none
     """
 
     hostname: str
@@ -35,3 +36,4 @@ class Settings:
     keep_alive: float = 120
     failure_delay: float = 1
     version: str = ""
+    admin: str = ""

@@ -19,6 +19,7 @@ from mailsuite.imapd.commands import (
     list_,
     login,
     mailboxes,
+    metadata,
     quota,
     search,
     select,
@@ -64,6 +65,8 @@ _ROWS = (
     Row("GETACL", grammar.mailbox, acl.getacl, SIGNED_IN),
     Row("LISTRIGHTS", grammar.identified, acl.listrights, SIGNED_IN),
     Row("MYRIGHTS", grammar.mailbox, acl.myrights, SIGNED_IN),
+    Row("GETMETADATA", grammar.getmetadata, metadata.getmetadata, SIGNED_IN),  # RFC 5464
+    Row("SETMETADATA", grammar.setmetadata, metadata.setmetadata, SIGNED_IN),
     # §6.4, selected
     Row("CHECK", grammar.no_arguments, general.check, SELECTED),
     Row("CLOSE", grammar.no_arguments, select.close, SELECTED),
@@ -138,6 +141,9 @@ CAPABILITIES = (
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438
     Capability("ACL", _signed_in),  # RFC 4314
     Capability("RIGHTS=texk", _signed_in),
+    Capability("METADATA", _signed_in, can_enable=True),  # RFC 5464
+    Capability("METADATA-SERVER", _signed_in, can_enable=True),
+    Capability("LIST-METADATA", _signed_in),  # RFC 9590
     Capability("QUOTA", _signed_in),  # RFC 9208
     Capability("QUOTA=RES-STORAGE", _signed_in),
     Capability("QUOTA=RES-MESSAGE", _signed_in),

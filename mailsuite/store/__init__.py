@@ -3,7 +3,7 @@
 Knows nothing of any protocol's syntax.
 """
 
-from mailsuite.store import across, sharing
+from mailsuite.store import across, metadata, sharing
 from mailsuite.store.account import AccountStore
 from mailsuite.store.acl import ALL_RIGHTS, EVERYBODY, RIGHTS, Acl
 from mailsuite.store.attachment import Attachment
@@ -74,5 +74,6 @@ __all__ = [
     "TempMessage",
     "Usage",
     "across",
+    "metadata",
     "sharing",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -187,6 +187,12 @@ class AccountStore:
         view = next((one for one in self._views.values() if one.name == name), None)
         claimed = 0 if view is None else view.first_recent
         return await self.writer.do(lambda: tree.status(self.files, name, claimed))
+
+    async def statuses(self, wanted: Iterable[str]) -> dict[str, Status]:
+        """The same of many mailboxes in one go; without those that do not exist."""
+        canonical = [names.canonical(name) for name in wanted]
+        claimed = {view.name: view.first_recent for view in self._views.values()}
+        return await self.writer.do(lambda: tree.statuses(self.files, canonical, claimed))
 
     # -- quota -------------------------------------------------------------------------------------
 

@@ -6,11 +6,13 @@ and belong to the account's writer.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import disk, merge, names, records, sidecar, transfer
+from mailsuite.store import disk, merge, metadata, names, records, sidecar, transfer
 from mailsuite.store.acl import MAX_ENTRIES, Acl
 from mailsuite.store.errors import CannotChange, LimitReached, MailboxExists, NoSuchMailbox
 from mailsuite.store.files import SPECIAL_USES, AccountFiles
@@ -78,6 +80,17 @@ def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
         highestmodseq=folder.highestmodseq,
         mailboxid=folder.sidecar.mailboxid,
     )
+
+
+def statuses(
+    files: AccountFiles, wanted: Sequence[str], claimed: Mapping[str, int]
+) -> dict[str, Status]:
+    """Counts of several mailboxes, without those that do not exist."""
+    found: dict[str, Status] = {}
+    for name in wanted:
+        with contextlib.suppress(NoSuchMailbox):
+            found[name] = status(files, name, claimed.get(name, 0))
+    return found
 
 
 def create(files: AccountFiles, name: str, special_use: str | None) -> None:
@@ -238,6 +251,7 @@ def _move_folder(files: AccountFiles, folder: Folder, folder_name: str) -> None:
 def _rename_inbox(files: AccountFiles, new: str) -> None:
     create(files, new, None)
     inbox = files.folder("")
+    metadata.copy_file(inbox.path, files.resolve(new).path)  # RFC 5464 §4.1
     with files.index.reader() as db:
         uids = records.uids(db, inbox.id)
     transfer.move(files, inbox, uids, new, keep=True, within=EVERY_FLAG)

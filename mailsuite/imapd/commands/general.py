@@ -55,6 +55,8 @@ async def enable(session: Session, names: tuple[str, ...]) -> Reply:
     known = {c.name.upper() for c in session.door.capabilities if c.can_enable and c.when(session)}
     fresh = [name for name in dict.fromkeys(names) if name in known - session.enabled]
     session.enabled.update(fresh)
+    if session.enabled & {"METADATA", "METADATA-SERVER"}:
+        session.door.announcer.join(session)
     session.write(" ".join(["* ENABLED", *fresh]).encode() + b"\r\n")
     return OK
 

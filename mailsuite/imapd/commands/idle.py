@@ -15,6 +15,7 @@ async def idle(session: Session) -> Reply:
     session.write(b"+ idling\r\n")
     line = asyncio.ensure_future(session.read_line(session.patience))
     changed = asyncio.Event()
+    session.wake = changed.set
     if session.view is not None:
         session.view.wake = changed.set
     try:
@@ -34,6 +35,7 @@ async def idle(session: Session) -> Reply:
         await asyncio.wait([line])
         if not line.cancelled():
             line.exception()  # asked for, so that it is not reported as overlooked
+        session.wake = None
         if session.view is not None:
             session.view.wake = None
 

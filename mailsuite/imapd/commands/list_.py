@@ -1,19 +1,21 @@
 """LIST in its basic and extended forms, and LSUB.
 
-RFC 3501 §6.3.8, §6.3.9, RFC 5258, RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE), RFC 3348.
+RFC 3501 §6.3.8, §6.3.9, RFC 5258, RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE), RFC 9590
+(LIST-METADATA), RFC 3348.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mailsuite.imapd.commands.mailboxes import status_response
-from mailsuite.imapd.reply import OK, No, Reply
+from mailsuite.imapd.commands.metadata import requested
+from mailsuite.imapd.reply import OK, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.mailbox_pattern import MailboxPattern, join_reference
 from mailsuite.imapd.syntax.model import ListArguments
-from mailsuite.store import MailboxInfo, NoSuchMailbox
+from mailsuite.store import MailboxInfo
 
 BATCH = 200
 """Names looked at before other sessions get their turn."""
@@ -33,17 +35,33 @@ async def list_(session: Session, arguments: ListArguments) -> Reply:
         known = {mailbox.name for mailbox in mailboxes}
         levels = (MailboxInfo(name, exists=False) for name in parents - known)
         mailboxes = sorted((*mailboxes, *levels), key=lambda mailbox: mailbox.name)
-    for place, mailbox in enumerate(mailboxes):
-        if place % BATCH == BATCH - 1:
-            await session.breathe()
-        if not any(pattern.matches(mailbox.name) for pattern in patterns):
-            continue
-        child_found = mailbox.name in parents
-        if _selected(mailbox, arguments) or child_found:
-            session.write(_line(session, mailbox, arguments, child_found=child_found))
-            if arguments.status_items and mailbox.exists:
-                await _add_status(session, mailbox.name, arguments.status_items)
+    for start in range(0, len(mailboxes), BATCH):
+        chosen = [
+            (mailbox, mailbox.name in parents)
+            for mailbox in mailboxes[start : start + BATCH]
+            if any(pattern.matches(mailbox.name) for pattern in patterns)
+            and (mailbox.name in parents or _selected(mailbox, arguments))
+        ]
+        await _write(session, chosen, arguments)
+        await session.breathe()
     return OK
+
+
+async def _write(
+    session: Session, chosen: Sequence[tuple[MailboxInfo, bool]], arguments: ListArguments
+) -> None:
+    """A line for each; what was asked for besides follows it, where it is to be had."""
+    there = [mailbox.name for mailbox, _ in chosen if mailbox.exists]
+    items, entries = arguments.status_items, arguments.metadata
+    statuses = await session.store.statuses(there) if items and there else {}
+    notes = await session.store.annotations(there) if entries and there else {}
+    for mailbox, child_found in chosen:
+        name = mailbox.name
+        session.write(_line(session, mailbox, arguments, child_found=child_found))
+        if name in statuses:
+            session.write(status_response(session, name, items, statuses[name]))
+        if name in notes:
+            session.write(requested(session, name, notes[name], entries))
 
 
 def _selected(mailbox: MailboxInfo, arguments: ListArguments) -> bool:
@@ -77,15 +95,6 @@ def _attributes(mailbox: MailboxInfo, arguments: ListArguments) -> Iterator[str]
     yield r"\HasChildren" if mailbox.has_children else r"\HasNoChildren"
     if mailbox.special_use is not None:
         yield mailbox.special_use
-
-
-async def _add_status(session: Session, name: str, items: tuple[str, ...]) -> None:
-    try:
-        found = await session.store.status(name)
-    except (NoSuchMailbox, No):
-        # Deleted since it was listed, or not to be read: its line stands alone (RFC 5819 §2).
-        return
-    session.write(status_response(session, name, items, found))
 
 
 async def lsub(session: Session, reference: str, text: str) -> Reply:

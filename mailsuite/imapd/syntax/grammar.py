@@ -24,6 +24,7 @@ from mailsuite.imapd.syntax.parse_message import (
     store,
     uid_expunge,
 )
+from mailsuite.imapd.syntax.parse_metadata import getmetadata, setmetadata
 from mailsuite.imapd.syntax.parse_quota import getquota, setquota
 from mailsuite.imapd.syntax.parse_search import search
 from mailsuite.imapd.syntax.parse_session import (
@@ -52,6 +53,7 @@ __all__ = [
     "decode_base64",
     "enable",
     "fetch",
+    "getmetadata",
     "getquota",
     "id_",
     "identified",
@@ -64,6 +66,7 @@ __all__ = [
     "rename",
     "search",
     "setacl",
+    "setmetadata",
     "setquota",
     "status",
     "store",

@@ -191,7 +191,7 @@ class ListArguments:
     """LIST: selection options, reference, patterns, return options (RFC 5258, RFC 9051 §6.3.9).
 
     `extended` tells that the client used the extended syntax. Options are upper-case;
-    `status_items` belong to RETURN (STATUS (…)).
+    `status_items` belong to RETURN (STATUS (…)), `metadata` to RETURN (METADATA (…)).
     """
 
     reference: str
@@ -199,6 +199,7 @@ class ListArguments:
     selection: frozenset[str] = frozenset()
     returns: frozenset[str] = frozenset()
     status_items: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
     extended: bool = False
 
 

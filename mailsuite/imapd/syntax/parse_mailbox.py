@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from mailsuite.imapd.syntax.cursor import Cursor
+from mailsuite.imapd.syntax.entries import entry_list
 from mailsuite.imapd.syntax.model import ListArguments
 from mailsuite.imapd.syntax.mutf7 import decode_tolerant, decode_utf8
 
@@ -21,8 +22,8 @@ STATUS_ITEMS = {
 }
 # RFC 5258 §3.1, RFC 6154 §5.1
 LIST_SELECTIONS = {"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"}
-# RFC 5258 §3.2, RFC 5819, RFC 6154; STATUS has a list of its own behind it
-LIST_RETURNS = {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"}
+# RFC 5258 §3.2, RFC 5819, RFC 6154, RFC 9590; STATUS and METADATA have lists of their own
+LIST_RETURNS = {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "METADATA"}
 # `list-select-base-opt` (RFC 5258 §6, RFC 6154 §6): RECURSIVEMATCH needs one of them beside it.
 LIST_SELECTIONS_BASE = {"SUBSCRIBED", "SPECIAL-USE"}
 MAX_PATTERNS = 100
@@ -109,7 +110,7 @@ def list_(cursor: Cursor) -> tuple[ListArguments]:
     extended = cursor.next_is(b"(")
     selection: frozenset[str] = frozenset()
     if extended:
-        selection = _options(cursor, LIST_SELECTIONS, "selection option")[0]
+        selection = frozenset(_options(cursor, LIST_SELECTIONS, "selection option"))
         if "RECURSIVEMATCH" in selection and not selection & LIST_SELECTIONS_BASE:
             raise cursor.problem("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE beside it")
         cursor.sp()
@@ -120,15 +121,24 @@ def list_(cursor: Cursor) -> tuple[ListArguments]:
         patterns = _patterns(cursor)
     else:
         patterns = (_decoded(cursor, cursor.list_mailbox()),)
-    returns: frozenset[str] = frozenset()
-    status_items: tuple[str, ...] = ()
+    returns: dict[str, tuple[str, ...]] = {}
     if cursor.skip(b" "):
         extended = True
         if not cursor.skip_word(b"RETURN"):
             raise cursor.unexpected("RETURN")
         cursor.sp()
-        returns, status_items = _options(cursor, LIST_RETURNS, "return option")
-    return (ListArguments(reference, patterns, selection, returns, status_items, extended),)
+        returns = _options(cursor, LIST_RETURNS, "return option")
+    return (
+        ListArguments(
+            reference,
+            patterns,
+            selection,
+            frozenset(returns),
+            returns.get("STATUS", ()),
+            returns.get("METADATA", ()),
+            extended,
+        ),
+    )
 
 
 def _patterns(cursor: Cursor) -> tuple[str, ...]:
@@ -143,22 +153,24 @@ def _patterns(cursor: Cursor) -> tuple[str, ...]:
         cursor.sp()
 
 
-def _options(cursor: Cursor, known: set[str], what: str) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Options in parentheses, none perhaps; and the items of STATUS among them."""
+def _options(cursor: Cursor, known: set[str], what: str) -> dict[str, tuple[str, ...]]:
+    """Options in parentheses, none perhaps: each with what stands behind it."""
     cursor.expect(b"(")
-    options: set[str] = set()
-    status_items: tuple[str, ...] = ()
+    options: dict[str, tuple[str, ...]] = {}
     while not cursor.skip(b")"):
         if options:
             cursor.sp()
         option = cursor.word(f"a {what}")
         if option not in known:
             raise cursor.problem(f"unknown {what} '{option[:40]}'")
-        options.add(option)
+        options[option] = ()
         if option == "STATUS":
             cursor.sp()
-            status_items = _status_items(cursor)
-    return frozenset(options), status_items
+            options[option] = _status_items(cursor)
+        elif option == "METADATA":
+            cursor.sp()
+            options[option] = entry_list(cursor)
+    return options
 
 
 def lsub(cursor: Cursor) -> tuple[str, str]:

@@ -262,6 +262,7 @@ def settings(*, plain: bool = True, **changes: object) -> Settings:
         "sign_ins": 3,
         "limits": Bounds(literal=2_000_000),
         "version": "1",
+        "admin": "mailto:postmaster@example.test",
     }
     return Settings(**{**values, **changes})  # type: ignore[arg-type]
 
