@@ -1,7 +1,7 @@
 """Pure. Messages: RFC 5322 and MIME over octets, with offsets. No parser here raises on bad mail.
 
 Exceptions to that are the SMTP path grammar and domains, where a wrong form is an answer to the
-peer: they raise ValueErrors.
+peer: they raise ValueErrors. Conversion for a next hop is in `mailsuite.message.downgrade`.
 """
 
 from mailsuite.message.address import Address, AddressList, Group, mailboxes, parse_addresses
@@ -31,10 +31,12 @@ from mailsuite.message.structure import scan
 from mailsuite.message.submission import repair_submission
 from mailsuite.message.text import TEXT_VERSION, body_text, contains, header_text
 from mailsuite.message.trace import count_received, delivered_to, protocol, received
+from mailsuite.message.traits import MAX_LINE, Traits, examine
 from mailsuite.message.words import decode_words
 
 __all__ = [
     "MAX_DOMAIN",
+    "MAX_LINE",
     "MAX_LOCAL",
     "MAX_PATH",
     "SEPARATOR",
@@ -50,6 +52,7 @@ __all__ = [
     "Params",
     "Part",
     "PathError",
+    "Traits",
     "address_key",
     "body_text",
     "codec_name",
@@ -62,6 +65,7 @@ __all__ = [
     "decode_text",
     "decode_words",
     "delivered_to",
+    "examine",
     "fields",
     "first_field",
     "fold",

@@ -205,7 +205,7 @@ class _Scanner:
             part = part.message
             opened.append(part)
         if part.type == "multipart" and depth < self.limits.depth:
-            boundary = _boundary(part)
+            boundary = boundary_of(part)
             if boundary:
                 self.levels.append(_Level(part, boundary, depth + 1))
         return first
@@ -271,7 +271,7 @@ def _content_fields(header: bytes, limit: int) -> dict[bytes, bytes]:
     return found
 
 
-def _boundary(part: Part) -> bytes | None:
+def boundary_of(part: Part) -> bytes | None:
     """The boundary parameter without white space at its end (RFC 2046 §5.1.1), or None."""
     value = next((value for name, value in part.params if name.lower() == b"boundary"), None)
     if value is None:
