@@ -11,52 +11,37 @@ import asyncio
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd import positions, search_text
+from mailsuite.imapd.fuzzy import Pattern, pattern
 from mailsuite.imapd.positions import Positions
+from mailsuite.imapd.search_rows import ROW_KEYS, ByRow
 from mailsuite.imapd.syntax.model import (
     SearchAll,
     SearchAnd,
-    SearchDate,
     SearchFlag,
+    SearchFuzzy,
     SearchHeader,
     SearchKey,
     SearchNot,
     SearchOr,
     SearchSequence,
-    SearchSize,
     SearchText,
     SearchUid,
 )
 from mailsuite.imapd.view import View
-from mailsuite.message import fold
+from mailsuite.message import Octets, fold
 from mailsuite.store import Candidates, Row
 
 ROWS_BATCH = 1000
 READ_BATCH = 500
 READ_AHEAD = 1 << 20
 """Octets of messages that are read and compared in one go."""
-_EPOCH = date(1970, 1, 1).toordinal()
-_DAY = 86400
 _LOW = 0 if sys.byteorder == "little" else -1
 Where: TypeAlias = Literal["header", "body", "any"]
-
-
-@dataclass(frozen=True, slots=True)
-class ByRow:
-    """A key that one column of the index decides: `matches` is asked with (uid, value).
-
-    text  where that holds, this (folded) is in the message's header; "" says nothing
-    """
-
-    column: str
-    matches: Callable[[Row], bool]
-    text: str = ""
 
 
 class Search:
@@ -67,10 +52,17 @@ class Search:
         self._threads = threads
         self._count = view.exists
         self._told: dict[tuple[str, Where], tuple[Positions, Positions] | None] = {}
+        self._fuzzy = False
+        self._scores: dict[int, list[int]] = {}
 
     async def run(self, key: SearchKey) -> list[int]:
         """The matching positions, ascending."""
         return positions.listed(await self._narrow(key, positions.every(self._count)))
+
+    def relevancy(self, position: int) -> int:
+        """How well a position that was found matches the FUZZY keys: 1 to 100 (RFC 6203 §4)."""
+        scores = self._scores.get(position)
+        return sum(scores) // len(scores) if scores else 100
 
     async def _narrow(self, key: SearchKey, among: Positions) -> Positions:
         """Those of `among` that match."""
@@ -89,7 +81,18 @@ class Search:
                 ranges = self._view.resolve(numbers, by_uid=True)
                 return positions.both(positions.of_ranges(ranges, self._count), among)
             case SearchText(value, body_only):
-                return await self._text(fold(value), "body" if body_only else "any", among)
+                where: Where = "body" if body_only else "any"
+                if self._fuzzy:
+                    return await self._fuzzy_text(pattern(value), where, among)
+                return await self._text(fold(value), where, among)
+            case SearchHeader(name, value) if self._fuzzy and value:
+                return await self._fuzzy_field(pattern(value), name, among)
+            case SearchFuzzy(inner):
+                before, self._fuzzy = self._fuzzy, True
+                try:
+                    return await self._narrow(inner, among)
+                finally:
+                    self._fuzzy = before
             case SearchNot(inner):
                 return positions.without(among, await self._narrow(inner, among))
             case SearchOr(left, right):
@@ -115,7 +118,7 @@ class Search:
     async def _possible(self, key: SearchKey, among: Positions) -> Positions:
         """Those of `among` that the full-text index doesn't rule out."""
         text, where = _text_of(key)
-        told = await self._ask(text, where) if text else None
+        told = await self._ask(text, where) if text and not self._fuzzy else None
         if told is None:
             return among
         return positions.both(positions.either(*told), among)
@@ -152,16 +155,23 @@ class Search:
 
     async def _rows(self, by_row: ByRow, among: Positions) -> Positions:
         """What a column of the index decides."""
-        view = self._view
         if by_row.text and (told := await self._ask(by_row.text, "header")) is not None:
             among = positions.both(positions.either(*told), among)
-        found: list[int] = []
+        found = await self._look_at_rows(by_row.column, by_row.matches, among)
+        return positions.of((place for place, _ in found), self._count)
+
+    async def _look_at_rows(
+        self, column: str, look: Callable[[Row], int], among: Positions
+    ) -> list[tuple[int, int]]:
+        """(position, what `look` says), where that is not 0 or False."""
+        view = self._view
+        found: list[tuple[int, int]] = []
         left = positions.listed(among)
         for start in range(0, len(left), ROWS_BATCH):
             by_uid = {view.uids[place]: place for place in left[start : start + ROWS_BATCH]}
-            rows = await view.mailbox.rows(list(by_uid), columns=(by_row.column,))
-            found += await self._threads.run(_matching, rows, by_row.matches, by_uid)
-        return positions.of(found, self._count)
+            rows = await view.mailbox.rows(list(by_uid), columns=(column,))
+            found += await self._threads.run(_said, rows, look, by_uid)
+        return found
 
     # -- texts -------------------------------------------------------------------------------------
 
@@ -204,19 +214,64 @@ class Search:
     async def _read(self, needle: str, where: Where, among: Positions) -> Positions:
         """Look into messages."""
         look = partial(search_text.message_contains, needle=needle, body_only=where == "body")
+        found = await self._look_at_messages(look, among)
+        return positions.of((place for place, _ in found), self._count)
+
+    async def _look_at_messages(
+        self, look: Callable[[Octets], int], among: Positions
+    ) -> list[tuple[int, int]]:
+        """(position, what `look` says), where that is not 0 or False."""
         view = self._view
-        found: list[int] = []
+        found: list[tuple[int, int]] = []
         left = positions.listed(among)
         while left:
             by_uid = {view.uids[place]: place for place in left[:READ_BATCH]}
             seen = await view.mailbox.examine(list(by_uid), look, max_octets=READ_AHEAD)
-            found += [by_uid[uid] for uid, contains in seen if contains]
+            found += [(by_uid[uid], said) for uid, said in seen if said]
             del left[: len(seen)]
-        return positions.of(found, self._count)
+        return found
+
+    # -- inexact texts (RFC 6203) ------------------------------------------------------------------
+
+    async def _fuzzy_text(self, wanted: Pattern, where: Where, among: Positions) -> Positions:
+        among = await self._fuzzy_possible(wanted, where, among)
+        look = partial(wanted.message_score, body_only=where == "body")
+        return self._scored(await self._look_at_messages(look, among))
+
+    async def _fuzzy_field(self, wanted: Pattern, name: str, among: Positions) -> Positions:
+        among = await self._fuzzy_possible(wanted, "header", among)
+
+        def look(row: Row) -> int:
+            return wanted.field_score(row[1], name)
+
+        return self._scored(await self._look_at_rows("header", look, among))
+
+    def _scored(self, found: list[tuple[int, int]]) -> Positions:
+        for place, score in found:
+            self._scores.setdefault(place, []).append(score)
+        return positions.of((place for place, _ in found), self._count)
+
+    async def _fuzzy_possible(self, wanted: Pattern, where: Where, among: Positions) -> Positions:
+        """Those of `among` that the full-text index doesn't rule out."""
+        told = await self._ask(wanted.exact, where) if wanted.exact else None
+        if told is None:
+            return among
+        exact = positions.either(*told)
+        for word in wanted.words:
+            some = exact
+            for piece in word.pieces:
+                told = await self._ask(piece, where)
+                some = positions.either(some, positions.either(*told)) if told else among
+                if told is None:
+                    break
+            among = positions.both(among, some)
+        return among if wanted.words else positions.both(among, exact)
 
 
-def _matching(rows: list[Row], matches: Callable[[Row], bool], by_uid: dict[int, int]) -> list[int]:
-    return [by_uid[row[0]] for row in rows if matches(row)]
+def _said(
+    rows: list[Row], look: Callable[[Row], int], by_uid: dict[int, int]
+) -> list[tuple[int, int]]:
+    return [(by_uid[row[0]], said) for row in rows if (said := look(row))]
 
 
 def _cost(key: SearchKey) -> int:
@@ -224,7 +279,7 @@ def _cost(key: SearchKey) -> int:
     match key:
         case SearchText():
             return 3
-        case SearchNot(inner):
+        case SearchNot(inner) | SearchFuzzy(inner):
             return _cost(inner)
         case SearchOr(left, right):
             return max(_cost(left), _cost(right))
@@ -243,41 +298,3 @@ def _text_of(key: SearchKey) -> tuple[str, Where]:
         return fold(key.value), "body" if key.body_only else "any"
     make = ROW_KEYS.get(type(key))
     return (make(key).text if make is not None else ""), "header"
-
-
-# -- keys that a row (uid, value) decides --------------------------------------------------------
-
-
-def _size(key: SearchSize) -> ByRow:
-    if key.relation == "larger":
-        return ByRow("size", lambda row: bool(row[1] > key.octets))
-    return ByRow("size", lambda row: bool(row[1] < key.octets))
-
-
-def _date(key: SearchDate) -> ByRow:
-    """The internal date counts in its own zone, which is UTC; the Date field in its writer's."""
-    wanted = key.day.toordinal()
-
-    def matches(row: Row) -> bool:
-        value = search_text.sent_day(row[1]) if key.sent else int(row[1] // _DAY) + _EPOCH
-        if value is None:
-            return False
-        if key.relation == "before":
-            return value < wanted
-        return value == wanted if key.relation == "on" else value >= wanted
-
-    return ByRow("header" if key.sent else "internal_date", matches)
-
-
-def _header(key: SearchHeader) -> ByRow:
-    needle = fold(key.value)
-    text = needle or fold(f"{key.name}:")
-    return ByRow("header", lambda row: search_text.field_contains(row[1], key.name, needle), text)
-
-
-ROW_KEYS: dict[type, Callable[[Any], ByRow]] = {
-    SearchSize: _size,
-    SearchDate: _date,
-    SearchHeader: _header,
-}
-"""Open: an extension adds its key."""

@@ -6,6 +6,8 @@ Texts to look for are folded. Meant for threads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mailsuite.message import (
     Octets,
     body_text,
@@ -21,13 +23,17 @@ from mailsuite.message import (
 from mailsuite.message.text import MAX_HEADER
 
 
-def field_contains(header: bytes, name: str, needle: str) -> bool:
-    """Is `needle` in a field called `name`? "" is in every such field."""
+def field_texts(header: bytes, name: str) -> Iterator[str]:
+    """The values of the fields called `name`, folded."""
     wanted = name.lower()
     for field in fields(header[:MAX_HEADER]):
-        if field.key == wanted and (not needle or needle in fold(decode_words(field.unfolded))):
-            return True
-    return False
+        if field.key == wanted:
+            yield fold(decode_words(field.unfolded))
+
+
+def field_contains(header: bytes, name: str, needle: str) -> bool:
+    """Is `needle` in a field called `name`? "" is in every such field."""
+    return any(needle in text for text in field_texts(header, name))
 
 
 def sent_day(header: bytes) -> int | None:

@@ -136,6 +136,8 @@ CAPABILITIES = (
     Capability("LIST-EXTENDED", _signed_in),  # RFC 5258
     Capability("LIST-STATUS", _signed_in),  # RFC 5819
     Capability("ESEARCH", _signed_in),  # RFC 4731
+    Capability("SEARCH=FUZZY", _signed_in),  # RFC 6203
+    Capability("I18NLEVEL=1", _signed_in),  # RFC 5255
     Capability("SEARCHRES", _signed_in),  # RFC 5182
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438

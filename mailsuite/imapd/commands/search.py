@@ -1,9 +1,11 @@
-"""SEARCH and UID SEARCH (RFC 3501 §6.4.4), ESEARCH (RFC 4731), the saved result (RFC 5182)."""
+"""SEARCH and UID SEARCH (RFC 3501 §6.4.4), ESEARCH (RFC 4731), the saved result (RFC 5182),
+relevancy scores (RFC 6203).
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mailsuite.imapd.reply import OK, No, Reply
 from mailsuite.imapd.search import Search
@@ -28,7 +30,8 @@ async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool)
     view = session.selected
     returns = arguments.returns
     try:
-        positions = await Search(view, session.door.threads).run(arguments.key)
+        found = Search(view, session.door.threads)
+        positions = await found.run(arguments.key)
     except (No, StoreError):
         if returns and "SAVE" in returns:
             view.saved = array("I")  # RFC 5182 §2.1: a search that failed leaves nothing
@@ -39,7 +42,8 @@ async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool)
     if "SAVE" in returns:
         view.saved = array("I", [view.uids[p] for p in _to_save(positions, returns)])
     if returns != {"SAVE"}:
-        session.write(_esearch(session, positions, returns, by_uid=by_uid))
+        scores = map(found.relevancy, positions) if "RELEVANCY" in returns else None
+        session.write(_esearch(session, positions, returns, scores, by_uid=by_uid))
     return OK
 
 
@@ -65,7 +69,12 @@ def _to_save(positions: Sequence[int], returns: frozenset[str]) -> Sequence[int]
 
 
 def _esearch(
-    session: Session, positions: Sequence[int], returns: frozenset[str], *, by_uid: bool
+    session: Session,
+    positions: Sequence[int],
+    returns: frozenset[str],
+    scores: Iterable[int] | None,
+    *,
+    by_uid: bool,
 ) -> bytes:
     """MIN, MAX and ALL are left out when nothing matches (RFC 4731 §3.1)."""
     uids = session.selected.uids
@@ -81,4 +90,6 @@ def _esearch(
         items.append(b"ALL " + response.sequence_set(numbers))
     if "COUNT" in returns:
         items.append(b"COUNT %d" % len(numbers))
+    if scores is not None:  # RFC 6203 §4, in the order of ALL
+        items.append(b"RELEVANCY (" + " ".join(map(str, scores)).encode() + b")")
     return b" ".join(items) + b"\r\n"

@@ -159,6 +159,13 @@ class SearchAnd:
     keys: tuple[SearchKey, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SearchFuzzy:
+    """FUZZY key: texts in it are matched inexactly (RFC 6203)."""
+
+    key: SearchKey
+
+
 SearchKey: TypeAlias = (
     SearchAll
     | SearchFlag
@@ -171,6 +178,7 @@ SearchKey: TypeAlias = (
     | SearchNot
     | SearchOr
     | SearchAnd
+    | SearchFuzzy
 )
 
 

@@ -16,6 +16,7 @@ from mailsuite.imapd.syntax.model import (
     SearchArguments,
     SearchDate,
     SearchFlag,
+    SearchFuzzy,
     SearchHeader,
     SearchKey,
     SearchNot,
@@ -29,7 +30,7 @@ from mailsuite.imapd.syntax.parse_values import date_, sequence_set
 
 MAX_DEPTH = 100
 MAX_KEYS = 2000
-RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE"}
+RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE", "RELEVANCY"}
 CHARSETS = (
     *("US-ASCII", "UTF-8", "UTF-16", "ISO-8859-1", "ISO-8859-2", "ISO-8859-15"),
     *("WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "KOI8-R", "ISO-2022-JP", "SHIFT_JIS"),
@@ -41,13 +42,15 @@ CHARSETS = (
 class Program:
     """A search program being read: the cursor, how texts are decoded, how deep and wide we are."""
 
-    __slots__ = ("_codec", "_count", "_depth", "cursor")
+    __slots__ = ("_codec", "_count", "_depth", "cursor", "fuzzy")
 
     def __init__(self, cursor: Cursor, codec: str) -> None:
         self.cursor = cursor
         self._codec = codec
         self._depth = 0
         self._count = 0
+        self.fuzzy = False
+        """A FUZZY key has been read."""
 
     def text(self) -> str:
         """SP and an astring, decoded."""
@@ -108,7 +111,11 @@ def search(cursor: Cursor) -> tuple[SearchArguments]:
         octets = cursor.quoted() if cursor.next_is(b'"') else cursor.atom("a charset").encode()
         charset, codec = _charset(octets)
         cursor.sp()
-    return (SearchArguments(Program(cursor, codec).keys(), returns, charset),)
+    program = Program(cursor, codec)
+    key = program.keys()
+    if returns is not None and "RELEVANCY" in returns and not program.fuzzy:
+        raise cursor.problem("RELEVANCY without FUZZY")  # RFC 6203 §4
+    return (SearchArguments(key, returns, charset),)
 
 
 def _return_options(cursor: Cursor) -> frozenset[str]:
@@ -202,6 +209,12 @@ def _or(program: Program) -> SearchKey:
     return SearchOr(left, program.key())
 
 
+def _fuzzy(program: Program) -> SearchKey:
+    program.cursor.sp()
+    program.fuzzy = True
+    return SearchFuzzy(program.key())
+
+
 _NEW = SearchAnd((SearchFlag(r"\Recent"), SearchFlag(r"\Seen", negate=True)))
 
 KEYS: dict[str, KeyParser] = {
@@ -229,4 +242,5 @@ KEYS: dict[str, KeyParser] = {
     "UID": _uid,
     "NOT": _not,
     "OR": _or,
+    "FUZZY": _fuzzy,
 }

@@ -1,7 +1,7 @@
 """Searching with the full-text index gives what looking into every message gives.
 
 Invariant: for any messages, whatever part of them is indexed, and any text to look for, the result
-is that of `message_contains` and `field_contains` asked for every message.
+is that of `message_contains` and `field_contains`, or their inexact sisters, for every message.
 """
 
 import asyncio
@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
+from mailsuite.imapd.fuzzy import pattern
 from mailsuite.imapd.search import Search
 from mailsuite.imapd.search_text import field_contains, message_contains
 from mailsuite.imapd.syntax.model import (
     SearchAnd,
     SearchFlag,
+    SearchFuzzy,
     SearchHeader,
     SearchKey,
     SearchNot,
@@ -41,7 +43,9 @@ words = st.text(letters, max_size=6)
 sentences = st.one_of(
     st.lists(words, max_size=12).map(" ".join),
     st.text(max_size=40),
-    st.sampled_from(["SELECT", "NEAR(a b)", "a AND b", "body : x", "aaaaaaaaaaaaaaaaaaaaaaaab"]),
+    st.sampled_from(
+        ["SELECT", "NEAR(a b)", "a AND b", "body : x", "baBabaB bAab", "aaaaaaaaaaaaaaaaaaaaaaaab"]
+    ),
 )
 
 
@@ -115,6 +119,7 @@ programs = st.recursive(
     keys,
     lambda inner: st.one_of(
         st.builds(SearchNot, inner),
+        st.builds(SearchFuzzy, inner),
         st.builds(SearchOr, inner, inner),
         st.lists(inner, min_size=2, max_size=3).map(lambda keys: SearchAnd(tuple(keys))),
     ),
@@ -122,18 +127,25 @@ programs = st.recursive(
 )
 
 
-def expected(key: SearchKey, message: bytes) -> bool:
+def expected(key: SearchKey, message: bytes, fuzzy: bool = False) -> bool:
     match key:
+        case SearchFuzzy(inner):
+            return expected(inner, message, True)
         case SearchText(value, body_only):
+            if fuzzy:
+                return pattern(value).message_score(message, body_only=body_only) > 0
             return message_contains(message, fold(value), body_only=body_only)
         case SearchHeader(name, value):
-            return field_contains(message[: split_header(message)[0]], name, fold(value))
+            header = message[: split_header(message)[0]]
+            if fuzzy:
+                return pattern(value).field_score(header, name) > 0
+            return field_contains(header, name, fold(value))
         case SearchNot(inner):
-            return not expected(inner, message)
+            return not expected(inner, message, fuzzy)
         case SearchOr(left, right):
-            return expected(left, message) or expected(right, message)
+            return expected(left, message, fuzzy) or expected(right, message, fuzzy)
         case SearchAnd(inner_keys):
-            return all(expected(inner, message) for inner in inner_keys)
+            return all(expected(inner, message, fuzzy) for inner in inner_keys)
         case _:
             raise AssertionError(key)
 
@@ -267,5 +279,26 @@ def test_messages_expunged_but_not_told() -> None:
         assert await account.search(SearchText("t 1")) == [2]
         list(account.view.sync(may_expunge=True))
         assert await account.search(SearchText("same text")) == [1, 3, 5]
+
+    with_account(test)
+
+
+def test_inexact_texts_by_the_index() -> None:
+    async def test(account: Account) -> None:
+        await account.append(
+            b"Subject: Invoice\r\n\r\nfor the strawberry\r\n",
+            b"Subject: Invocie\r\n\r\nstrawbery\r\n",
+            b"Subject: other\r\n\r\nraspberries\r\n",
+            "Subject: Rechnung\r\n\r\nBröt für Müller\r\n".encode(),
+        )
+        await account.fill()
+        assert await _count_reads(account, SearchFuzzy(SearchText("strawberry"))) == ([1, 2], 2)
+        search = Search(account.view, account.threads)
+        assert await search.run(SearchFuzzy(SearchHeader("subject", "invoice"))) == [0, 1]
+        assert [search.relevancy(place) for place in (0, 1)] == [100, 50]
+        assert await account.search(SearchFuzzy(SearchText("muller"))) == [4]
+        nested = SearchAnd((SearchFuzzy(SearchText("invoice")), SearchText("invoice")))
+        assert await account.search(nested) == [1]
+        assert await account.search(SearchFuzzy(SearchFlag("\\Seen", negate=True))) == [1, 2, 3, 4]
 
     with_account(test)

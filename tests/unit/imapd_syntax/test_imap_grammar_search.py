@@ -16,6 +16,7 @@ from mailsuite.imapd.syntax.model import (
     SearchArguments,
     SearchDate,
     SearchFlag,
+    SearchFuzzy,
     SearchHeader,
     SearchKey,
     SearchNot,
@@ -80,6 +81,7 @@ KEYS_AND_VALUES: list[tuple[bytes, SearchKey]] = [
     (b"2:4", SearchSequence(SequenceSet(((2, 4),)))),
     (b"*", SearchSequence(SequenceSet(((STAR, STAR),)))),
     (b"NOT SEEN", SearchNot(SearchFlag(r"\Seen"))),
+    (b"FUZZY (SEEN ALL)", SearchFuzzy(SearchAnd((SearchFlag(r"\Seen"), SearchAll())))),
     (b"OR SEEN ALL", SearchOr(SearchFlag(r"\Seen"), SearchAll())),
     (b"(SEEN)", SearchFlag(r"\Seen")),
     (b"(SEEN ALL)", SearchAnd((SearchFlag(r"\Seen"), SearchAll()))),
@@ -124,6 +126,12 @@ def test_every_key_is_tested() -> None:
 )
 def test_return_options(text: bytes, options: set[str]) -> None:
     assert search(text) == SearchArguments(SearchAll(), frozenset(options))
+
+
+def test_relevancy_needs_a_fuzzy_key_anywhere() -> None:
+    arguments = search(b"RETURN (RELEVANCY) NOT FUZZY ALL")
+    assert arguments.returns == {"RELEVANCY"}
+    assert arguments.key == SearchNot(SearchFuzzy(SearchAll()))
 
 
 def test_charsets() -> None:
@@ -197,6 +205,7 @@ def test_unknown_charsets(name: bytes) -> None:
         ([b"SINCE 1-Jan-20261"], "a date"),
         ([b"SINCE 2026-01-01"], "a date"),
         ([b"RETURN ALL"], "expected"),
+        ([b"RETURN (RELEVANCY) ALL"], "RELEVANCY without FUZZY"),
         ([b"RETURN (FOO) ALL"], "unknown return option 'FOO'"),
         ([b"RETURN (ALL)"], "argument"),
         ([b"CHARSET UTF-8"], "argument"),

@@ -1,0 +1,65 @@
+"""Pure. Search keys that one column of the index decides, row by row (RFC 3501 §6.4.4).
+
+`ROW_KEYS` is open: an extension adds its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from mailsuite.imapd import search_text
+from mailsuite.imapd.syntax.model import SearchDate, SearchHeader, SearchSize
+from mailsuite.message import fold
+from mailsuite.store import Row
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class ByRow:
+    """A key that one column of the index decides: `matches` is asked with (uid, value).
+
+    text  where that holds, this (folded) is in the message's header; "" says nothing
+    """
+
+    column: str
+    matches: Callable[[Row], bool]
+    text: str = ""
+
+
+def _size(key: SearchSize) -> ByRow:
+    if key.relation == "larger":
+        return ByRow("size", lambda row: bool(row[1] > key.octets))
+    return ByRow("size", lambda row: bool(row[1] < key.octets))
+
+
+def _date(key: SearchDate) -> ByRow:
+    """The internal date counts in its own zone, which is UTC; the Date field in its writer's."""
+    wanted = key.day.toordinal()
+
+    def matches(row: Row) -> bool:
+        value = search_text.sent_day(row[1]) if key.sent else int(row[1] // _DAY) + _EPOCH
+        if value is None:
+            return False
+        if key.relation == "before":
+            return value < wanted
+        return value == wanted if key.relation == "on" else value >= wanted
+
+    return ByRow("header" if key.sent else "internal_date", matches)
+
+
+def _header(key: SearchHeader) -> ByRow:
+    needle = fold(key.value)
+    text = needle or fold(f"{key.name}:")
+    return ByRow("header", lambda row: search_text.field_contains(row[1], key.name, needle), text)
+
+
+ROW_KEYS: dict[type, Callable[[Any], ByRow]] = {
+    SearchSize: _size,
+    SearchDate: _date,
+    SearchHeader: _header,
+}
