@@ -17,6 +17,7 @@ from pathlib import Path
 from mailsuite import __version__
 from mailsuite.accounts import Directory
 from mailsuite.app.announce import Listening
+from mailsuite.app.keys import load_key
 from mailsuite.app.lag import LoopLag
 from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
@@ -26,6 +27,7 @@ from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads
 from mailsuite.config import Config, Endpoint
 from mailsuite.delivery import CaptureCourier, LocalCourier, local_prefix
+from mailsuite.dsn import DeliveryNotifier
 from mailsuite.imapd import Imapd, facets
 from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
@@ -37,7 +39,7 @@ from mailsuite.pop3d import Settings as Pop3Settings
 from mailsuite.pop3d.door import BUSY as POP3_BUSY
 from mailsuite.queue import Queue
 from mailsuite.queue import Settings as QueueSettings
-from mailsuite.routing import Router
+from mailsuite.routing import Router, Srs
 from mailsuite.smtpd import Settings as SmtpSettings
 from mailsuite.smtpd import Smtpd
 from mailsuite.store import Facets, Store
@@ -146,6 +148,7 @@ class Server:
             self.directory,
             separator=self.config.subaddress_separator,
             postmaster=self.config.postmaster,
+            srs=Srs(load_key(data / "srs.key"), self._clock.now),
         )
         self._quota = Limits(self.directory, lambda: self.config.quota)
         self.store = Store(
@@ -156,12 +159,13 @@ class Server:
             limits=self._quota.of,
         )
         self._undo.append(self.store.close)
+        delivery = self._threads("delivery", DELIVERY_THREADS)
         self.queue = Queue(
             data / "queue",
             choose=self._courier_for,
             couriers={
                 "local": LocalCourier(
-                    self.store, self.router.route, self._threads("delivery", DELIVERY_THREADS)
+                    self.store, self.router.route, delivery, forwarded_as=self.router.forwarded_as
                 ),
                 "capture": CaptureCourier(self.store, self.router.route),
             },
@@ -169,6 +173,7 @@ class Server:
             threads=self._threads("queue", QUEUE_THREADS),
             settings=self._queue_settings(),
             prefix=local_prefix,
+            notifier=DeliveryNotifier(self.hostname, delivery),
         )
         self.limits = ConnectionLimits(
             self.config.limits.connections, self.config.limits.connections_per_address
@@ -252,6 +257,7 @@ class Server:
         return QueueSettings(
             waits=growing(chosen.first_retry, chosen.growth, chosen.longest_retry),
             lifetime=chosen.lifetime,
+            delay_notice=chosen.delay_notice or None,
         )
 
     # -- while it runs --------------------------------------------------------------------------

@@ -198,6 +198,14 @@ class Queue(Section):
         ge=60,
         le=2_592_000,
     )
+    delay_notice: values.Duration = setting(
+        "A sender is told that a message waits when it has waited so long; 0s: never.",
+        'a duration from 0s to 30d such as "4h"',
+        14_400.0,
+        show=units.format_duration,
+        ge=0,
+        le=2_592_000,
+    )
 
 
 class Log(Section):

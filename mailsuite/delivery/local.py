@@ -61,9 +61,21 @@ class _Tally:
 class LocalCourier:
     """Delivers to accounts of the store."""
 
-    def __init__(self, store: Accounts, route: Callable[[str], Route], threads: Threads) -> None:
-        """`route` says where an address leads; `threads` read the headers of large messages."""
+    def __init__(
+        self,
+        store: Accounts,
+        route: Callable[[str], Route],
+        threads: Threads,
+        *,
+        forwarded_as: Callable[[str, str], str] = lambda sender, alias: sender,
+    ) -> None:
+        """
+        route         says where an address leads
+        threads       read the headers of large messages
+        forwarded_as  (sender, alias) -> sender of what the alias passes on to other hosts (SRS)
+        """
         self._store = store
+        self._forwarded_as = forwarded_as
         self._route = route
         self._threads = threads
 
@@ -91,7 +103,10 @@ class LocalCourier:
             log.warning("alias leads round in a loop or to too many", alias=recipient.address)
         tally = _Tally([], {})
         await self._all(job, place, expansion, tally, gate)
-        return _outcome(job, recipient, expansion, tally)
+        if expansion.alias:
+            sender = self._forwarded_as(job.envelope.sender, recipient.address)
+            return _outcome_of_alias(job, recipient, expansion, tally, sender)
+        return _outcome_of_account(recipient, expansion, tally)
 
     async def _all(
         self,
@@ -175,9 +190,10 @@ def _deferred(job: Job, account: str, error: StoreError) -> Deferred:
     return Deferred("4.2.0", f"mailbox of {account} takes no message now")
 
 
-def _outcome(job: Job, recipient: Recipient, expansion: Expansion, tally: _Tally) -> Outcome:
-    if not expansion.alias:
-        return _outcome_of_account(recipient, expansion, tally)
+def _outcome_of_alias(
+    job: Job, recipient: Recipient, expansion: Expansion, tally: _Tally, sender: str
+) -> Outcome:
+    """`sender`: the sender of what goes on to other hosts."""
     if not tally.delivered and not expansion.remote:
         for failed in tally.failed.values():
             return failed
@@ -187,16 +203,19 @@ def _outcome(job: Job, recipient: Recipient, expansion: Expansion, tally: _Tally
         return Bounced("5.4.6", f"{recipient.address} is an alias that leads only to itself")
     # What is done is done for good; every target that is left goes on by itself.
     left = [*expansion.remote, *tally.failed, *expansion.unknown]
+    one = len(left) + len(tally.delivered) == 1
     follow_ups = [
-        _forwarded(job, recipient, expansion.remote[first : first + FAN_OUT])
+        _forwarded(job, recipient, expansion.remote[first : first + FAN_OUT], one, sender)
         for first in range(0, len(expansion.remote), FAN_OUT)
     ]
     follow_ups += [
-        _forwarded(job, recipient, [address]) for address in (*tally.failed, *expansion.unknown)
+        _forwarded(job, recipient, [address], one, job.envelope.sender)
+        for address in (*tally.failed, *expansion.unknown)
     ]
     words = [f"delivered to {name}" for name in sorted(tally.delivered)]
     words += [f"passed on to {address}" for address in left]
-    return Sent("2.0.0", "; ".join(words), tuple(follow_ups))
+    action = "expanded" if not one else "" if left else "delivered"
+    return Sent("2.0.0", "; ".join(words), tuple(follow_ups), action=action)
 
 
 def _outcome_of_account(recipient: Recipient, expansion: Expansion, tally: _Tally) -> Outcome:
@@ -210,10 +229,20 @@ def _outcome_of_account(recipient: Recipient, expansion: Expansion, tally: _Tall
     return Bounced("5.1.1", f"nobody by the name {recipient.address} here")
 
 
-def _forwarded(job: Job, recipient: Recipient, targets: Sequence[str]) -> FollowUp:
-    """The same message on its way to where the alias leads; the alias is noted, against loops."""
-    recipients = tuple(Recipient(address) for address in targets)
-    return FollowUp(replace(job.envelope, recipients=recipients), head=delivered(recipient.address))
+def _forwarded(
+    job: Job, recipient: Recipient, targets: Sequence[str], one: bool, sender: str
+) -> FollowUp:
+    """The same message on its way to where the alias leads; the alias is noted, against loops.
+
+    An alias for one address (`one`) hands on what the sender wants to be told; one for several
+    reports its own success as "expanded" (RFC 3461 §5.2.7).
+    """
+    notify = recipient.notify
+    if not one and "SUCCESS" in notify:
+        notify = tuple(each for each in notify if each != "SUCCESS") or ("NEVER",)
+    recipients = tuple(Recipient(address, notify, recipient.orcpt) for address in targets)
+    envelope = replace(job.envelope, sender=sender, recipients=recipients)
+    return FollowUp(envelope, head=delivered(recipient.address))
 
 
 def _read_header(message: QueuedMessage) -> bytes:

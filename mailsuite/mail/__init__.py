@@ -2,6 +2,7 @@
 
 from mailsuite.mail.envelope import DeliverBy, Envelope, Recipient
 from mailsuite.mail.job import Courier, Job, QueuedMessage
+from mailsuite.mail.notice import Notices, Notifier, Report
 from mailsuite.mail.outcome import Bounced, Contact, Deferred, FollowUp, Outcome, Sent
 from mailsuite.mail.route import Alias, Mailbox, Remote, Route, Unknown
 from mailsuite.mail.xtext import decode_xtext, encode_xtext
@@ -17,10 +18,13 @@ __all__ = [
     "FollowUp",
     "Job",
     "Mailbox",
+    "Notices",
+    "Notifier",
     "Outcome",
     "QueuedMessage",
     "Recipient",
     "Remote",
+    "Report",
     "Route",
     "Sent",
     "Unknown",

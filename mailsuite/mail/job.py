@@ -45,6 +45,7 @@ class Job:
     repeat       an earlier attempt may have been made, recorded or not: what has an effect must
                  be checked for having happened already
     received_at  seconds since the epoch when the message was accepted
+    last_attempt  when the attempt before this one ended, None where there was none
     """
 
     id: str
@@ -55,6 +56,7 @@ class Job:
     attempt: int
     repeat: bool
     received_at: float
+    last_attempt: float | None = None
 
 
 class Courier(Protocol):

@@ -16,12 +16,13 @@ class FollowUp:
     """A new message: its envelope and its octets.
 
     `body` None stands for the octets of the message that is being delivered, which the queue then
-    shares with it; `head` is written before them.
+    shares with it; `head` is written before them, `tail` after them.
     """
 
     envelope: Envelope
     head: bytes = b""
     body: bytes | None = None
+    tail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

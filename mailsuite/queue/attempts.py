@@ -15,10 +15,10 @@ from pathlib import Path
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads, committed
-from mailsuite.mail import Bounced, Courier, Deferred, Envelope, FollowUp, Job, Outcome
+from mailsuite.mail import Bounced, Courier, Deferred, Envelope, FollowUp, Job, Notifier, Outcome
 from mailsuite.mail import QueuedMessage as Queued
 from mailsuite.queue import outcomes
-from mailsuite.queue.changes import Arrival, Change, Loaded, Unleased, arrival
+from mailsuite.queue.changes import Arrival, Attempted, Change, Loaded, Unleased, arrival
 from mailsuite.queue.committer import Committer, File, NewFile, SharedFile, Work
 from mailsuite.queue.errors import QueueUnavailable
 from mailsuite.queue.ids import Ids
@@ -68,8 +68,10 @@ class Attempts:
         spool: Spool,
         committer: Committer,
         prefix: Callable[[Envelope], bytes],
+        notifier: Notifier | None = None,
     ) -> None:
         self._choose = choose
+        self._notifier = notifier
         self._ids = ids
         self._clock = clock
         self._threads = threads
@@ -154,6 +156,7 @@ class Attempts:
                     each.attempts + 1,
                     each.tried,
                     each.received_at,
+                    each.last_attempt,
                 )
                 self._put(Flight(self.lanes[name], job))
 
@@ -217,7 +220,7 @@ class Attempts:
         job = flight.job
         flight.started = True
         try:
-            ended = await flight.lane.courier.deliver(job)
+            ended = self._too_late(job) or await flight.lane.courier.deliver(job)
             if len(ended) != len(job.recipients):
                 raise ValueError(f"{len(ended)} outcomes for {len(job.recipients)} recipients")
         except asyncio.CancelledError:
@@ -227,6 +230,14 @@ class Attempts:
             log.error("courier failed", id=job.id, courier=flight.lane.name, exc_info=error)
             ended = [await self._unexpected(flight)] * len(job.recipients)
         await committed(self._settle(flight, ended))
+
+    def _too_late(self, job: Job) -> Sequence[Outcome]:
+        """RFC 2852 §4.1.3: after its time a message in mode R goes back, and nowhere else."""
+        by = job.envelope.deliver_by
+        if by is None or by.mode != "R" or self._clock.now() < by.by:
+            return ()
+        late = Bounced("5.4.7", "not delivered within the time that the sender had set")
+        return [late] * len(job.recipients)
 
     async def _unexpected(self, flight: Flight) -> Outcome:
         there = await self._threads.run(Path(flight.job.message.path).exists)
@@ -242,6 +253,8 @@ class Attempts:
             job, flight.lane.name, ended, now, random.random(), self._settings
         )
         following = [each for outcome in ended for each in outcome.follow_ups]
+        change, notices = await self._told(job, ended, change)
+        following += notices
         while True:
             arriving, files = self._follow_ups(job, following, now)
             changes: list[Change] = [change, *(each.change for each in arriving)]
@@ -262,6 +275,26 @@ class Attempts:
             if result.next_attempt is not None:
                 self.note_due(flight.lane.name, result.next_attempt)
 
+    async def _told(
+        self, job: Job, ended: Sequence[Outcome], change: Attempted
+    ) -> tuple[Attempted, Sequence[FollowUp]]:
+        """What was recorded of the attempt, and the mail that tells the sender of it."""
+        if self._notifier is None:
+            return change, ()
+        reports = outcomes.reports(job, ended, change.results, change.at, self._settings)
+        if not reports:
+            return outcomes.returned(change), ()
+        try:
+            notices = await self._notifier.notices(job, reports, change.at)
+        except Exception as error:
+            # What has bounced stays in the queue, where the operator sees it.
+            log.error("no notice could be made", id=job.id, exc_info=error)
+            return change, ()
+        if notices.kept:
+            log.warning("kept: nobody can be told of the failure", id=job.id)
+            return change, notices.follow_ups
+        return outcomes.returned(change), notices.follow_ups
+
     def _follow_ups(
         self, job: Job, following: Sequence[FollowUp], now: float
     ) -> tuple[list[Arriving], list[File]]:
@@ -272,12 +305,12 @@ class Attempts:
             prefix = self._prefix(each.envelope)
             file: File
             if each.body is not None:
-                data = each.head + each.body
+                data = each.head + each.body + each.tail
                 file = NewFile(id, prefix + data)
                 received = Received(id, file, len(prefix), len(data), bool(prefix), data)
-            elif each.head:
-                file = SharedFile(id, job.id, job.message.offset, prefix + each.head)
-                size = len(each.head) + job.message.size
+            elif each.head or each.tail:
+                file = SharedFile(id, job.id, job.message.offset, prefix + each.head, each.tail)
+                size = len(each.head) + job.message.size + len(each.tail)
                 received = Received(id, file, len(prefix), size, bool(prefix), None)
             else:
                 file = SharedFile(id, job.id, 0, b"")

@@ -63,7 +63,10 @@ def arrival(
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How the attempt for one recipient ended; `next_attempt` only for state "due"."""
+    """How the attempt for one recipient ended; `next_attempt` only for state "due".
+
+    What is "bounced" stays for the operator; what is "returned" has been told to its sender.
+    """
 
     index: int
     state: str
@@ -77,7 +80,7 @@ class Result:
 class Attempted:
     """An attempt by `courier` that ended.
 
-    `sole`: the message has one recipient, so that "sent" ends it.
+    `sole`: the message has one recipient, so that "sent" or "returned" ends it.
     """
 
     id: str
@@ -97,6 +100,9 @@ class Unleased:
     next_attempt: float
 
 
+ENDED = ("sent", "returned")
+"""States of recipients that nothing more is to be done for."""
+
 Change: TypeAlias = Arrival | Attempted | Unleased
 
 
@@ -113,3 +119,4 @@ class Loaded:
     indexes: tuple[int, ...]
     attempts: int
     tried: bool
+    last_attempt: float | None = None

@@ -57,15 +57,16 @@ class GrownFile:
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """A spool file with the octets of another message's."""
+    """A spool file with the octets of another message's between `head` and `tail`."""
 
     id: str
     source: str
     skip: int
     head: bytes
+    tail: bytes = b""
 
     def write(self, spool: Spool) -> int:
-        return spool.share(self.id, self.source, self.skip, self.head)
+        return spool.share(self.id, self.source, self.skip, self.head, self.tail)
 
 
 File: TypeAlias = NewFile | GrownFile | SharedFile

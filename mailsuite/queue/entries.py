@@ -30,7 +30,7 @@ class AttemptEntry:
 class RecipientEntry:
     """One recipient of a queued message.
 
-    state         due | held | sent | bounced
+    state         due | held | sent | bounced (kept: nobody could be told) | returned (told)
     courier       who serves it
     attempts      attempts that were recorded
     next_attempt  seconds since the epoch, where one is planned (due, and not `active`)
@@ -84,3 +84,4 @@ class Counts:
     held: int = 0
     sent: int = 0
     bounced: int = 0
+    returned: int = 0

@@ -1,9 +1,11 @@
 """From what a courier answered to what is recorded: states, the next attempt, clean words."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mailsuite.base.log import get_logger
-from mailsuite.mail import Bounced, Contact, Deferred, Job, Outcome, Sent
+from mailsuite.mail import Bounced, Contact, Deferred, Job, Outcome, Report, Sent
+from mailsuite.mail.notice import DELAYED, FAILED
 from mailsuite.queue import schedule
 from mailsuite.queue.changes import Attempted, Result
 from mailsuite.queue.settings import DAY, HOUR, MINUTE, Settings
@@ -25,9 +27,7 @@ def recorded(
 
     Recipients deferred together stay together: they share one next attempt.
     """
-    # What was held back (RFC 4865) has its whole life before it when it is let go.
-    begin = max(job.received_at, job.envelope.hold_until or 0.0)
-    later = schedule.next_attempt(begin, job.attempt, now, chance, settings)
+    later = schedule.next_attempt(job.received_at, job.envelope, job.attempt, now, chance, settings)
     results = tuple(
         _result(index, outcome, later, settings)
         for index, outcome in zip(job.indexes, ended, strict=True)
@@ -50,6 +50,39 @@ def recorded(
             ),
         )
     return Attempted(job.id, courier, now, results, len(job.envelope.recipients) == 1)
+
+
+def reports(
+    job: Job, ended: Sequence[Outcome], results: Sequence[Result], now: float, settings: Settings
+) -> list[Report]:
+    """What the sender wants to be told of an attempt."""
+    late = schedule.delay_is_news(job.received_at, job.envelope, job.last_attempt, now, settings)
+    told = []
+    for recipient, outcome, result in zip(job.recipients, ended, results, strict=True):
+        until = None
+        match outcome:
+            case Sent(action=action):
+                pass
+            case _ if result.state == "bounced":
+                action = FAILED
+            case _ if late:
+                action = DELAYED
+                until = schedule.end(job.received_at, job.envelope, settings)
+            case _:
+                continue
+        report = Report(recipient, action, result.status, result.text, result.contact, until)
+        if action and report.wanted:
+            told.append(report)
+    return told
+
+
+def returned(attempted: Attempted) -> Attempted:
+    """The same attempt, after which nobody waits for what has bounced: its sender knows."""
+    results = tuple(
+        replace(result, state="returned") if result.state == "bounced" else result
+        for result in attempted.results
+    )
+    return replace(attempted, results=results)
 
 
 def _result(index: int, outcome: Outcome, later: float | None, settings: Settings) -> Result:

@@ -21,7 +21,7 @@ import apsw
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads, committed
-from mailsuite.mail import Courier, Envelope
+from mailsuite.mail import Courier, Envelope, Notifier
 from mailsuite.queue.attempts import Attempts
 from mailsuite.queue.committer import Committer
 from mailsuite.queue.entries import Counts, Entry
@@ -53,6 +53,7 @@ class Queue:
         threads: Threads,
         settings: Settings | None = None,
         prefix: Callable[[Envelope], bytes] | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """Nothing is touched before `start`.
 
@@ -62,12 +63,14 @@ class Queue:
         threads   for the disk; `settings.writers` + 2 of them serve best
         prefix    local trace fields for an envelope with one recipient, put before its message in
                   the spool so that local delivery can link the file
+        notifier  writes the notices to senders; without one what bounced stays in the queue
         """
         self._root = root
         self._clock = clock
         self._threads = threads
         self._settings = settings or Settings()
         self._prefix = prefix
+        self._notifier = notifier
         self._choose = choose
         self._couriers = couriers
         self._ids = Ids(clock.now)
@@ -112,6 +115,7 @@ class Queue:
             spool=house.spool,
             committer=self._committer,
             prefix=self._prefix_of,
+            notifier=self._notifier,
         )
         self._intake = Intake(self._attempts, self._committer, self._clock)
         # Everything that may be due is looked for once; from then on its time is known.

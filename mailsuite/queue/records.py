@@ -16,7 +16,7 @@ import apsw
 from mailsuite.base.errors import UserError
 from mailsuite.mail import Contact
 from mailsuite.queue import codec, schema
-from mailsuite.queue.changes import Arrival, Attempted, Change, Loaded, Result, Unleased
+from mailsuite.queue.changes import ENDED, Arrival, Attempted, Change, Loaded, Result, Unleased
 from mailsuite.queue.entries import AttemptEntry, Counts, Entry, RecipientEntry
 
 BUSY = 10_000  # milliseconds to wait for another process's transaction
@@ -55,7 +55,7 @@ DELETE_RECIPIENTS = "DELETE FROM recipient WHERE message IN (SELECT value FROM j
 DELETE_MESSAGES = "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))"
 COMPLETED = (
     "SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?)) AND NOT EXISTS"
-    " (SELECT 1 FROM recipient WHERE message = id AND state <> 'sent')"
+    " (SELECT 1 FROM recipient WHERE message = id AND state NOT IN ('sent', 'returned'))"
 )
 DUE_MESSAGES = (
     "SELECT DISTINCT message FROM (SELECT message FROM recipient"
@@ -134,7 +134,7 @@ class Records:
                     [change.id, index, int(change.tried), change.next_attempt]
                     for index in change.indexes
                 ]
-            elif change.sole and change.results[0].state == "sent":
+            elif change.sole and change.results[0].state in ENDED:
                 gone.append(change.id)
             else:
                 touched.add(change.id)
@@ -335,7 +335,8 @@ def _jobs(connection: apsw.Connection, id: str, courier: str, now: float) -> lis
     """The due recipients of a message, those with equal history together."""
     rows: list[Any] = connection.execute(
         "SELECT address, params, courier = ? AND state = 'due' AND leased = 0"
-        " AND next_attempt <= ?, attempts, tried FROM recipient WHERE message = ? ORDER BY idx",
+        " AND next_attempt <= ?, attempts, tried, last_attempt"
+        " FROM recipient WHERE message = ? ORDER BY idx",
         (courier, now, id),
     ).fetchall()
     message: Any
@@ -344,10 +345,10 @@ def _jobs(connection: apsw.Connection, id: str, courier: str, now: float) -> lis
     )
     text, received_at, size, offset, prefixed = message
     envelope = codec.to_envelope(text, [codec.to_recipient(row[0], row[1]) for row in rows])
-    groups: dict[tuple[int, bool], list[int]] = {}
-    for index, (_, _, due, attempts, tried) in enumerate(rows):
+    groups: dict[tuple[int, bool, float | None], list[int]] = {}
+    for index, (_, _, due, attempts, tried, last) in enumerate(rows):
         if due:
-            groups.setdefault((attempts, bool(tried)), []).append(index)
+            groups.setdefault((attempts, bool(tried), last), []).append(index)
     return [
         Loaded(
             id=id,
@@ -359,8 +360,9 @@ def _jobs(connection: apsw.Connection, id: str, courier: str, now: float) -> lis
             indexes=tuple(indexes),
             attempts=attempts,
             tried=tried,
+            last_attempt=last,
         )
-        for (attempts, tried), indexes in groups.items()
+        for (attempts, tried, last), indexes in groups.items()
     ]
 
 

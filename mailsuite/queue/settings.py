@@ -19,6 +19,7 @@ class Settings:
                     second, … and the last one from there on
     jitter          each wait is made shorter or longer by up to this part of it
     lifetime        a message deferred at this age is bounced (RFC 5321 §4.5.4.1: 4-5 days)
+    delay_notice    a sender is told of a delay when a message is deferred at this age; None: never
     restart_spread  retries that fell due while the server was off are spread over this time
     concurrency     attempts at once by courier name; `default_concurrency` for the others
     ready           jobs a courier may have waiting in memory; more stay in the database
@@ -32,6 +33,7 @@ class Settings:
     waits: tuple[float, ...] = WAITS
     jitter: float = 0.1
     lifetime: float = 5 * DAY
+    delay_notice: float | None = 4 * HOUR
     restart_spread: float = MINUTE
     concurrency: Mapping[str, int] = field(default_factory=dict)
     default_concurrency: int = 32

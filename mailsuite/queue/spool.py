@@ -50,13 +50,13 @@ class Spool:
         """
         return self.go_on(self.open_new(id), id, chunks)
 
-    def share(self, id: str, source: str, skip: int, head: bytes) -> int:
-        """A new file with `head` and the octets of the file of `source` after the first `skip`.
+    def share(self, id: str, source: str, skip: int, head: bytes, tail: bytes = b"") -> int:
+        """A new file: `head`, the octets of the file of `source` after the first `skip`, `tail`.
 
-        With nothing to put in front it is a hard link that keeps those octets too, and -1 instead
+        With nothing to add it is a hard link that keeps those octets too, and -1 instead
         of a descriptor says that there is nothing to wait for.
         """
-        if not head:
+        if not head and not tail:
             try:
                 os.link(self.path(source), self.path(id))
                 return -1
@@ -66,7 +66,7 @@ class Spool:
                 skip = 0
         with (self._folder / source).open("rb") as octets:
             octets.seek(skip)
-            return self.write(id, _chain(head, iter(lambda: octets.read(CHUNK), b"")))
+            return self.write(id, _chain(head, iter(lambda: octets.read(CHUNK), b""), tail))
 
     def open_new(self, id: str) -> int:
         """A descriptor for a new file that is to grow."""
@@ -119,6 +119,7 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _chain(head: bytes, rest: Iterator[bytes], tail: bytes) -> Iterator[bytes]:
     yield head
     yield from rest
+    yield tail

@@ -5,5 +5,6 @@ every RCPT. Never expands an alias by itself: that is delivery's.
 """
 
 from mailsuite.routing.router import Router
+from mailsuite.routing.srs import Srs
 
-__all__ = ["Router"]
+__all__ = ["Router", "Srs"]

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from mailsuite.accounts import AccountRow, AliasRow, DomainRow
 from mailsuite.mail import Alias, Mailbox, Remote, Route, Unknown
+from mailsuite.routing.srs import Srs
 
 MAX_DEPTH = 10  # aliases that lead to aliases
 MAX_VISITED = 1000  # addresses looked at for one question
@@ -31,14 +32,21 @@ class Router:
     separator   stands between user and subaddress; "" switches subaddresses off
     postmaster  address that takes postmaster's mail where a domain names nobody for it; without
                 one it is the domain's first user, else the first user of all
+    srs         makes and knows the return addresses of forwarded mail
     """
 
-    __slots__ = ("_directory", "_postmaster", "_separator")
+    __slots__ = ("_directory", "_postmaster", "_separator", "_srs")
 
     def __init__(
-        self, directory: Lookups, *, separator: str = "+", postmaster: str | None = None
+        self,
+        directory: Lookups,
+        *,
+        separator: str = "+",
+        postmaster: str | None = None,
+        srs: Srs | None = None,
     ) -> None:
         self._directory = directory
+        self._srs = srs
         self._separator = separator
         self._postmaster = postmaster
 
@@ -62,6 +70,13 @@ class Router:
         found = _as_route(self._directory.lookup(address), "")
         if found is not None:
             return found
+        if self._srs is not None:
+            try:
+                author = self._srs.reverse(local)
+            except ValueError:
+                return Unknown(address)
+            if author is not None:
+                return Alias(address, (author,))
         base, separator, detail = (
             local.partition(self._separator) if self._separator else (local, "", "")
         )
@@ -119,6 +134,12 @@ class Router:
                 break
             level = [self.route(target) for target in targets]
         return Unknown(address)
+
+    def forwarded_as(self, sender: str, alias: str) -> str:
+        """The sender of mail that the address `alias` of ours passes on to another host."""
+        if self._srs is None or self._directory.is_local(sender.rpartition("@")[2]):
+            return sender
+        return self._srs.forward(sender, alias.rpartition("@")[2])
 
     def may_send_as(self, account: str, sender: str) -> bool:
         """Whether `account` may give `sender` as its reverse-path (RFC 6409 §6.1).

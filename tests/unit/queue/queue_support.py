@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mailsuite.base.tasks import Threads
-from mailsuite.mail import Deferred, Envelope, Job, Outcome, Recipient, Sent
+from mailsuite.mail import Deferred, Envelope, Job, Notifier, Outcome, Recipient, Sent
 from mailsuite.queue import Queue, Settings
 
 MESSAGE = b"Subject: test\r\n\r\nHello.\r\n"
@@ -79,6 +79,7 @@ async def running(
     choose: Callable[[str], str] = lambda address: "test",
     couriers: dict[str, ScriptedCourier] | None = None,
     grace: float = 5.0,
+    notifier: Notifier | None = None,
 ) -> AsyncIterator[Queue]:
     threads = Threads("queue-test", 4)
     queue = Queue(
@@ -89,6 +90,7 @@ async def running(
         threads=threads,
         settings=settings,
         prefix=prefix,
+        notifier=notifier,
     )
     try:
         await queue.start()

@@ -15,6 +15,9 @@ from mailsuite.queue.outcomes import clean, recorded
 chances = st.floats(0, 1, exclude_max=True)
 
 
+PLAIN = Envelope("", (Recipient("a@example.test"),))
+
+
 class TestSchedule:
     def test_grows_from_minutes_to_hours(self) -> None:
         settings = Settings(jitter=0.0)
@@ -31,11 +34,43 @@ class TestSchedule:
     @given(age=st.floats(0, 10**7), attempts=st.integers(1, 1000), chance=chances)
     def test_the_last_attempt_is_at_the_end(self, age: float, attempts: int, chance: float) -> None:
         settings, received = Settings(), 1.7e9
-        found = schedule.next_attempt(received, attempts, received + age, chance, settings)
+        now = received + age
+        found = schedule.next_attempt(received, PLAIN, attempts, now, chance, settings)
         if found is None:
             assert age >= settings.lifetime - 1e-3
         else:
             assert received + age < found <= received + settings.lifetime
+
+    @given(age=st.floats(0, 4 * 86_400), chance=chances)
+    def test_an_attempt_is_made_when_a_delay_is_to_be_told(self, age: float, chance: float) -> None:
+        """The walk from attempt to attempt meets every time of a notice, and tells it once."""
+        settings, received = Settings(), 1.7e9
+        envelope = replace(PLAIN, deliver_by=DeliverBy(received + age, "N"))
+        now, last, told, count = received + 1.0, None, [], 0
+        while True:
+            if schedule.delay_is_news(received, envelope, last, now, settings):
+                told.append(now)
+            count += 1
+            last, later = (
+                now,
+                schedule.next_attempt(received, envelope, count, now, chance, settings),
+            )
+            if later is None:
+                break
+            now = later
+        assert told == sorted(
+            {
+                max(received + 1.0, t)
+                for t in schedule.notice_times(received, envelope, settings)
+                if t > received
+            }
+        )
+
+    def test_a_message_with_a_time_limit_is_given_up_then(self) -> None:
+        envelope = replace(PLAIN, deliver_by=DeliverBy(1.7e9 + 600, "R"))
+        settings = Settings()
+        assert schedule.next_attempt(1.7e9, envelope, 9, 1.7e9, 0.5, settings) == 1.7e9 + 600
+        assert schedule.next_attempt(1.7e9, envelope, 9, 1.7e9 + 600, 0.5, settings) is None
 
 
 class TestIds:

@@ -1,0 +1,198 @@
+"""Notices as octets: read again by the standard library's parser, and by the RFCs' rules."""
+
+from dataclasses import replace
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.policy import SMTP
+from pathlib import Path
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailsuite.base.tasks import Threads
+from mailsuite.dsn import DeliveryNotifier
+from mailsuite.dsn.report import Notice, compose
+from mailsuite.dsn.words import explain
+from mailsuite.mail import Contact, Envelope, FollowUp, Job, QueuedMessage, Recipient, Report
+
+NOW = 1_700_000_000.0
+MESSAGE = (
+    b"From: alice@example.test\r\nTo: bob@far.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"Message-ID: <1@example.test>\r\n\r\nHello.\r\n"
+)
+REPLY = Contact("mx.far.test", "127.0.0.9", "550 5.1.1 <bob@far.test>: no such user\nbye")
+
+
+def report(address: str = "bob@far.test", action: str = "failed", status: str = "5.1.1") -> Report:
+    return Report(Recipient(address, orcpt="rfc822;bob+40far.test"), action, status, "no", REPLY)
+
+
+def job(sender: str = "alice@example.test", message: bytes = MESSAGE, **more: object) -> Job:
+    envelope = Envelope(sender, (Recipient("bob@far.test"),), **more)  # type: ignore[arg-type]
+    data = QueuedMessage("/nowhere", 0, len(message), False, message)
+    return Job("0123456789ABC", envelope, envelope.recipients, (0,), data, 1, False, NOW)
+
+
+async def told(given: Job, *reports: Report) -> list[FollowUp]:
+    threads = Threads("dsn-test", 1)
+    try:
+        notifier = DeliveryNotifier("mail.example.test", threads)
+        return list((await notifier.notices(given, reports, NOW + 60)).follow_ups)
+    finally:
+        threads.close()
+
+
+def octets(follow_up: FollowUp, message: bytes = MESSAGE) -> bytes:
+    body = message if follow_up.body is None else follow_up.body
+    return follow_up.head + body + follow_up.tail
+
+
+def parsed(data: bytes) -> EmailMessage:
+    found = cast(EmailMessage, message_from_bytes(data, policy=SMTP))
+    assert not [defect for part in found.walk() for defect in part.defects]
+    return found
+
+
+def blocks(found: EmailMessage) -> list[Message]:
+    part = list(found.iter_parts())[1]
+    return cast("list[Message]", part.get_payload())
+
+
+async def test_a_failure() -> None:
+    (follow_up,) = await told(job(envid="id+3D1"), report())
+    assert follow_up.envelope.sender == ""
+    assert [each.address for each in follow_up.envelope.recipients] == ["alice@example.test"]
+    found = parsed(octets(follow_up))
+    assert found["To"] == "alice@example.test" and found["Auto-Submitted"] == "auto-replied"
+    assert found["Subject"] == "Not delivered: Grüße"
+    assert found["In-Reply-To"] == "<1@example.test>"
+    assert found.get_content_type() == "multipart/report"
+    assert found.get_param("report-type") == "delivery-status"
+    text, _, original = found.iter_parts()
+    words = " ".join(cast(EmailMessage, text).get_content().split())
+    assert "could not be delivered to" in words and "There is no such address at far.test" in words
+    assert "550 5.1.1 <bob@far.test>: no such user" in words and "Check how the address" in words
+    about, of_bob = blocks(found)
+    assert about["Reporting-MTA"] == "dns; mail.example.test"
+    assert about["Original-Envelope-Id"] == "id=1"
+    assert of_bob["Original-Recipient"] == "rfc822; bob@far.test"
+    assert of_bob["Final-Recipient"] == "rfc822; bob@far.test"
+    assert (of_bob["Action"], of_bob["Status"]) == ("failed", "5.1.1")
+    assert of_bob["Remote-MTA"] == "dns; mx.far.test"
+    assert of_bob["Diagnostic-Code"].startswith("smtp; 550 5.1.1")
+    assert original.get_content_type() == "message/rfc822"
+    assert MESSAGE in octets(follow_up)
+
+
+@pytest.mark.parametrize(
+    ("ret", "size", "whole"),
+    [("FULL", 1 << 20, True), ("HDRS", 10, False), ("", 10, True), ("", 1 << 20, False)],
+)
+async def test_ret(ret: str, size: int, whole: bool) -> None:
+    message = MESSAGE + b"x" * 70 + b"\r\n" + b"y" * size
+    (follow_up,) = await told(job(ret=ret, message=message), report())
+    data = octets(follow_up, message)
+    found = parsed(data)
+    kind = list(found.iter_parts())[2].get_content_type()
+    assert kind == ("message/rfc822" if whole else "text/rfc822-headers")
+    assert (message in data) is whole and b"Message-ID: <1@example.test>" in data
+
+
+async def test_a_message_that_came_with_a_wish_for_tls_is_not_returned_whole() -> None:
+    (follow_up,) = await told(job(ret="FULL", require_tls=True), report())
+    assert follow_up.envelope.require_tls and b"Hello." not in octets(follow_up)
+
+
+async def test_delays_and_successes_have_notices_of_their_own() -> None:
+    found = await told(
+        job(ret="FULL"),
+        report("a@far.test"),
+        replace(report("b@far.test", "delayed", "4.4.1"), until=NOW + 86_400),
+        report("c@far.test", "relayed", "2.0.0"),
+        report("d@far.test"),
+    )
+    assert len(found) == 3
+    failed, delayed, passed = (parsed(octets(each)) for each in found)
+    assert [block["Action"] for block in blocks(failed)[1:]] == ["failed", "failed"]
+    (waiting,) = blocks(delayed)[1:]
+    assert waiting["Action"] == "delayed" and waiting["Will-Retry-Until"]
+    assert delayed["Subject"] == "Not delivered yet: Grüße"
+    assert blocks(passed)[1]["Action"] == "relayed"
+    # Only a failure returns more than the header (RFC 3461 §4.3).
+    assert b"Hello." not in octets(found[1]) + octets(found[2])
+
+
+async def test_the_null_sender_is_not_told_but_postmaster_once() -> None:
+    (follow_up,) = await told(job(sender=""), report())
+    assert [each.address for each in follow_up.envelope.recipients] == ["postmaster"]
+    assert follow_up.envelope.sender == ""
+    threads = Threads("dsn-test", 1)
+    try:
+        notifier = DeliveryNotifier("mail.example.test", threads)
+        kept = await notifier.notices(job(sender=""), [report("postmaster")], NOW)
+        late = await notifier.notices(job(sender=""), [report(action="delayed")], NOW)
+    finally:
+        threads.close()
+    assert kept.kept and not kept.follow_ups
+    assert not late.kept and not late.follow_ups
+
+
+async def test_the_header_comes_from_the_file_where_there_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "spool"
+    path.write_bytes(b"Return-Path: <>\r\n" + MESSAGE)
+    given = job(ret="HDRS")
+    given = replace(given, message=QueuedMessage(str(path), 17, len(MESSAGE)))
+    (follow_up,) = await told(given, report())
+    assert MESSAGE[: MESSAGE.index(b"\r\n\r\n")] in follow_up.head
+    assert b"Return-Path" not in follow_up.head
+
+
+async def test_other_letters_take_the_forms_of_rfc_6533() -> None:
+    sender = "jörg@example.test"
+    (follow_up,) = await told(job(sender=sender, smtputf8=True), report("用户@far.test"))
+    assert follow_up.envelope.smtputf8 and follow_up.envelope.body == "8BITMIME"
+    data = octets(follow_up)
+    assert b"report-type=global-delivery-status" in data
+    assert b"Content-Type: message/global-delivery-status" in data
+    assert "Final-Recipient: utf-8; 用户@far.test".encode() in data
+    assert b"Content-Type: message/global\r\n" in data
+
+
+texts = st.text(max_size=200)
+
+
+@given(reply=texts, text=texts, subject=texts, header=st.binary(max_size=300), status=texts)
+def test_whatever_peers_and_messages_say(
+    reply: str, text: str, subject: str, header: bytes, status: str
+) -> None:
+    """Invariant: lines of at most 998 octets that end in CRLF, three parts, ASCII where 7bit."""
+    clean = header.replace(b"\r", b"").replace(b"\n", b"\r\n")
+    made = Report(
+        Recipient("b@far.test"), "failed", "5.0.0", text, Contact("h", "a", reply.strip())
+    )
+    notice = Notice(
+        hostname="mail.example.test",
+        to="a@example.test",
+        queue_id="0123456789ABC",
+        id="1",
+        boundary="report-0123456789abcdef",
+        envelope=Envelope("a@example.test", (Recipient("b@far.test"),)),
+        received_at=NOW,
+        now=NOW,
+        reports=[made],
+        header=clean,
+        subject=subject,
+        message_id="",
+        full=False,
+    )
+    data = b"".join(compose(notice))
+    own = data.replace(clean.rstrip(b"\r\n"), b"") if clean.strip() else data
+    assert b"\n" not in own.replace(b"\r\n", b"") and b"\r" not in own.replace(b"\r\n", b"")
+    assert all(len(line) <= 998 for line in own.split(b"\r\n"))
+    assert data.count(b"--report-0123456789abcdef") == 4
+    if not notice.eight_bit:
+        assert data.isascii()
+    happened, advice = explain(status, "b@far.test")
+    assert happened and advice and "{" not in happened + advice
