@@ -31,7 +31,7 @@ from mailsuite.store.files import AccountFiles
 from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexDamaged
-from mailsuite.store.indexer import Indexer
+from mailsuite.store.indexer import Indexer, Turn
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.records import Columns
 from mailsuite.store.temp import TempMessage
@@ -62,7 +62,7 @@ class AccountStore:
         files: AccountFiles,
         threads: Threads,
         on_idle: Callable[[AccountStore, Mailbox], None],
-        turn: asyncio.Semaphore,
+        turn: Turn,
     ) -> None:
         """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped.
 

@@ -17,14 +17,23 @@ from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
 
-SETTLE = 0.05
-"""Seconds from a change to its being looked at: what arrives together is taken in together."""
+QUIET = 0.3
+"""Seconds for which nothing may have changed, in any account, before one is filled."""
 SHARE = 1.0
 """Seconds of rest for each second of work."""
 GIVE_WAY = 2.0
-"""Seconds for which it waits, at most, for the account's writer to have nothing to do."""
+"""Seconds that are waited for that at most, from one step to the next."""
 MAX_REPAIRS = 3
 """Times in a row that the database is begun anew."""
+
+
+class Turn:
+    """What the accounts of a store share: whose turn it is to be filled, and when it may be."""
+
+    def __init__(self) -> None:
+        self.semaphore = asyncio.Semaphore()
+        self.changed = 0.0
+        """The loop's time of the last change in any account."""
 
 
 class Indexer:
@@ -35,10 +44,10 @@ class Indexer:
         files: AccountFiles,
         threads: Threads,
         tasks: Tasks,
-        turn: asyncio.Semaphore,
+        turn: Turn,
         is_busy: Callable[[], bool],
     ) -> None:
-        """`turn`: shared by all accounts. `is_busy`: something more urgent is to be done."""
+        """`is_busy`: the account has something more urgent to do."""
         self._files = files
         self._threads = threads
         self._tasks = tasks
@@ -53,6 +62,7 @@ class Indexer:
     def notice(self, folder: Folder) -> None:
         """Messages have come or gone in a folder, or it is looked at for the first time."""
         self._waiting[folder] = None
+        self._turn.changed = asyncio.get_running_loop().time()
         if not self.active and not self._stopped.is_set():
             self.active = True
             self._tasks.start(self._run(), "full text")
@@ -73,11 +83,11 @@ class Indexer:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        pause = SETTLE
+        pause = 0.0
         try:
             while self._waiting:
                 await self._rest(pause)
-                async with self._turn:
+                async with self._turn.semaphore:
                     if not self._waiting:  # stopped
                         return
                     folder = next(iter(self._waiting))
@@ -90,16 +100,22 @@ class Indexer:
             self.active = False
 
     async def _rest(self, seconds: float) -> None:
-        """Wait, and a while longer where there is something more urgent."""
-        until = asyncio.get_running_loop().time() + GIVE_WAY
+        """Wait so long, and until there is quiet."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + GIVE_WAY
         while True:
-            try:
-                await asyncio.wait_for(self._stopped.wait(), seconds)
-                return
-            except TimeoutError:
-                if not self._is_busy() or asyncio.get_running_loop().time() > until:
+            if seconds > 0:
+                try:
+                    await asyncio.wait_for(self._stopped.wait(), seconds)
                     return
-                seconds = SETTLE
+                except TimeoutError:
+                    pass
+            seconds = self._turn.changed + QUIET - loop.time()
+            if self._is_busy():
+                seconds = max(seconds, QUIET)
+            seconds = min(seconds, latest - loop.time())
+            if seconds <= 0:
+                return
 
     def _work(self, folder: Folder) -> bool:
         """In a thread: one step; True when there is more to do."""

@@ -14,6 +14,7 @@ from mailsuite.store import names
 from mailsuite.store.account import AccountStore
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.index import column
+from mailsuite.store.indexer import Turn
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.sharing import Sharing
 from mailsuite.store.values import Facets, Quota
@@ -53,8 +54,7 @@ class Store:
         self.sharing = Sharing(root, threads)
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
-        self._turn = asyncio.Semaphore()
-        """To fill a full-text index: one account at a time."""
+        self._turn = Turn()
         self.tasks = Tasks("store")
 
     async def account(self, address: str) -> AccountStore:

@@ -1,5 +1,10 @@
 """Texts are found as people read them, and only there."""
 
+import base64
+import quopri
+import tracemalloc
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +12,7 @@ from imap_dialogue import MESSAGES
 
 from mailsuite.imapd.search_text import field_contains, message_contains, sent_day
 from mailsuite.message import fold
+from mailsuite.store.content import FileOctets
 
 
 @pytest.mark.parametrize(
@@ -67,3 +73,28 @@ def test_never_raises(data: bytes, text: str, body_only: bool) -> None:
     message_contains(data, fold(text), body_only=body_only)
     field_contains(data, "subject", fold(text))
     sent_day(data)
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
+def test_large_messages_take_little_memory(tmp_path: Path, encoding: str) -> None:
+    line = "Größere Texte, Zeile für Zeile.\r\n".encode()
+    body = {"base64": base64.encodebytes, "quoted-printable": quopri.encodestring}.get(
+        encoding, bytes
+    )(line * 1000)
+    head = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n"
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.write(head % encoding.encode())
+        for _ in range(250):
+            file.write(body)
+        size = file.tell()
+    assert size > 8_000_000
+    with path.open("rb") as file:
+        data = FileOctets(file.fileno(), size)
+        tracemalloc.start()
+        try:
+            assert not message_contains(data, fold("nowhere"), body_only=True)
+            assert message_contains(data, fold("größere TEXTE"), body_only=True)
+            assert tracemalloc.get_traced_memory()[1] < 4_000_000
+        finally:
+            tracemalloc.stop()

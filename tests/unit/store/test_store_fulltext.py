@@ -19,7 +19,7 @@ ALICE = "alice@example.test"
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for."""
-    monkeypatch.setattr(indexer, "SETTLE", 0.0)
+    monkeypatch.setattr(indexer, "QUIET", 0.0)
 
 
 def message(text: str) -> bytes:
@@ -235,7 +235,8 @@ async def test_many_messages_in_several_steps(
 async def test_closing_waits_for_no_fill(
     open_store: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexer, "SETTLE", 3600.0)
+    monkeypatch.setattr(indexer, "QUIET", 3600.0)
+    monkeypatch.setattr(indexer, "GIVE_WAY", 3600.0)
     account, mailbox = await opened(open_store)
     await deliver(account, "INBOX", ["apples"])
     assert account.indexer.active
