@@ -9,6 +9,7 @@ import re
 _NOT_BASE64 = bytes(
     set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 )
+_BLANKS = (b" \r\n", b" \n", b"\t\r\n", b"\t\n")
 _TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
 
@@ -40,4 +41,6 @@ def decode_base64(octets: bytes) -> bytes:
 
 def decode_quoted_printable(octets: bytes) -> bytes:
     """RFC 2045 §6.7. White space at line ends is dropped, as rule (3) asks; bad escapes stay."""
-    return binascii.a2b_qp(_TRAILING.sub(b"", octets))
+    if octets.endswith((b" ", b"\t")) or any(blank in octets for blank in _BLANKS):
+        octets = _TRAILING.sub(b"", octets)
+    return binascii.a2b_qp(octets)

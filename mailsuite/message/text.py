@@ -39,17 +39,26 @@ _MARKS = 32
 
 def header_text(data: Octets, part: Part) -> str:
     """The fields of a part's own header, each as "NAME: VALUE" and a separator."""
-    end = min(part.body_start, part.header_start + MAX_HEADER)
-    texts = [
-        f"{field.name}: {text}" if field.name else text
-        for field in fields(data[part.header_start : end])
-        for text in (decode_words(field.unfolded),)
-    ]
-    joined = "\n".join([*texts, ""])
-    if joined.count("\n") == len(texts):
-        # One call for all fields: a line end is touched by neither case nor decomposition.
-        return fold(joined).replace("\n", SEPARATOR)
-    return "".join([fold(text) + SEPARATOR for text in texts])
+    block = data[part.header_start : min(part.body_start, part.header_start + MAX_HEADER)]
+    if _is_plain(block):
+        text = block.decode("ascii").replace("\r\n ", " ").replace("\r\n\t", "\t")
+        return fold(text.rstrip("\r\n")).replace("\r\n", SEPARATOR) + SEPARATOR
+    texts = []
+    for field in fields(block):
+        value = decode_words(field.unfolded)
+        texts.append(fold(f"{field.name}: {value}" if field.name else value))
+    return SEPARATOR.join([*texts, ""])
+
+
+def _is_plain(block: bytes) -> bool:
+    """It needs nothing but its lines unfolded: most headers; the rest takes ten times as long."""
+    return (
+        b"=?" not in block
+        and block.isascii()
+        and b" :" not in block
+        and b"\t:" not in block
+        and block.count(b"\n") == block.count(b"\r\n")
+    )
 
 
 def body_text(data: Octets, root: Part) -> Iterator[str]:
