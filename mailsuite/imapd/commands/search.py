@@ -5,13 +5,15 @@ relevancy scores (RFC 6203).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from mailsuite.imapd.reply import OK, No, Reply
 from mailsuite.imapd.search import Search
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import SearchArguments
+from mailsuite.imapd.view import View
 from mailsuite.store import StoreError
 
 SLICE = 5000
@@ -43,21 +45,68 @@ async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool)
         view.saved = array("I", [view.uids[p] for p in _to_save(positions, returns)])
     if returns != {"SAVE"}:
         scores = map(found.relevancy, positions) if "RELEVANCY" in returns else None
-        session.write(_esearch(session, positions, returns, scores, by_uid=by_uid))
+        await _write_esearch(session, positions, returns, scores, by_uid=by_uid)
     return OK
 
 
 async def _write_search(session: Session, positions: Sequence[int], *, by_uid: bool) -> None:
-    uids = session.selected.uids
     session.unfinished = True
     session.write(b"* SEARCH")
-    for start in range(0, len(positions), SLICE):
-        batch = positions[start : start + SLICE]
-        numbers = (uids[p] for p in batch) if by_uid else (p + 1 for p in batch)
-        session.write(b" " + " ".join(map(str, numbers)).encode())
-        await session.breathe()
+    if positions:
+        session.write(b" ")
+        numbers = _numbers(session.selected, positions, by_uid=by_uid)
+        await _write_slices(session, (b"%d" % number for number in numbers), b" ")
     session.write(b"\r\n")
     session.unfinished = False
+
+
+async def _write_esearch(
+    session: Session,
+    positions: Sequence[int],
+    returns: frozenset[str],
+    scores: Iterable[int] | None,
+    *,
+    by_uid: bool,
+) -> None:
+    """MIN, MAX and ALL are left out when nothing matches (RFC 4731 §3.1)."""
+    numbers = _numbers(session.selected, positions, by_uid=by_uid)
+    session.unfinished = True
+    session.write(b"* ESEARCH (TAG " + response.string(session.tag.encode()) + b")")
+    if by_uid:
+        session.write(b" UID")
+    if numbers and "MIN" in returns:
+        session.write(b" MIN %d" % numbers[0])
+    if numbers and "MAX" in returns:
+        session.write(b" MAX %d" % numbers[-1])
+    if numbers and "ALL" in returns:
+        session.write(b" ALL ")
+        await _write_slices(session, response.runs(numbers), b",")
+    if "COUNT" in returns:
+        session.write(b" COUNT %d" % len(numbers))
+    if scores is not None:  # RFC 6203 §4, in the order of ALL
+        session.write(b" RELEVANCY (")
+        await _write_slices(session, (b"%d" % score for score in scores), b" ")
+        session.write(b")")
+    session.write(b"\r\n")
+    session.unfinished = False
+
+
+def _numbers(view: View, positions: Sequence[int], *, by_uid: bool) -> Sequence[int]:
+    """The messages as the client knows them."""
+    if len(positions) == view.exists:
+        return view.uids[: view.exists] if by_uid else range(1, view.exists + 1)
+    return array("I", map(view.uids.__getitem__ if by_uid else (1).__add__, positions))
+
+
+async def _write_slices(session: Session, texts: Iterator[bytes], between: bytes) -> None:
+    """Write texts, some at a time; other sessions have their turn."""
+    some = between.join(islice(texts, SLICE))
+    while some:
+        session.write(some)
+        await session.breathe()
+        some = between.join(islice(texts, SLICE))
+        if some:
+            session.write(between)
 
 
 def _to_save(positions: Sequence[int], returns: frozenset[str]) -> Sequence[int]:
@@ -66,30 +115,3 @@ def _to_save(positions: Sequence[int], returns: frozenset[str]) -> Sequence[int]
         return positions
     ends = [("MIN", positions[0]), ("MAX", positions[-1])]
     return sorted({position for name, position in ends if name in returns})
-
-
-def _esearch(
-    session: Session,
-    positions: Sequence[int],
-    returns: frozenset[str],
-    scores: Iterable[int] | None,
-    *,
-    by_uid: bool,
-) -> bytes:
-    """MIN, MAX and ALL are left out when nothing matches (RFC 4731 §3.1)."""
-    uids = session.selected.uids
-    numbers = [uids[p] for p in positions] if by_uid else [p + 1 for p in positions]
-    items = [b"* ESEARCH (TAG " + response.string(session.tag.encode()) + b")"]
-    if by_uid:
-        items.append(b"UID")
-    if numbers and "MIN" in returns:
-        items.append(b"MIN %d" % numbers[0])
-    if numbers and "MAX" in returns:
-        items.append(b"MAX %d" % numbers[-1])
-    if numbers and "ALL" in returns:
-        items.append(b"ALL " + response.sequence_set(numbers))
-    if "COUNT" in returns:
-        items.append(b"COUNT %d" % len(numbers))
-    if scores is not None:  # RFC 6203 §4, in the order of ALL
-        items.append(b"RELEVANCY (" + " ".join(map(str, scores)).encode() + b")")
-    return b" ".join(items) + b"\r\n"

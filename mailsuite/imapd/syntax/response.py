@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -100,12 +100,13 @@ def _day(days: int) -> bytes:
 
 
 def sequence_set(numbers: Sequence[int]) -> bytes:
-    """Ascending numbers, none twice, as 1:5,7,9:12. `numbers` must not be empty.
+    """Ascending numbers, none twice, as 1:5,7,9:12. `numbers` must not be empty."""
+    return b",".join(runs(numbers))
 
-    Runs are found by leaps, so that long ones cost next to nothing.
-    """
+
+def runs(numbers: Sequence[int]) -> Iterator[bytes]:
+    """The pieces of a sequence set. Found by leaps: long ones cost next to nothing."""
     total = len(numbers)
-    parts: list[bytes] = []
     start = 0
     while start < total:
         first = numbers[start]
@@ -121,11 +122,10 @@ def sequence_set(numbers: Sequence[int]) -> bytes:
                     and numbers[end + leap - 1] - first == end + leap - 1 - start
                 ):
                     end += leap
-            parts.append(b"%d:%d" % (first, numbers[end - 1]))
+            yield b"%d:%d" % (first, numbers[end - 1])
         else:
-            parts.append(b"%d" % first)
+            yield b"%d" % first
         start = end
-    return b",".join(parts)
 
 
 # -- FETCH ---------------------------------------------------------------------------------------
