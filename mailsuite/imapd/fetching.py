@@ -8,9 +8,11 @@ answer begins with; the ranges follow. Never reads a message itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailsuite.imapd import facets
+from mailsuite.imapd.binary import binary
+from mailsuite.imapd.octets import Item, Octets, cut
 from mailsuite.imapd.reply import Bad
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import FetchItem, Section
@@ -27,47 +29,6 @@ _OLD_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Octets:
-    """One item that is answered with octets of the message."""
-
-    name: bytes
-    section: Section
-    partial: tuple[int, int] | None
-
-    def locate(self, parts: bytes, size: int) -> tuple[int, int] | None:
-        """Where they are, [start, end), in a message of `size` octets; None: nowhere, say NIL.
-
-        Of HEADER.FIELDS it is the whole header; `cut` then takes what was asked for.
-        """
-        section = self.section
-        whole = section == Section()
-        found = (0, size) if whole else facets.locate(parts, section)
-        if found is None or self.partial is None or self.selects:
-            return found
-        return _cut(*found, self.partial)
-
-    @property
-    def selects(self) -> bool:
-        """What is asked for is not one range of octets, but some fields of a header."""
-        return bool(self.section.fields)
-
-    def pick(self, header: bytes) -> bytes:
-        """The fields asked for."""
-        inverted = self.section.text == "HEADER.FIELDS.NOT"
-        found = facets.header_fields(header, self.section.fields, invert=inverted)
-        if self.partial is None:
-            return found
-        start, end = _cut(0, len(found), self.partial)
-        return found[start:end]
-
-
-def _cut(start: int, end: int, partial: tuple[int, int]) -> tuple[int, int]:
-    first, count = partial
-    start = min(start + first, end)
-    return start, min(start + count, end)
-
-
 class Plan:
     """The items of one FETCH, sorted.
 
@@ -78,7 +39,7 @@ class Plan:
 
     def __init__(self, items: Iterable[FetchItem], *, by_uid: bool) -> None:
         self.columns: list[str] = []
-        self.octets: list[Octets] = []
+        self.octets: list[Item] = []
         self.marks_seen = False
         self._renders: list[Render] = []
         unique = dict.fromkeys(items)
@@ -89,7 +50,7 @@ class Plan:
         for item in unique:
             self._add(item)
         self.parts = 0
-        if any(octets.section != Section() for octets in self.octets):
+        if any(octets.needs_parts for octets in self.octets):
             self.parts = self.column("parts")
 
     @property
@@ -117,6 +78,9 @@ class Plan:
     def _add(self, item: FetchItem) -> None:
         if item.name == "BODY[":
             self._add_section(item)
+        elif item.name in ("BINARY[", "BINARY.SIZE["):
+            self.marks_seen |= item.name == "BINARY[" and not item.peek
+            self.octets.append(binary(item))
         elif (section := _OLD_NAMES.get(item.name)) is not None:
             peek = item.name == "RFC822.HEADER"
             self._add_section(replace(item, section=section, peek=peek))
@@ -192,7 +156,7 @@ def _header(octets: Octets, column: int) -> Render:
         if octets.selects:
             header = octets.pick(header)
         elif octets.partial is not None:
-            start, end = _cut(0, len(header), octets.partial)
+            start, end = cut(0, len(header), octets.partial)
             header = header[start:end]
         return octets.name + b" " + response.literal(header)
 

@@ -28,6 +28,7 @@ class Located:
     start, body, end  offsets of its header, of its body, and of what follows
     content_type      "text/plain", lower-case
     encoding          content transfer encoding, lower-case
+    leaf              it has no parts, and no message, in it
     """
 
     start: int
@@ -35,6 +36,7 @@ class Located:
     end: int
     content_type: str
     encoding: str
+    leaf: bool = True
 
 
 def encode_parts(root: Part) -> bytes:
@@ -143,5 +145,5 @@ def part_at(parts: bytes, numbers: Sequence[int]) -> Located | None:
     place = table.find(numbers)
     if place is None:
         return None
-    start, body, end, _, kind, _ = table.record(place)
-    return Located(start, body, end, *table.kind(kind))
+    start, body, end, _, kind, structure = table.record(place)
+    return Located(start, body, end, *table.kind(kind), structure == _LEAF)

@@ -53,6 +53,7 @@ class Bad(Refusal):
     condition = "BAD"
 
 
+UNKNOWN_CTE = Reply("The encoding of a part is not known", "UNKNOWN-CTE", "NO")
 EXPUNGE_ISSUED = Reply("Some of the messages have been expunged", "EXPUNGEISSUED", "NO")
 
 

@@ -139,6 +139,7 @@ CAPABILITIES = (
     Capability("SEARCH=FUZZY", _signed_in),  # RFC 6203
     Capability("I18NLEVEL=1", _signed_in),  # RFC 5255
     Capability("SEARCHRES", _signed_in),  # RFC 5182
+    Capability("BINARY", _signed_in),  # RFC 3516
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438
     Capability("ACL", _signed_in),  # RFC 4314

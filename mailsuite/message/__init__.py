@@ -9,9 +9,11 @@ from mailsuite.message.body import decode_base64, decode_body, decode_quoted_pri
 from mailsuite.message.casemap import SEPARATOR, UNICODE_VERSION, fold
 from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.date import format_date, parse_date
+from mailsuite.message.decoding import Decoder, decoder
 from mailsuite.message.domain import MAX_DOMAIN, normalise_domain
 from mailsuite.message.header import Field, Octets, fields, first_field, split_header, unfold
 from mailsuite.message.limits import Limits
+from mailsuite.message.nul import without_nul
 from mailsuite.message.parameters import Params, decode_params
 from mailsuite.message.part import Part, section
 from mailsuite.message.path import (
@@ -44,6 +46,7 @@ __all__ = [
     "UNICODE_VERSION",
     "Address",
     "AddressList",
+    "Decoder",
     "Field",
     "Group",
     "Limits",
@@ -64,6 +67,7 @@ __all__ = [
     "decode_quoted_printable",
     "decode_text",
     "decode_words",
+    "decoder",
     "delivered_to",
     "examine",
     "fields",
@@ -88,4 +92,5 @@ __all__ = [
     "split_address",
     "split_header",
     "unfold",
+    "without_nul",
 ]

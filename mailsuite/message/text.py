@@ -8,14 +8,14 @@ Memory is bounded by `SLICE`, however large the message is. Never raises; time i
 
 from __future__ import annotations
 
-import binascii
 import codecs
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from mailsuite.message.body import decode_body, decode_quoted_printable
+from mailsuite.message.body import decode_body
 from mailsuite.message.casemap import SEPARATOR, fold
 from mailsuite.message.charset import codec_name, decode_text
+from mailsuite.message.decoding import Identity, decoder
 from mailsuite.message.header import Octets, fields
 from mailsuite.message.part import Part
 from mailsuite.message.words import decode_words
@@ -27,8 +27,6 @@ MAX_HEADER = 1 << 20
 TEXT_VERSION = 1
 """To be raised whenever the same message gives another text."""
 
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - {0x3D})
 _BYTE_ORDER = {
     "utf_16": (codecs.BOM_UTF16, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
     "utf_32": (codecs.BOM_UTF32, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
@@ -146,49 +144,7 @@ def decoded(data: Octets, part: Part) -> Iterator[bytes]:
     """A leaf's body without its transfer encoding, in pieces; together what `decode_body` gives."""
     ends = range(part.body_start, part.body_end, SLICE)
     pieces = (data[at : min(at + SLICE, part.body_end)] for at in ends)
-    if part.encoding == "base64":
-        return _base64(pieces)
-    if part.encoding == "quoted-printable":
-        return _quoted_printable(pieces)
-    return pieces
-
-
-def _base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    group = bytearray()
-    pads = 0
+    taken_off = decoder(part.encoding) or Identity()
     for piece in pieces:
-        for number, run in enumerate(piece.translate(None, _NOT_BASE64).split(b"=")):
-            if number and len(group) & 3 >= 2:
-                pads += 1
-                if (len(group) & 3) + pads >= 4:  # a group's padding: the end
-                    yield _groups(group)
-                    return
-            if run:
-                pads = 0
-                group += run
-        whole = len(group) & ~3
-        yield binascii.a2b_base64(group[:whole])
-        del group[:whole]
-    yield _groups(group)
-
-
-def _groups(group: bytearray) -> bytes:
-    """Whole groups of four and what there is of a last one; six bits alone are no octet."""
-    if len(group) & 3 == 1:
-        del group[-1:]
-    return binascii.a2b_base64(group + b"=" * (-len(group) & 3))
-
-
-def _quoted_printable(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        octets = rest + piece
-        # At a line end where there is one; else outside of an escape and of white space.
-        cut = octets.rfind(b"\n") + 1
-        if not cut and len(octets) >= SLICE:
-            cut = len(octets[:-2].rstrip(b" \t\r="))
-        rest = octets[cut:]
-        if len(rest) > 2 * SLICE:  # nothing but white space: it has no end to wait for
-            cut, rest = len(octets), b""
-        yield decode_quoted_printable(octets[:cut])
-    yield decode_quoted_printable(rest)
+        yield taken_off.feed(piece)
+    yield taken_off.end()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mailsuite.base.tasks import Threads, committed
+from mailsuite.message import Octets
 from mailsuite.store.errors import StoreUnavailable
 
 IN_MEMORY = 1 << 18
@@ -39,7 +42,7 @@ class TempMessage:
     def _spill(self) -> None:
         try:
             if self._fd is None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 self._fd = os.open(self._path, flags, 0o600)
             view = memoryview(self._buffer)
             with view:
@@ -49,6 +52,44 @@ class TempMessage:
         except OSError as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         self._buffer = bytearray()
+
+    async def rewrite(self, make: Callable[[Octets], Iterable[bytes] | None]) -> None:
+        """Have all octets so far replaced by what `make` makes of them; None: leave them.
+
+        `make` is pure and runs in a thread. Raises what it raises, and StoreUnavailable.
+        """
+        await committed(self._threads.run(self._rewrite, make))
+
+    def _rewrite(self, make: Callable[[Octets], Iterable[bytes] | None]) -> None:
+        if self._fd is None:
+            if (pieces := make(bytes(self._buffer))) is not None:
+                self._begin_anew()
+                self._take(pieces)
+            return
+        self._spill()
+        old = self._fd
+        with mmap.mmap(old, 0, access=mmap.ACCESS_READ) as mapped:
+            if (pieces := make(mapped)) is None:
+                return
+            self._begin_anew()
+            try:
+                self._take(pieces)
+            finally:
+                os.close(old)
+
+    def _begin_anew(self) -> None:
+        if self._fd is not None:
+            Path(self._path).unlink(missing_ok=True)
+        self._fd = None
+        self._buffer = bytearray()
+        self.size = 0
+
+    def _take(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self._buffer += piece
+            self.size += len(piece)
+            if len(self._buffer) > IN_MEMORY:
+                self._spill()
 
     def finish(self, mtime: float | None) -> bytes | Path:
         """In a thread: all octets, in memory or as a durable file with this modification time."""

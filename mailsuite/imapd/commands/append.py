@@ -1,5 +1,7 @@
 """APPEND, also of several messages at once (RFC 3501 §6.3.11, RFC 3502, RFC 4315 APPENDUID).
 
+A literal8 may hold NUL octets (RFC 3516): the parts that do are kept in base64.
+
 Promises: octets are asked for only when the mailbox is there and size and quota allow them
 (OVERQUOTA, RFC 9208 §4.3.1); they stream to the disk; all messages of a command are appended, or
 none.
@@ -13,13 +15,14 @@ from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import grammar, response
 from mailsuite.imapd.syntax.model import AppendMessage, StoredLiteral
 from mailsuite.imapd.syntax.receiver import LiteralAnnounced
+from mailsuite.message import without_nul
 from mailsuite.store import NewMessage, TempMessage
 
 
 async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
     """Where the announced octets go."""
     target = grammar.append_target(announced.chunks, utf8=session.utf8)
-    if target is None or announced.binary:
+    if target is None:
         raise Bad("No literal expected here")
     if announced.size == 0:
         raise No("A message can't be empty")
@@ -31,14 +34,21 @@ async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
 
 
 async def append(session: Session, name: str, messages: tuple[AppendMessage, ...]) -> Reply:
-    appended = await session.store.append(name, [_new(message) for message in messages])
+    appended = await session.store.append(name, [await _new(message) for message in messages])
     uids = response.sequence_set(appended.uids).decode()
     return Reply(code=f"APPENDUID {appended.uidvalidity} {uids}")
 
 
-def _new(message: AppendMessage) -> NewMessage:
+async def _new(message: AppendMessage) -> NewMessage:
+    flags = check_flags(message.flags)
     literal = message.literal
-    source = literal.sink if isinstance(literal, StoredLiteral) else literal
-    if not isinstance(source, bytes | TempMessage):
-        raise TypeError(f"unexpected {type(source).__name__}")
-    return NewMessage(source, check_flags(message.flags), message.date)
+    if not isinstance(literal, StoredLiteral):
+        return NewMessage(literal, flags, message.date)
+    if not isinstance(literal.sink, TempMessage):
+        raise TypeError(f"unexpected {type(literal.sink).__name__}")
+    if literal.binary:
+        try:
+            await literal.sink.rewrite(without_nul)
+        except ValueError:
+            raise No("A NUL octet stands where it cannot be kept", "UNKNOWN-CTE") from None
+    return NewMessage(literal.sink, flags, message.date, exact=literal.binary)

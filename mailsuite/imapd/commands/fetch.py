@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mailsuite.imapd.fetching import Octets, Plan
-from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, Reply
+from mailsuite.imapd.fetching import Plan
+from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, UNKNOWN_CTE, Reply
 from mailsuite.imapd.session import Session
-from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import FetchArguments
 from mailsuite.imapd.view import View, batches
-from mailsuite.store import MessageFile, MessageGone, Row, StoreUnavailable
+from mailsuite.store import MessageGone, Row
 
 FLAGS_BATCH = 5000
 ROWS_BATCH = 1000
 READ_AHEAD = 1 << 18
 """Octets of small messages read in one go; a larger message is streamed."""
-PIECE = 1 << 17
-"""Octets of a streamed message held in memory."""
 
 
 async def fetch(session: Session, arguments: FetchArguments) -> Reply:
@@ -42,9 +39,13 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
             _write_flags(session, plan, positions)
             await session.breathe()
         return OK
-    complete = True
+    complete = decoded = True
     for positions in batches(ranges, ROWS_BATCH):
-        complete &= await _Batch(session, view, plan, positions).run()
+        batch = _Batch(session, view, plan, positions)
+        complete &= await batch.run()
+        decoded &= batch.decoded
+    if not decoded:
+        return UNKNOWN_CTE
     return OK if complete or by_uid else EXPUNGE_ISSUED
 
 
@@ -78,6 +79,8 @@ class _Batch:
         self._view = view
         self._plan = plan
         self._numbers = {view.uids[position]: position + 1 for position in positions}
+        self.decoded = True
+        """No message was left out because nobody knows how to decode it."""
 
     async def run(self) -> bool:
         """Write the answers; False if some of the messages are gone."""
@@ -91,10 +94,14 @@ class _Batch:
         parts: dict[int, bytes] = {}
         for row in rows:
             uid = row[0]
+            table = row[plan.parts] if plan.parts else b""
+            if not all(item.possible(table) for item in plan.octets):
+                self.decoded = False
+                continue
             unasked = uid in seen and not plan.has_flags
             heads[uid] = plan.line(view, self._numbers[uid], row, flags=unasked)
-            parts[uid] = row[plan.parts] if plan.parts else b""
-        complete = len(heads) == len(uids)
+            parts[uid] = table
+        complete = len(rows) == len(uids)
         if plan.octets:
             complete &= await self._add_octets(heads, parts)
         else:
@@ -123,9 +130,8 @@ class _Batch:
             del uids[: len(messages)]
             for uid, data in messages:
                 if data is not None:
-                    session.write(heads[uid])
-                    self._write_small(data, parts[uid])
-                    session.write(b")\r\n")
+                    answers = (item.answer(data, parts[uid]) for item in self._plan.octets)
+                    session.write(b"%b%b)\r\n" % (heads[uid], b" ".join(answers)))
                     continue
                 try:
                     file = await mailbox.open_message(uid)
@@ -135,44 +141,11 @@ class _Batch:
                 with file:
                     session.unfinished = True
                     session.write(heads[uid])
-                    await self._stream(file, parts[uid])
+                    for place, item in enumerate(self._plan.octets):
+                        if place:
+                            session.write(b" ")
+                        await item.send(session, file, parts[uid])
                     session.write(b")\r\n")
                     session.unfinished = False
             await session.breathe()
         return complete
-
-    def _write_small(self, data: bytes, parts: bytes) -> None:
-        """The octets asked for, of a message that is in memory."""
-        answers = []
-        for octets in self._plan.octets:
-            found = octets.locate(parts, len(data))
-            value = b"NIL"
-            if found is not None:
-                piece = data[found[0] : found[1]]
-                value = response.literal(octets.pick(piece) if octets.selects else piece)
-            answers.append(octets.name + b" " + value)
-        self._session.write(b" ".join(answers))
-
-    async def _stream(self, file: MessageFile, parts: bytes) -> None:
-        """The octets asked for, piece by piece, no faster than the client reads."""
-        session = self._session
-        for place, octets in enumerate(self._plan.octets):
-            session.write((b" " if place else b"") + octets.name + b" ")
-            found = octets.locate(parts, file.size)
-            if found is None:
-                session.write(b"NIL")
-            elif octets.selects:
-                header = await file.read(found[0], found[1] - found[0])
-                session.write(response.literal(octets.pick(header)))
-            else:
-                session.write(response.literal_head(found[1] - found[0]))
-                await self._send_range(file, octets, *found)
-
-    async def _send_range(self, file: MessageFile, octets: Octets, start: int, end: int) -> None:
-        while start < end:
-            piece = await file.read(start, min(PIECE, end - start))
-            if not piece:
-                raise StoreUnavailable("message shorter than its index says")
-            self._session.write(piece)
-            start += len(piece)
-            await self._session.flush()

@@ -77,14 +77,15 @@ def _body(cursor: Cursor, name: str) -> FetchItem:
 
 
 def _binary(cursor: Cursor, name: str) -> FetchItem:
-    """`BINARY[.PEEK] section-binary [partial]`, `BINARY.SIZE section-binary` (RFC 3516)"""
-    cursor.expect(b"[")
-    part = _section_part(cursor) if cursor.next_is(b"0123456789") else ()
-    cursor.expect(b"]")
-    section = Section(part)
+    """`BINARY[.PEEK] section-binary [partial]`, `BINARY.SIZE section-binary` (RFC 3516)
+
+    The whole of `section` is understood, and a partial without a count: other servers do that, and
+    clients have come to rely on it.
+    """
+    section = _section(cursor)
     if name == "BINARY.SIZE":
         return FetchItem("BINARY.SIZE[", False, section)
-    return FetchItem("BINARY[", name == "BINARY.PEEK", section, _partial(cursor))
+    return FetchItem("BINARY[", name == "BINARY.PEEK", section, _partial(cursor, open_end=True))
 
 
 ITEMS: dict[str, ItemParser] = {
@@ -145,11 +146,13 @@ def _header_list(cursor: Cursor) -> tuple[str, ...]:
         cursor.sp()
 
 
-def _partial(cursor: Cursor) -> tuple[int, int] | None:
-    """`partial`: <first octet.count>"""
+def _partial(cursor: Cursor, *, open_end: bool = False) -> tuple[int, int] | None:
+    """`partial`: <first octet.count>; with `open_end` the count may be missing."""
     if not cursor.skip(b"<"):
         return None
     first = cursor.number("an offset", high=MAX_NUMBER64)
+    if open_end and cursor.skip(b">"):
+        return first, MAX_NUMBER64
     cursor.expect(b".")
     count = cursor.number("a count", low=1, high=MAX_NUMBER64)
     cursor.expect(b">")

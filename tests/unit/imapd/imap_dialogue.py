@@ -22,6 +22,7 @@ literals. The first use of a letter connects and reads the greeting.
 """
 
 import asyncio
+import base64
 import calendar
 import re
 import ssl
@@ -77,6 +78,20 @@ MESSAGES = {
         b"\r\n"
         b"aGlkZGVuIHRyZWFzdXJl\r\n"
         b"--b--\r\n"
+    ),
+    "odd": (
+        b"Subject: odd\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Transfer-Encoding: x-unheard-of\r\n\r\n???\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        b"Subject: within\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=41\r\n"
+        b"--b\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
+        b"\r\nAAEC\r\n--b--\r\n"
+    ),
+    "large64": (
+        b"Subject: large64\r\nMIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(bytes(range(256)) * 2000).replace(b"\n", b"\r\n")
     ),
     "large": b"Subject: large\r\n\r\n" + (b"0123456789abcdef" * 4 + b"\r\n") * 20_000,
 }

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsuite.message import SEPARATOR, body_text, contains, decode_body, fold, header_text, scan
+from mailsuite.message import (
+    SEPARATOR,
+    body_text,
+    contains,
+    decode_body,
+    decoding,
+    fold,
+    header_text,
+    scan,
+)
 from mailsuite.message import text as text_module
 from mailsuite.message.charset import codec_name, decode_text
 
@@ -76,6 +85,7 @@ def test_decoding_in_slices(body: bytes, encoding: str, size: int) -> None:
     root = scan(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_module, "SLICE", size)
+        patch.setattr(decoding, "HELD", size)
         octets = b"".join(text_module.decoded(data, root))
     if encoding == "quoted-printable" and any(len(line) >= size for line in body.split(b"\n")):
         return  # cut inside a line, where white space and escapes may be told apart differently
@@ -115,6 +125,7 @@ def test_every_charset_can_be_cut(charset: str) -> None:
 def test_never_raises(data: bytes, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_module, "SLICE", size)
+        patch.setattr(decoding, "HELD", size)
         root = scan(data)
         header_text(data, root)
         list(body_text(data, root))

@@ -1,0 +1,130 @@
+"""FETCH items that are answered with octets of the message: BODY[…] and the RFC822 names.
+
+An item knows where its octets are (`facets.locate`) and how they are written: at once from a
+message in memory, or piece by piece from an open one, no faster than the client reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailsuite.imapd import facets
+from mailsuite.imapd.syntax import response
+from mailsuite.imapd.syntax.model import Section
+from mailsuite.store import MessageFile, StoreUnavailable
+
+PIECE = 1 << 17
+"""Octets of a streamed message held in memory."""
+
+
+class Out(Protocol):
+    """Where answers go: a session."""
+
+    def write(self, data: bytes) -> None:
+        """Add octets."""
+        ...
+
+    async def flush(self) -> None:
+        """Wait while the client does not read."""
+        ...
+
+
+class Item(Protocol):
+    """One such item. `parts` is the message's parts table (`imapd.parts`), b"" unless needed."""
+
+    @property
+    def needs_parts(self) -> bool:
+        """The parts table is needed."""
+        ...
+
+    def possible(self, parts: bytes) -> bool:
+        """Can it be answered? (Not where nobody knows the encoding.)"""
+        ...
+
+    def answer(self, data: bytes, parts: bytes) -> bytes:
+        """Name and value, of a message in memory."""
+        ...
+
+    async def send(self, out: Out, file: MessageFile, parts: bytes) -> None:
+        """The same of an open message, piece by piece."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """BODY[…]: octets as they are."""
+
+    name: bytes
+    section: Section
+    partial: tuple[int, int] | None
+
+    @property
+    def needs_parts(self) -> bool:
+        return self.section != Section()
+
+    def possible(self, parts: bytes) -> bool:
+        return True
+
+    def answer(self, data: bytes, parts: bytes) -> bytes:
+        found = self.locate(parts, len(data))
+        if found is None:
+            return self.name + b" NIL"
+        piece = data[found[0] : found[1]]
+        return self.name + b" " + response.literal(self.pick(piece) if self.selects else piece)
+
+    async def send(self, out: Out, file: MessageFile, parts: bytes) -> None:
+        out.write(self.name + b" ")
+        found = self.locate(parts, file.size)
+        if found is None:
+            out.write(b"NIL")
+        elif self.selects:
+            header = await file.read(found[0], found[1] - found[0])
+            out.write(response.literal(self.pick(header)))
+        else:
+            out.write(response.literal_head(found[1] - found[0]))
+            await send_range(out, file, *found)
+
+    def locate(self, parts: bytes, size: int) -> tuple[int, int] | None:
+        """Where they are, [start, end), in a message of `size` octets; None: nowhere, say NIL.
+
+        Of HEADER.FIELDS it is the whole header; `pick` then takes what was asked for.
+        """
+        section = self.section
+        whole = section == Section()
+        found = (0, size) if whole else facets.locate(parts, section)
+        if found is None or self.partial is None or self.selects:
+            return found
+        return cut(*found, self.partial)
+
+    @property
+    def selects(self) -> bool:
+        """What is asked for is not one range of octets, but some fields of a header."""
+        return bool(self.section.fields)
+
+    def pick(self, header: bytes) -> bytes:
+        """The fields asked for."""
+        inverted = self.section.text == "HEADER.FIELDS.NOT"
+        found = facets.header_fields(header, self.section.fields, invert=inverted)
+        if self.partial is None:
+            return found
+        start, end = cut(0, len(found), self.partial)
+        return found[start:end]
+
+
+def cut(start: int, end: int, partial: tuple[int, int]) -> tuple[int, int]:
+    """The part of a range that a partial asks for."""
+    first, count = partial
+    start = min(start + first, end)
+    return start, min(start + count, end)
+
+
+async def send_range(out: Out, file: MessageFile, start: int, end: int) -> None:
+    """Octets of an open message. Raises StoreUnavailable when they are not all there."""
+    while start < end:
+        piece = await file.read(start, min(PIECE, end - start))
+        if not piece:
+            raise StoreUnavailable("message shorter than its index says")
+        out.write(piece)
+        start += len(piece)
+        await out.flush()
