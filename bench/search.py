@@ -25,6 +25,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -182,6 +183,30 @@ def timed(client: imaplib.IMAP4, program: str, rounds: int) -> tuple[float, int]
     return statistics.median(times), found
 
 
+@contextlib.contextmanager
+def other_session(port: int) -> Iterator[list[float]]:
+    """Beside the block, another session sends NOOP all the time; how many ms each took."""
+    waits: list[float] = []
+    client = imaplib.IMAP4("127.0.0.1", port, timeout=3600)
+    client.login(USER, PASSWORD)
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.002):
+            began = time.perf_counter()
+            client.noop()
+            waits.append((time.perf_counter() - began) * 1000)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield waits
+    finally:
+        ended.set()
+        thread.join()
+        client.logout()
+
+
 def wait_until_filled(home: Path, count: int) -> float:
     """Seconds until the full-text index covers so many messages."""
     began = time.perf_counter()
@@ -204,8 +229,14 @@ def run(count: int, rounds: int) -> dict[str, object]:
         with mailsuite(folder) as port:
             client = selected(port, USER)
             result["without index, TEXT in none, ms"] = timed(client, "TEXT heliotropic", 1)[0]
-            result["fill, s"] = wait_until_filled(home, count)
+            with other_session(port) as waits:
+                result["fill, s"] = wait_until_filled(home, count)
+            result["another session meanwhile waits at most, ms"] = max(waits)
             ours = {name: timed(client, program, rounds) for name, program in SEARCHES.items()}
+            with other_session(port) as waits:
+                for program in SEARCHES.values():
+                    timed(client, program, 1)
+            result["during searches, ms"] = max(waits)
             client.logout()
         size = sum(path.stat().st_size for path in home.glob("fulltext.db*"))
         result["disk, share of the messages"] = size / octets

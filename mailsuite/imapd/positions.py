@@ -6,12 +6,14 @@ positions. All sets of one search are of the same length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import compress
 from typing import TypeAlias
 
 Positions: TypeAlias = bytes
 
+_RUN = re.compile(b"\1+")
 _OTHERS = bytes((1, 0)) + bytes(254)
 
 
@@ -41,6 +43,11 @@ def listed(these: Positions) -> list[int]:
     if these.find(1) < 0:
         return []
     return list(compress(range(len(these)), these))
+
+
+def runs(these: Positions) -> list[range]:
+    """As ascending ranges, as long as can be."""
+    return [range(*found.span()) for found in _RUN.finditer(these)]
 
 
 def both(one: Positions, other: Positions) -> Positions:

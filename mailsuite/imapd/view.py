@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
+from mailsuite.imapd import positions
 from mailsuite.imapd.flags import SYSTEM_FLAGS
 from mailsuite.imapd.reply import Bad
 from mailsuite.imapd.rights import WRITING, may_set
@@ -241,6 +242,9 @@ class View:
 
     def _saved_ranges(self) -> list[range]:
         """Those of the saved result that are still here."""
+        if len(self.saved) * 8 > self.exists:
+            here = bytes(map(set(self.saved).__contains__, self.uids[: self.exists]))
+            return positions.runs(here)
         found = []
         for uid in self.saved:
             position = bisect_left(self.uids, uid, 0, self.exists)
