@@ -18,7 +18,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -42,9 +42,11 @@ from mailsuite.store.index import Index
 
 Where: TypeAlias = Literal["header", "body", "any"]
 
-MAX_HEADER = 1 << 16
-MAX_BODY = 1 << 18
-"""Characters of a message's header and body that are indexed; beyond, it counts as unsure."""
+DIRECT = 1 << 16
+"""Characters of a text that are given to FTS5 as they are; of a longer one each trigram once."""
+MAX_TEXT = 1 << 24
+MAX_DISTINCT = 1 << 17
+"""Characters of a header or of bodies, and trigrams in them, beyond which a message is unsure."""
 FEW = 12
 """Characters of a text of which every trigram is asked for; of longer ones every third."""
 MAX_TRIGRAMS = 32
@@ -72,7 +74,7 @@ log = get_logger("store")
 
 @dataclass(frozen=True, slots=True)
 class IndexedText:
-    """What the index takes in of one message; `whole` unless a bound cut it."""
+    """What the index takes in of one message; not `whole` when a bound kept some of it out."""
 
     header: str
     body: str
@@ -85,22 +87,35 @@ UNREADABLE = IndexedText("", "", False)
 def indexed_text(data: Octets) -> IndexedText:
     """Pure. The texts of a message as they are indexed."""
     root = scan(data)
-    header, all_header = _joined(iter((header_text(data, root),)), MAX_HEADER)
-    body, all_body = _joined(body_text(data, root), MAX_BODY)
-    return IndexedText(header, body, all_header and all_body)
+    header = _joined(iter((header_text(data, root),)))
+    body = _joined(body_text(data, root))
+    return IndexedText(header or "", body or "", header is not None and body is not None)
 
 
-def _joined(pieces: Iterator[str], limit: int) -> tuple[str, bool]:
+def _joined(pieces: Iterator[str]) -> str | None:
+    """A text that has the trigrams of the pieces; None when it would be too large."""
     kept: list[str] = []
-    left = limit
+    length = 0
     for piece in pieces:
-        if len(piece) > left:
-            kept.append(piece[:left])
-            return "".join(kept), False
         kept.append(piece)
-        left -= len(piece)
+        length += len(piece)
+        if length > DIRECT:
+            return _distinct(chain(("".join(kept),), pieces))
     # Two separators, so that the last two characters begin trigrams too.
-    return "".join(kept) + SEPARATOR * 2, True
+    return "".join([*kept, SEPARATOR * 2])
+
+
+def _distinct(pieces: Iterable[str]) -> str | None:
+    """The trigrams, each once; those between two of them say nothing new."""
+    found: set[str] = set()
+    window, left = "", MAX_TEXT
+    for piece in chain(pieces, (SEPARATOR * 2,)):
+        window = window[-2:] + piece
+        found |= {window[at : at + 3] for at in range(len(window) - 2)}
+        left -= len(piece)
+        if left < 0 or len(found) > MAX_DISTINCT:
+            return None
+    return SEPARATOR.join(found)
 
 
 @dataclass(frozen=True, slots=True)

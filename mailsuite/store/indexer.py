@@ -93,7 +93,8 @@ class Indexer:
                     folder = next(iter(self._waiting))
                     del self._waiting[folder]
                     began = loop.time()
-                    if await self._threads.run(self._work, folder):
+                    more = await self._threads.run(self._work, folder)
+                    if more and not self._stopped.is_set():
                         self._waiting.setdefault(folder)
                 pause = SHARE * (loop.time() - began)
         finally:

@@ -200,7 +200,7 @@ def with_account(test: Callable[[Account], object]) -> None:
     st.lists(messages, min_size=1, max_size=6),
     st.lists(messages, max_size=2),
     st.lists(programs, min_size=1, max_size=8),
-    st.sampled_from([(1 << 16, 1 << 18), (20, 40)]),
+    st.sampled_from([(1 << 16, 1 << 17), (10, 1 << 17), (10, 60)]),
     st.sampled_from([400, 3]),
 )
 def test_as_by_looking(
@@ -221,8 +221,8 @@ def test_as_by_looking(
             assert await account.search(key) == want, key
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fulltext, "MAX_HEADER", bounds[0])
-        patch.setattr(fulltext, "MAX_BODY", bounds[1])
+        patch.setattr(fulltext, "DIRECT", bounds[0])
+        patch.setattr(fulltext, "MAX_DISTINCT", bounds[1])
         patch.setattr(fulltext, "MAX_BEGINNINGS", beginnings)
         with_account(test)
 

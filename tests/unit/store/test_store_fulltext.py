@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsuite.message import fold
 from mailsuite.store import AccountStore, Mailbox, NewMessage, Store, catch_up, fulltext, indexer
@@ -185,15 +188,35 @@ async def test_a_step_across_a_rebuild_changes_nothing(store: Store) -> None:
     assert account.files.fulltext.covered(mailbox.folder.id) == []
 
 
-async def test_bounds(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fulltext, "MAX_BODY", 100)
+@pytest.mark.parametrize(
+    ("bound", "value", "whole"),
+    [("MAX_TEXT", 1000, False), ("MAX_DISTINCT", 100, False), ("DIRECT", 100, True)],
+)
+async def test_bounds(
+    store: Store, monkeypatch: pytest.MonkeyPatch, bound: str, value: int, whole: bool
+) -> None:
+    monkeypatch.setattr(fulltext, "DIRECT", 200)
+    monkeypatch.setattr(fulltext, bound, value)
     account = await store.account(ALICE)
-    await deliver(account, "INBOX", ["short", "long " * 100 + "end"])
+    long = "".join(f"word{n}\r\n" for n in range(500))
+    await deliver(account, "INBOX", ["short", long + "end", "end"])
     mailbox = await account.open("INBOX")
     await filled(account)
     told = await mailbox.candidates(fold("end"), "body")
     assert told is not None
-    assert (list(told.hits), set(told.unsure)) == ([], {2})
+    assert (list(told.hits), set(told.unsure)) == (([2, 3], set()) if whole else ([3], {2}))
+
+
+@given(st.lists(st.text("abc", max_size=20), max_size=5), st.text("abc", min_size=1, max_size=3))
+def test_each_trigram_once_says_the_same(pieces: list[str], wanted: str) -> None:
+    def found(text: str | None) -> bool:
+        assert text is not None
+        return any(text[at:].startswith(wanted) for at in range(len(text) - 2))
+
+    with pytest.MonkeyPatch.context() as patch:
+        whole = fulltext._joined(iter(pieces))
+        patch.setattr(fulltext, "DIRECT", -1)
+        assert found(fulltext._joined(iter(pieces))) is found(whole)
 
 
 async def test_unreadable_messages_are_unsure(
@@ -245,3 +268,24 @@ async def test_closing_waits_for_no_fill(
     account, mailbox = await opened(open_store)
     assert list(mailbox.uids) == [1]
     await account.close()
+
+
+async def test_closing_ends_a_fill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, ended = threading.Event(), threading.Event()
+    steps = []
+
+    def step(*arguments: object) -> bool:
+        steps.append(1)
+        begun.set()
+        ended.wait(60)
+        return len(steps) < 100
+
+    monkeypatch.setattr(catch_up, "step", step)
+    account = await store.account(ALICE)
+    await deliver(account, "INBOX", ["apples"])
+    await asyncio.to_thread(begun.wait)
+    closing = asyncio.ensure_future(account.close())
+    await asyncio.sleep(0)
+    ended.set()
+    await closing
+    assert len(steps) == 1
