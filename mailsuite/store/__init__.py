@@ -19,7 +19,7 @@ from mailsuite.store.errors import (
     StoreUnavailable,
 )
 from mailsuite.store.flags import EVERY_FLAG, FlagTable, Scope
-from mailsuite.store.fulltext import Candidates
+from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.message import MessageFile
 from mailsuite.store.store import Store
@@ -73,6 +73,7 @@ __all__ = [
     "StoreUnavailable",
     "TempMessage",
     "Usage",
+    "Where",
     "across",
     "metadata",
     "sharing",
