@@ -9,6 +9,7 @@ from mailsuite.store.acl import ALL_RIGHTS, EVERYBODY, RIGHTS, Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import (
     CannotChange,
+    HasChildren,
     InvalidName,
     LimitReached,
     MailboxExists,
@@ -18,6 +19,7 @@ from mailsuite.store.errors import (
     StoreError,
     StoreUnavailable,
 )
+from mailsuite.store.files import SPECIAL_USES
 from mailsuite.store.flags import EVERY_FLAG, FlagTable, Scope
 from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.mailbox import Mailbox
@@ -43,6 +45,7 @@ __all__ = [
     "EVERYBODY",
     "EVERY_FLAG",
     "RIGHTS",
+    "SPECIAL_USES",
     "AccountStore",
     "Acl",
     "Appended",
@@ -54,6 +57,7 @@ __all__ = [
     "Facets",
     "FlagTable",
     "FlagsStored",
+    "HasChildren",
     "InvalidName",
     "LimitReached",
     "Mailbox",
