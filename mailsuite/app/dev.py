@@ -135,6 +135,7 @@ def settings(options: DevOptions, data: Path, hostname: str) -> Config:
     return Config(
         hostname=hostname,
         data=data,
+        outbound="capture",
         listeners=tuple(
             Listener(
                 name=name,

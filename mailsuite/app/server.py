@@ -19,6 +19,7 @@ from mailsuite.accounts import Directory
 from mailsuite.app.announce import Listening
 from mailsuite.app.keys import load_key
 from mailsuite.app.lag import LoopLag
+from mailsuite.app.outbound import CAPTURE, RELAY, Outbound
 from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
@@ -32,7 +33,7 @@ from mailsuite.imapd import Imapd, facets
 from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
 from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
-from mailsuite.mail import Remote
+from mailsuite.mail import Courier, Remote
 from mailsuite.net import Connection, ConnectionLimits, Listener, bind
 from mailsuite.pop3d import Pop3d
 from mailsuite.pop3d import Settings as Pop3Settings
@@ -48,8 +49,10 @@ log = get_logger("app")
 STORE_THREADS = 4
 QUEUE_THREADS = 6
 DELIVERY_THREADS = 2
+RELAY_THREADS = 4
 SIGN_IN_THREADS = 2
 SEARCH_THREADS = 2
+LOCAL = "local"
 Session = Callable[[Connection], Awaitable[None]]
 
 
@@ -160,15 +163,30 @@ class Server:
         )
         self._undo.append(self.store.close)
         delivery = self._threads("delivery", DELIVERY_THREADS)
+        self.outbound = Outbound(
+            self.config,
+            self.hostname,
+            own=[
+                (bound.listening.host, bound.listening.port)
+                for bound in self.sockets
+                if bound.endpoint.protocol == "smtp"
+            ],
+            clock=self._clock,
+            threads=self._threads("relay", RELAY_THREADS),
+        )
+        self._undo.append(self.outbound.close)
+        couriers: dict[str, Courier] = {
+            LOCAL: LocalCourier(
+                self.store, self.router.route, delivery, forwarded_as=self.router.forwarded_as
+            ),
+            CAPTURE: CaptureCourier(self.store, self.router.route),
+        }
+        if self.outbound.courier is not None:
+            couriers[RELAY] = self.outbound.courier
         self.queue = Queue(
             data / "queue",
             choose=self._courier_for,
-            couriers={
-                "local": LocalCourier(
-                    self.store, self.router.route, delivery, forwarded_as=self.router.forwarded_as
-                ),
-                "capture": CaptureCourier(self.store, self.router.route),
-            },
+            couriers=couriers,
             clock=self._clock,
             threads=self._threads("queue", QUEUE_THREADS),
             settings=self._queue_settings(),
@@ -188,7 +206,8 @@ class Server:
         return threads
 
     def _courier_for(self, address: str) -> str:
-        return "capture" if isinstance(self.router.route(address), Remote) else "local"
+        remote = isinstance(self.router.route(address), Remote)
+        return self.outbound.choose(address) if remote else LOCAL
 
     async def _open_door(self, bound: Socket) -> None:
         endpoint = bound.endpoint
@@ -257,6 +276,7 @@ class Server:
         return QueueSettings(
             waits=growing(chosen.first_retry, chosen.growth, chosen.longest_retry),
             lifetime=chosen.lifetime,
+            concurrency={RELAY: self.config.relay.connections},
             delay_notice=chosen.delay_notice or None,
         )
 

@@ -15,6 +15,7 @@ from mailsuite.config.schema import (
     needs_restart,
     system_hostname,
 )
+from mailsuite.config.values import split_nameserver
 
 __all__ = [
     "Config",
@@ -30,5 +31,6 @@ __all__ = [
     "load",
     "needs_restart",
     "parse",
+    "split_nameserver",
     "system_hostname",
 ]

@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mailsuite.base.errors import UserError
-from mailsuite.config.schema import Config, Section, extra_of
+from mailsuite.config.schema import Config
+from mailsuite.config.section import Section, extra_of
 from mailsuite.config.source import Document, Location, read
 from mailsuite.config.units import format_duration
 
@@ -242,6 +243,11 @@ def _contradictions(config: Config) -> Iterator[tuple[Location, str]]:
             f"{config.limits.connections_per_address} is more than limits.connections,"
             f" expected at most {config.limits.connections}",
         )
+    if config.outbound == "smarthost" and config.relay.smarthost is None:
+        yield (
+            ("outbound",),
+            '"smarthost" needs one in relay.smarthost, expected its host there',
+        )
     if config.queue.longest_retry < config.queue.first_retry:
         yield (
             ("queue", "longest_retry"),
@@ -262,6 +268,13 @@ def _doubts(config: Config) -> Iterator[tuple[Location, str]]:
                 ("listeners", index, "tls"),
                 "nobody can sign in without TLS, expected starttls or implicit",
             )
+    if config.outbound == "allowlist" and not config.relay.allow:
+        yield ("outbound",), "nothing is sent: relay.allow is empty, expected domains or addresses"
+    if config.outbound == "direct" and config.relay.smarthost is not None:
+        yield (
+            ("relay", "smarthost"),
+            "has no effect with outbound: direct, expected smarthost there",
+        )
     if config.group is not None and config.user is None:
         yield ("group",), "has no effect without user"
     if config.tls is None and any(listener.tls != "none" for listener in config.listeners):

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from mailsuite.config.schema import Config, Section, extra_of
+from mailsuite.config.schema import Config
+from mailsuite.config.section import Section, extra_of
 from mailsuite.config.source import read
 
 WIDTH = 88
@@ -36,7 +37,7 @@ def _section(section: Section, indent: str) -> Iterator[str]:
             comment = comment.replace(RELOAD, "")  # its keys say it
             yield comment + f"{indent}{name}:\n" + "".join(_section(value, indent + "  "))
         elif value is None and (inner := _optional(field)) is not None:
-            yield comment + f"#{name}:\n" + "".join(_examples(inner))
+            yield comment + f"{indent}#{name}:\n" + "".join(_examples(inner, indent))
         elif isinstance(value, tuple) and value and isinstance(value[0], Section):
             yield comment + f"{indent}{name}:\n" + "".join(_items(value, indent + "  "))
         elif value is None:
@@ -45,11 +46,11 @@ def _section(section: Section, indent: str) -> Iterator[str]:
             yield comment + f"{indent}{name}: {_written(value, field)}\n"
 
 
-def _examples(section: type[Section]) -> Iterator[str]:
+def _examples(section: type[Section], indent: str) -> Iterator[str]:
     """A section that is left away by default: its keys with their examples, switched off."""
     for name, field in section.model_fields.items():
         text = _comment(field, "  ") + f"  {name}: {extra_of(field)['example']}\n"
-        yield "".join("#" + line for line in text.splitlines(keepends=True))
+        yield "".join(f"{indent}#{line}" for line in text.splitlines(keepends=True))
 
 
 def _items(sections: tuple[Section, ...], indent: str) -> Iterator[str]:
@@ -92,7 +93,7 @@ def _written(value: Any, field: FieldInfo) -> str:
 def _scalar(value: Any) -> str:
     """A scalar as plain as YAML reads it back unchanged."""
     if isinstance(value, int | float):
-        return str(value)
+        return str(value).lower()
     text = str(value) if isinstance(value, Path) else value
     plain = text and not set(text) & set(",[]{}") and text[0].isalnum()
     document = read(f"key: {text}\n") if plain or text.startswith("/") else None

@@ -5,50 +5,17 @@ One place for all of it: the loader checks against it and takes the words of its
 """
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Annotated, Literal
 
 from mailsuite.config import units, values
+from mailsuite.config.outgoing import Dns, Relay
+from mailsuite.config.section import Section, extra_of, setting
 
 Protocol = Literal["smtp", "submission", "imap", "pop3"]
 TlsMode = Literal["none", "starttls", "implicit"]
-
-
-def setting(
-    description: str,
-    expected: str,
-    default: Any = ...,
-    *,
-    example: str | None = None,
-    live: bool = False,
-    show: Callable[[Any], str] | None = None,
-    **bounds: Any,
-) -> Any:
-    """One key.
-
-    description  what it does, for `config sample`
-    expected     what may stand there; completes "expected …" in an error
-    example      YAML shown, commented out, where the default is to leave the key away
-    live         a reload (SIGHUP) puts a changed value in force; others wait for a restart
-    show         writes a value as it stands in the file, where that is not plain
-    """
-    extra: dict[str, Any] = {
-        "expected": expected,
-        "example": example,
-        "live": live,
-        "show": show,
-    }
-    return Field(default, description=description, json_schema_extra=extra, **bounds)
-
-
-class Section(BaseModel):
-    """A mapping of the file. Unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Tls(Section):
@@ -286,12 +253,16 @@ class Config(Section):
         None,
         live=True,
     )
-    outbound: Literal["capture"] = setting(
-        "Mail to other domains. capture: it is never sent, but kept in the folder Outbound of the"
-        " sender's account.",
-        "capture",
-        "capture",
+    outbound: Literal["direct", "smarthost", "capture", "allowlist"] = setting(
+        "Mail to other domains. direct: to the hosts that the DNS names; smarthost: all of it to"
+        " the host in relay.smarthost; capture: it is never sent, but kept in the folder Outbound"
+        " of the sender's account; allowlist: only that to relay.allow is sent, the rest is"
+        " captured.",
+        "direct, smarthost, capture or allowlist",
+        "direct",
     )
+    relay: Relay = setting("Mail to other hosts.", "a mapping of how mail goes out", Relay())
+    dns: Dns = setting("Questions to the DNS.", "a mapping with nameservers", Dns())
     postmaster: values.MailAddress | None = setting(
         "Who gets mail for postmaster (RFC 5321, section 4.5.1) in domains that have neither such"
         " an address nor a catch-all. Left away: the domain's first user.",
@@ -359,12 +330,6 @@ def _changed(old: Section, new: Section, prefix: str) -> Iterator[str]:
             yield from _changed(before, after, f"{prefix}{name}.")
         elif not extra_of(field).get("live"):
             yield prefix + name
-
-
-def extra_of(field: Any) -> dict[str, Any]:
-    """What `setting` noted about a key."""
-    extra = field.json_schema_extra
-    return extra if isinstance(extra, dict) else {}
 
 
 def system_hostname() -> str:

@@ -64,6 +64,56 @@ def _ip_address(value: Any) -> Any:
         raise ValueError("is not an IP address") from error
 
 
+def _nameserver(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        split_nameserver(value)
+    except ValueError as error:
+        raise ValueError("is not an IP address, with or without a port") from error
+    return value
+
+
+def split_nameserver(text: str) -> tuple[str, int]:
+    """Address and port of "192.0.2.1", "192.0.2.1:53", "2001:db8::1", "[2001:db8::1]:53"."""
+    address, port = text, "53"
+    if text.startswith("["):
+        address, found, port = text[1:].partition("]:")
+        if not found:
+            address, port = text[1:].removesuffix("]"), "53"
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
+    if not 0 < number < 65536:
+        raise ValueError("not a port")
+    return str(ipaddress.ip_address(address)), number
+
+
+def _host_or_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return _hostname(value)
+
+
+def _domain_pattern(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    dot = "." if value.startswith(".") else ""
+    try:
+        return dot + normalise_domain(value.removeprefix("."))
+    except ValueError as error:
+        raise ValueError("is not a domain") from error
+
+
+def _address_pattern(value: Any) -> Any:
+    return (
+        _mail_address(value) if isinstance(value, str) and "@" in value else _domain_pattern(value)
+    )
+
+
 def _path(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, Path):
         return value
@@ -102,6 +152,10 @@ Size = Annotated[int, validator(_size)]
 Duration = Annotated[float, validator(_duration)]
 HostName = Annotated[str, validator(_hostname)]
 MailAddress = Annotated[str, validator(_mail_address)]
+Nameserver = Annotated[str, validator(_nameserver)]
+HostOrAddress = Annotated[str, validator(_host_or_address)]
+DomainPattern = Annotated[str, validator(_domain_pattern)]
+AddressPattern = Annotated[str, validator(_address_pattern)]
 IpAddress = Annotated[str, validator(_ip_address)]
 FilePath = Annotated[Path, validator(_path)]
 Separator = Annotated[str, validator(_separator)]

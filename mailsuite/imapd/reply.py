@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from mailsuite.store import (
     CannotChange,
-    HasChildren,
     InvalidName,
     LimitReached,
     MailboxExists,
@@ -72,8 +71,6 @@ def from_store(error: StoreError, *, try_create: bool) -> Reply:
             return Reply("Mailbox exists already", "ALREADYEXISTS", "NO")
         case InvalidName():
             return Reply("No mailbox can have this name", "CANNOT", "NO")
-        case HasChildren():
-            return Reply("There are mailboxes below it", "HASCHILDREN", "NO")
         case CannotChange():
             return Reply("This cannot be done", "CANNOT", "NO")
         case MessageGone():

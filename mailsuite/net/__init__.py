@@ -1,7 +1,7 @@
 """What every door shares below its protocol: sockets, connections, limits. Knows no mail."""
 
-from mailsuite.net.connection import Connection
+from mailsuite.net.connection import Connection, connect
 from mailsuite.net.limits import ConnectionLimits
 from mailsuite.net.listener import Listener, bind
 
-__all__ = ["Connection", "ConnectionLimits", "Listener", "bind"]
+__all__ = ["Connection", "ConnectionLimits", "Listener", "bind", "connect"]

@@ -1,4 +1,4 @@
-"""One client's connection: octets in, octets out, TLS on demand, back-pressure both ways.
+"""One connection, a client's or to a server: octets both ways, TLS on demand, back-pressure.
 
 Promises: never holds more than `READ_LIMIT` octets that the session has not read; `drain` waits
 while the client does not read; nothing received before STARTTLS is ever seen after it.
@@ -14,7 +14,7 @@ WRITE_LIMIT = 1 << 18
 
 
 class Connection(asyncio.Protocol):
-    """What a session reads from and writes to. Made by `Listener`, one a client."""
+    """What a session reads from and writes to. Made by `Listener` and by `connect`."""
 
     __slots__ = (
         "_buffer",
@@ -145,28 +145,57 @@ class Connection(asyncio.Protocol):
         (RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4.) Raises OSError (ssl.SSLError is one) when
         the handshake fails; the connection is then closed.
         """
+        await self._over_to_tls(context, reply, server_side=True, timeout=30)
+
+    async def begin_tls(self, context: ssl.SSLContext, name: str, timeout: float) -> None:
+        """The client's side of `start_tls`, once the server has agreed; `name` is asked for (SNI).
+
+        What the server sent before the handshake is discarded. Raises as `start_tls`.
+        """
+        await self._over_to_tls(context, b"", name=name, timeout=timeout)
+
+    async def _over_to_tls(
+        self,
+        context: ssl.SSLContext,
+        reply: bytes,
+        *,
+        server_side: bool = False,
+        name: str | None = None,
+        timeout: float,
+    ) -> None:
         if self._transport is None:
-            raise ConnectionResetError("client has gone")
-        # Paused, so that the client's first TLS octets can't land in our plain-text buffer.
+            raise ConnectionResetError("the other side has gone")
+        # Paused, so that the other side's first TLS octets can't land in our plain-text buffer.
         if not self._paused:
             self._transport.pause_reading()
         self._paused = False
         self._buffer.clear()
-        self._transport.write(reply)
+        if reply:
+            self._transport.write(reply)
         loop = asyncio.get_running_loop()
         try:
             transport = await loop.start_tls(
-                self._transport, self, context, server_side=True, ssl_handshake_timeout=30
+                self._transport,
+                self,
+                context,
+                server_side=server_side,
+                server_hostname=name,
+                ssl_handshake_timeout=timeout,
             )
         except BaseException:
             self.abort()
             raise
         if transport is None or self._closed:
             self.abort()
-            raise ConnectionResetError("client has gone")
+            raise ConnectionResetError("the other side has gone")
         self._transport = transport
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
         self.tls = True
+
+    @property
+    def has_ended(self) -> bool:
+        """The other side has closed it, or it is closed here."""
+        return self._closed or self.is_closing
 
     @property
     def ssl_object(self) -> ssl.SSLObject | None:
@@ -184,3 +213,32 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+async def connect(
+    address: str,
+    port: int,
+    *,
+    timeout: float,
+    tls: ssl.SSLContext | None = None,
+    name: str | None = None,
+) -> Connection:
+    """A connection to an IP address, under TLS from the first octet where `tls` is given.
+
+    `name` is asked for in the handshake (SNI). Raises OSError (TimeoutError and ssl.SSLError are
+    such). Seconds.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(timeout):
+        _, protocol = await loop.create_connection(
+            lambda: Connection(_nothing, _nothing),
+            address,
+            port,
+            ssl=tls,
+            server_hostname=name if tls else None,
+        )
+    return protocol
+
+
+def _nothing(connection: Connection) -> None:
+    """Nobody counts connections to servers."""

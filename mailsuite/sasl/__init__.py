@@ -1,4 +1,4 @@
-"""Pure. SASL mechanisms, server side: one file each and one row in the table below.
+"""Pure. SASL mechanisms. Server side: one file each and one row in the table below.
 
 The doors share them: ``machine = start("PLAIN")``, then ``machine.step(...)`` until it gives
 Credentials or a Failure. Promises: no mechanism that shows a password to the network is offered
@@ -8,6 +8,8 @@ where the connection is not secure.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailsuite.sasl.client import ClientExchange, choose
+from mailsuite.sasl.client import Login as ClientLogin
 from mailsuite.sasl.login import Login
 from mailsuite.sasl.model import Challenge, Credentials, Failure, Mechanism
 from mailsuite.sasl.plain import Plain
@@ -16,9 +18,12 @@ from mailsuite.sasl.wire import CANCEL, decode, decode_initial, encode
 __all__ = [
     "CANCEL",
     "Challenge",
+    "ClientExchange",
+    "ClientLogin",
     "Credentials",
     "Failure",
     "Mechanism",
+    "choose",
     "decode",
     "decode_initial",
     "encode",

@@ -9,7 +9,6 @@ from mailsuite.store.acl import ALL_RIGHTS, EVERYBODY, RIGHTS, Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import (
     CannotChange,
-    HasChildren,
     InvalidName,
     LimitReached,
     MailboxExists,
@@ -19,9 +18,8 @@ from mailsuite.store.errors import (
     StoreError,
     StoreUnavailable,
 )
-from mailsuite.store.files import SPECIAL_USES
 from mailsuite.store.flags import EVERY_FLAG, FlagTable, Scope
-from mailsuite.store.fulltext import Candidates, Where
+from mailsuite.store.fulltext import Candidates
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.message import MessageFile
 from mailsuite.store.store import Store
@@ -45,7 +43,6 @@ __all__ = [
     "EVERYBODY",
     "EVERY_FLAG",
     "RIGHTS",
-    "SPECIAL_USES",
     "AccountStore",
     "Acl",
     "Appended",
@@ -57,7 +54,6 @@ __all__ = [
     "Facets",
     "FlagTable",
     "FlagsStored",
-    "HasChildren",
     "InvalidName",
     "LimitReached",
     "Mailbox",
@@ -77,7 +73,6 @@ __all__ = [
     "StoreUnavailable",
     "TempMessage",
     "Usage",
-    "Where",
     "across",
     "metadata",
     "sharing",

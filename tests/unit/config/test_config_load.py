@@ -81,7 +81,7 @@ queue:
 tls:
   certificate: /a
   Key: /b
-outbound: direct
+outbound: everywhere
 subaddress_separator: ab
 """
     ) == [
@@ -108,7 +108,7 @@ subaddress_separator: ab
         '18: queue.lifetime: 5 has no unit, expected a duration from 1m to 30d such as "5d"',
         "19: tls.key: missing, expected the name of a PEM file",
         '21: tls.Key: unknown key, did you mean "key"?',
-        '22: outbound: "direct" is not valid, expected capture',
+        '22: outbound: "everywhere" is not valid, expected direct, smarthost, capture or allowlist',
         '23: subaddress_separator: "ab" can\'t be a separator,'
         ' expected one character such as "+", or "" for none',
     ]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from mailsuite.config import Config, Limits, Listener, Log, Queue, Tls, load, parse
+from mailsuite.config.outgoing import Destination, Dns, Relay, Smarthost
 from mailsuite.config.sample import sample
 from mailsuite.config.schema import extra_of
 
@@ -22,15 +23,17 @@ def test_the_file_in_config_is_the_sample() -> None:
 
 def test_what_is_switched_off_is_right_too() -> None:
     text = re.sub(r"(?m)^( *)#(?=[a-z]+:)", r"\1", sample())
-    text = re.sub(r"(?m)^#(?=  )", "", text)
+    text = re.sub(r"(?m)^( *)#(?=  )", r"\1", text)
     config = parse(text, Path("sample.yaml")).config
     assert config.tls is not None
     assert None not in (config.hostname, config.user, config.group, config.postmaster)
     assert config.listeners[0].name is not None
+    assert config.relay.smarthost is not None and config.relay.credentials is not None
 
 
 def test_every_key_is_explained_and_knows_what_it_expects() -> None:
-    for section in (Config, Limits, Listener, Log, Queue, Tls):
+    outgoing = (Relay, Smarthost, Destination, Dns)
+    for section in (Config, Limits, Listener, Log, Queue, Tls, *outgoing):
         for name, field in section.model_fields.items():
             assert (field.description or "").endswith("."), name
             assert extra_of(field)["expected"], name

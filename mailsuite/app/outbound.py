@@ -1,0 +1,117 @@
+"""Mail to other domains: which courier takes it, and the relay with all that it needs.
+
+Promises: nothing is sent that `outbound` does not allow. Raises UserError for what the operator can
+mend in files that the settings name.
+"""
+
+from collections.abc import Sequence
+
+from mailsuite.base.clock import Clock
+from mailsuite.base.tasks import Threads
+from mailsuite.config import Config, split_nameserver
+from mailsuite.config.outgoing import Smarthost as SmarthostSection
+from mailsuite.dns import Nameserver, Resolver
+from mailsuite.dns import Settings as DnsSettings
+from mailsuite.message import normalise_domain
+from mailsuite.relay import Contexts, RelayCourier, Rule, Settings, Smarthost, StsPolicies
+from mailsuite.relay.credentials import Credentials, load
+
+RELAY = "relay"
+CAPTURE = "capture"
+
+
+class Outbound:
+    """Built once. Blocks on the disk: certificates, passwords."""
+
+    def __init__(
+        self,
+        config: Config,
+        hostname: str,
+        *,
+        own: Sequence[tuple[str, int]],
+        clock: Clock,
+        threads: Threads,
+    ) -> None:
+        """`own`: addresses and ports where this server itself takes mail."""
+        self._mode = config.outbound
+        self._allow = frozenset(each.lower() for each in config.relay.allow)
+        self.courier: RelayCourier | None = None
+        if self._mode == CAPTURE:
+            return
+        settings = relay_settings(config, hostname, own)
+        contexts = Contexts(settings.ca_file)
+        resolver = Resolver(
+            DnsSettings(
+                tuple(Nameserver(*split_nameserver(each)) for each in config.dns.nameservers),
+                config.dns.validating,
+            )
+        )
+        sts = None
+        if config.relay.mta_sts:
+            sts = StsPolicies(
+                config.data / "mta-sts", resolver, contexts.verifying, threads=threads, clock=clock
+            )
+        self.courier = RelayCourier(
+            settings, resolver, clock=clock, threads=threads, sts=sts, contexts=contexts
+        )
+
+    def choose(self, address: str) -> str:
+        """The name of the courier for an address of a domain that is not ours."""
+        if self.courier is None or (self._mode == "allowlist" and not self._allowed(address)):
+            return CAPTURE
+        return RELAY
+
+    def _allowed(self, address: str) -> bool:
+        local, _, domain = address.rpartition("@")
+        try:
+            domain = normalise_domain(domain.removesuffix("."))
+        except ValueError:
+            return False
+        if domain in self._allow or f"{local}@{domain}".lower() in self._allow:
+            return True
+        above = domain
+        while above:
+            _, _, above = above.partition(".")
+            if f".{above}" in self._allow:
+                return True
+        return False
+
+    async def close(self) -> None:
+        """Close the connections to other hosts."""
+        if self.courier is not None:
+            await self.courier.close()
+
+
+def relay_settings(config: Config, hostname: str, own: Sequence[tuple[str, int]]) -> Settings:
+    """What the relay is told of the settings. Raises UserError."""
+    chosen = config.relay
+    credentials = load(chosen.credentials) if chosen.credentials else Credentials({})
+
+    def smarthost(section: SmarthostSection) -> Smarthost:
+        implicit = section.tls == "implicit"
+        return Smarthost(
+            section.host,
+            section.port,
+            "verify" if section.tls == "implicit" else section.tls,
+            implicit,
+            credentials.of(section.host, section.port),
+            section.protocol == "lmtp",
+        )
+
+    rules = {
+        domain: Rule(smarthost(each.smarthost) if each.smarthost else None, each.tls)
+        for each in chosen.destinations
+        for domain in each.domains
+    }
+    for_all = chosen.smarthost if config.outbound != "direct" else None
+    return Settings(
+        hostname=hostname,
+        own=frozenset(own),
+        port=chosen.port,
+        rules=rules,
+        default=Rule(smarthost(for_all) if for_all else None, chosen.tls),
+        mta_sts=chosen.mta_sts,
+        dane=chosen.dane,
+        ca_file=str(chosen.ca_file) if chosen.ca_file else "",
+        per_destination=chosen.connections_per_destination,
+    )

@@ -1,0 +1,21 @@
+"""Mail to other hosts: the next hop, the SMTP client, TLS and its policies.
+
+Promises: every recipient ends sent, deferred or bounced, with the other host's words; nothing that
+DANE, MTA-STS or the settings demand is given up for a delivery; octets stay as they are but where
+the next host can't take them. Keeps no mail: the queue does.
+"""
+
+from mailsuite.relay.courier import RelayCourier
+from mailsuite.relay.settings import Rule, Settings, Smarthost, TlsLevel
+from mailsuite.relay.sts import StsPolicies
+from mailsuite.relay.tls import Contexts
+
+__all__ = [
+    "Contexts",
+    "RelayCourier",
+    "Rule",
+    "Settings",
+    "Smarthost",
+    "StsPolicies",
+    "TlsLevel",
+]

@@ -1,0 +1,136 @@
+"""The octets of one message to be sent: where they are, what they demand, how they are read.
+
+Promises: a message in a file is read in blocks and never held in memory; the spool file is only
+read. What blocks runs in threads.
+"""
+
+import mmap
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO
+
+from mailsuite.base.tasks import Threads
+from mailsuite.mail import QueuedMessage
+from mailsuite.message.downgrade import Conversion, NextHop, downgrade
+from mailsuite.message.traits import Traits, examine
+
+BLOCK = 1 << 18
+SLICED = 1 << 16  # a message up to this size is examined at once, larger ones in a thread
+
+
+class Content:
+    """A message in memory (`data`), or in a file from `offset` on."""
+
+    __slots__ = ("_file", "_offset", "_path", "_threads", "data", "traits")
+
+    def __init__(
+        self,
+        traits: Traits,
+        threads: Threads,
+        *,
+        data: bytes | None = None,
+        path: str = "",
+        offset: int = 0,
+        file: IO[bytes] | None = None,
+    ) -> None:
+        self.traits = traits
+        self.data = data
+        self._threads = threads
+        self._path = path
+        self._offset = offset
+        self._file = file
+
+    @property
+    def size(self) -> int:
+        """In octets."""
+        return self.traits.size
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """The octets, in order. Raises OSError; a file that is shorter than it was is one too."""
+        if self.data is not None:
+            yield self.data
+            return
+        file = self._file
+        if file is None:
+            file = await self._threads.run(_open, self._path)
+        try:
+            at, end = self._offset, self._offset + self.size
+            while at < end:
+                block = await self._threads.run(_read, file, at, min(BLOCK, end - at))
+                if not block:
+                    raise OSError(f"{self._path}: shorter than it was")
+                at += len(block)
+                yield block
+        finally:
+            if self._file is None:
+                file.close()
+
+    async def converted(self, hop: NextHop, *, smtputf8: bool) -> "Content | None":
+        """The message as `hop` can take it; None: as it is. Raises message.downgrade.Inconvertible.
+
+        `close` it in the end.
+        """
+        return await self._threads.run(self._convert, hop, smtputf8)
+
+    def _convert(self, hop: NextHop, smtputf8: bool) -> "Content | None":
+        if self.data is not None:
+            return self._converted(downgrade(self.data, hop, smtputf8=smtputf8), self.data)
+        with tempfile.TemporaryFile() as copy, Path(self._path).open("rb") as file:
+            # Without what stands before the message: a map begins at a page, not at an octet.
+            file.seek(self._offset)
+            while block := file.read(BLOCK):
+                copy.write(block)
+            copy.flush()
+            if not copy.tell():
+                return None
+            with mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                return self._converted(downgrade(mapped, hop, smtputf8=smtputf8), mapped)
+
+    def _converted(
+        self, conversion: Conversion | None, data: bytes | mmap.mmap
+    ) -> "Content | None":
+        if conversion is None:
+            return None
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+        try:
+            file.writelines(conversion.pieces(data))
+            file.flush()
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                traits = examine(mapped)
+        except BaseException:
+            file.close()
+            raise
+        return Content(traits, self._threads, file=file)
+
+    def close(self) -> None:
+        """Give a converted message's file back."""
+        if self._file is not None:
+            self._file.close()
+
+
+def _open(path: str) -> IO[bytes]:
+    return Path(path).open("rb")
+
+
+def _read(file: IO[bytes], at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)
+
+
+async def load(message: QueuedMessage, threads: Threads) -> Content:
+    """The content of a queued message. Raises OSError."""
+    if message.data is not None and len(message.data) <= SLICED:
+        return Content(examine(message.data), threads, data=message.data)
+    traits = await threads.run(_examine, message)
+    return Content(traits, threads, data=message.data, path=message.path, offset=message.offset)
+
+
+def _examine(message: QueuedMessage) -> Traits:
+    if message.data is not None:
+        return examine(message.data)
+    with Path(message.path).open("rb") as file:
+        if not message.size:
+            return Traits()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            return examine(mapped, message.offset, message.offset + message.size)
