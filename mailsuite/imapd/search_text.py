@@ -6,6 +6,7 @@ Texts to look for are folded. Meant for threads.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mailsuite.message import (
@@ -19,16 +20,28 @@ from mailsuite.message import (
     header_text,
     parse_date,
     scan,
+    split_header,
+    unfold,
 )
 from mailsuite.message.text import MAX_HEADER
+
+_NAME = re.compile(r"[!-9;-~]+")
+_VALUE = re.compile(rb"[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
 
 
 def field_texts(header: bytes, name: str) -> Iterator[str]:
     """The values of the fields called `name`, folded."""
-    wanted = name.lower()
-    for field in fields(header[:MAX_HEADER]):
-        if field.key == wanted:
-            yield fold(decode_words(field.unfolded))
+    if not _NAME.fullmatch(name):
+        return
+    wanted = name.lower().encode()
+    header = b"\n" + header[: min(split_header(header)[1], MAX_HEADER)]
+    lines = header.lower()
+    at = lines.find(b"\n" + wanted)
+    while at >= 0:
+        match = _VALUE.match(header, at + 1 + len(wanted))
+        if match:
+            yield fold(decode_words(unfold(match[1])))
+        at = lines.find(b"\n" + wanted, at + 1)
 
 
 def field_contains(header: bytes, name: str, needle: str) -> bool:

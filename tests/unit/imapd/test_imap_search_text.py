@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imap_dialogue import MESSAGES
 
-from mailsuite.imapd.search_text import field_contains, message_contains, sent_day
-from mailsuite.message import fold
+from mailsuite.imapd.search_text import (
+    field_contains,
+    field_texts,
+    message_contains,
+    sent_day,
+)
+from mailsuite.message import decode_words, fields, fold
 from mailsuite.store.content import FileOctets
 
 
@@ -98,3 +103,19 @@ def test_large_messages_take_little_memory(tmp_path: Path, encoding: str) -> Non
             assert tracemalloc.get_traced_memory()[1] < 4_000_000
         finally:
             tracemalloc.stop()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"to", b"To ", b"x-to", b"tO\t", b":", b": a", b"\r\n", b"\n", b" ", b"b"]
+        ),
+        max_size=25,
+    ).map(b"".join),
+    st.sampled_from(["to", "TO", "x-to", "", "b"]),
+)
+def test_fields_are_found_as_the_parser_does(header: bytes, name: str) -> None:
+    parsed = [field for field in fields(header) if field.key == name.lower() and field.name]
+    assert list(field_texts(header, name)) == [
+        fold(decode_words(field.unfolded)) for field in parsed
+    ]
