@@ -3,6 +3,7 @@
 envelope       ENVELOPE as it goes over the wire
 bodystructure  BODYSTRUCTURE as it goes over the wire; `body` makes BODY of it
 parts          where each part lies, for `locate` (`mailsuite.imapd.parts`)
+sort_…, thread_ids   what SORT and THREAD compare (`mailsuite.imapd.sort_keys`)
 
 Promises: `compute` never raises, whatever the octets are; its time is linear in their number, and
 what it gives is bounded by the limits of `mailsuite.message`. Never decodes a body.
@@ -12,13 +13,24 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
+from mailsuite.imapd import sort_keys
 from mailsuite.imapd.parts import Located, encode_parts, locate, part_at
 from mailsuite.imapd.syntax.response import string
-from mailsuite.message import Address, Group, Limits, Params, Part, parse_addresses, scan, unfold
+from mailsuite.message import (
+    Address,
+    AddressList,
+    Group,
+    Limits,
+    Params,
+    Part,
+    parse_addresses,
+    scan,
+    unfold,
+)
 
 __all__ = [
     "FACETS_VERSION",
@@ -32,46 +44,68 @@ __all__ = [
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
-FACETS_VERSION = 1
+FACETS_VERSION = 2
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
-NAMES = ("envelope", "bodystructure", "parts")
+NAMES = (*sort_keys.NAMES, "envelope", "bodystructure", "parts")
+"""The short ones first: SQLite reads a row up to what is asked for."""
 
 _LIMITS = Limits()
+_LISTS = (b"from", b"to", b"cc")
 # Every line is taken whole, wanted or not, so that no octet is looked at twice.
 _ENVELOPE_FIELDS = re.compile(
-    rb"(date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id)[ \t]*+:"
+    rb"(date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id|references)[ \t]*+:"
     rb"([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n|[^\n]++",
     re.IGNORECASE,
 )
 
 
-def compute(data: Source) -> tuple[bytes, bytes, bytes]:
-    """ENVELOPE and BODYSTRUCTURE as they go over the wire, and the parts table for `locate`."""
+def compute(data: Source) -> tuple[bytes, ...]:
+    """The values, in the order of NAMES."""
     root = scan(data, limits=_LIMITS)
-    return _envelope(data, root), _structure(data, root), encode_parts(root)
+    found = _fields(data, root)
+    lists = {name: _parsed(found, name) for name in _LISTS}
+    return (
+        *sort_keys.compute(found, lists),
+        _envelope(found, lists),
+        _structure(data, root),
+        encode_parts(root),
+    )
 
 
 # -- ENVELOPE (RFC 3501 §7.4.2, RFC 9051 §7.5.2) ---------------------------------------------------
 
+Fields: TypeAlias = dict[bytes, list[bytes]]
 
-def _envelope(data: Source, part: Part) -> bytes:
-    """The envelope of the message whose header `part` has."""
+
+def _fields(data: Source, part: Part) -> Fields:
+    """Lower-case name -> bodies of the fields wanted, of the message whose header `part` has."""
     end = min(part.body_start, part.header_start + _LIMITS.header_octets)
-    found: dict[bytes, list[bytes]] = {}
+    found: Fields = {}
     for name, value in _ENVELOPE_FIELDS.findall(bytes(data[part.header_start : end])):
         if name:
             found.setdefault(name.lower(), []).append(value)
-    sender = _addresses(found, b"from", b"NIL")
+    return found
+
+
+def _parsed(found: Fields, name: bytes) -> AddressList:
+    """A field that stands there several times counts as one list."""
+    values = found.get(name)
+    return parse_addresses(b",".join(values)) if values else []
+
+
+def _envelope(found: Fields, lists: Mapping[bytes, AddressList]) -> bytes:
+    """`lists`: of From, To and Cc, which others want too."""
+    sender = _addresses(lists[b"from"], b"NIL")
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
         _text(found, b"date"),
         _text(found, b"subject"),
         sender,
         # Absent or empty Sender and Reply-To are the same as From.
-        _addresses(found, b"sender", sender),
-        _addresses(found, b"reply-to", sender),
-        _addresses(found, b"to", b"NIL"),
-        _addresses(found, b"cc", b"NIL"),
-        _addresses(found, b"bcc", b"NIL"),
+        _addresses(_parsed(found, b"sender"), sender),
+        _addresses(_parsed(found, b"reply-to"), sender),
+        _addresses(lists[b"to"], b"NIL"),
+        _addresses(lists[b"cc"], b"NIL"),
+        _addresses(_parsed(found, b"bcc"), b"NIL"),
         _text(found, b"in-reply-to"),
         _text(found, b"message-id"),
     )
@@ -83,13 +117,10 @@ def _text(found: dict[bytes, list[bytes]], name: bytes) -> bytes:
     return _string(unfold(values[0])) if values else b"NIL"
 
 
-def _addresses(found: dict[bytes, list[bytes]], name: bytes, absent: bytes) -> bytes:
-    """An address list; a field that stands there several times counts as one list."""
-    values = found.get(name)
-    if not values:
-        return absent
+def _addresses(entries: AddressList, absent: bytes) -> bytes:
+    """An address list."""
     pieces: list[bytes] = []
-    for entry in parse_addresses(b",".join(values)):
+    for entry in entries:
         if isinstance(entry, Group):
             pieces.append(b"(NIL NIL %b NIL)" % _string(entry.name))
             pieces += map(_address, entry.members)
@@ -139,7 +170,9 @@ def _structure(data: Source, part: Part) -> bytes:
     rest = b""
     if part.message is not None:
         inner = part.message
-        rest = b" %b %b %d" % (_envelope(data, inner), _structure(data, inner), part.lines)
+        found = _fields(data, inner)
+        lists = {name: _parsed(found, name) for name in _LISTS}
+        rest = b" %b %b %d" % (_envelope(found, lists), _structure(data, inner), part.lines)
     elif major == "text":
         rest = b" %d" % part.lines
     elif major == "message" and minor in ("rfc822", "global"):

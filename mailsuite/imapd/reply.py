@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mailsuite.store import (
     CannotChange,
+    HasChildren,
     InvalidName,
     LimitReached,
     MailboxExists,
@@ -71,6 +72,8 @@ def from_store(error: StoreError, *, try_create: bool) -> Reply:
             return Reply("Mailbox exists already", "ALREADYEXISTS", "NO")
         case InvalidName():
             return Reply("No mailbox can have this name", "CANNOT", "NO")
+        case HasChildren():
+            return Reply("There are mailboxes below it", "HASCHILDREN", "NO")
         case CannotChange():
             return Reply("This cannot be done", "CANNOT", "NO")
         case MessageGone():

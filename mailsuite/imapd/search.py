@@ -12,7 +12,6 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal, TypeAlias
 
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd import positions, search_text
@@ -34,14 +33,13 @@ from mailsuite.imapd.syntax.model import (
 )
 from mailsuite.imapd.view import View
 from mailsuite.message import Octets, fold
-from mailsuite.store import Candidates, Row
+from mailsuite.store import Candidates, Row, Where
 
 ROWS_BATCH = 1000
 READ_BATCH = 500
 READ_AHEAD = 1 << 20
 """Octets of messages that are read and compared in one go."""
 _LOW = 0 if sys.byteorder == "little" else -1
-Where: TypeAlias = Literal["header", "body", "any"]
 
 
 class Search:

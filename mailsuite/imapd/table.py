@@ -133,6 +133,7 @@ CAPABILITIES = (
     Capability("UNSELECT", _signed_in),  # RFC 3691
     Capability("MOVE", _signed_in),  # RFC 6851
     Capability("SPECIAL-USE", _signed_in),  # RFC 6154
+    Capability("CREATE-SPECIAL-USE", _signed_in),
     Capability("LIST-EXTENDED", _signed_in),  # RFC 5258
     Capability("LIST-STATUS", _signed_in),  # RFC 5819
     Capability("ESEARCH", _signed_in),  # RFC 4731

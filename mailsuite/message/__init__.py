@@ -29,7 +29,9 @@ from mailsuite.message.path import (
     quote_local,
     split_address,
 )
+from mailsuite.message.references import message_ids
 from mailsuite.message.structure import scan
+from mailsuite.message.subject import Subject, base_subject
 from mailsuite.message.submission import repair_submission
 from mailsuite.message.text import TEXT_VERSION, body_text, contains, header_text
 from mailsuite.message.trace import count_received, delivered_to, protocol, received
@@ -55,8 +57,10 @@ __all__ = [
     "Params",
     "Part",
     "PathError",
+    "Subject",
     "Traits",
     "address_key",
+    "base_subject",
     "body_text",
     "codec_name",
     "contains",
@@ -76,6 +80,7 @@ __all__ = [
     "format_date",
     "header_text",
     "mailboxes",
+    "message_ids",
     "normalise_domain",
     "parse_addresses",
     "parse_date",

@@ -36,8 +36,10 @@ _ISO = re.compile(
 _LONGEST = 500
 
 
-def parse_date(value: bytes) -> datetime | None:
+def parse_date(value: bytes, *, any_time: bool = False) -> datetime | None:
     """The moment that a Date field body names, with its time zone, or None.
+
+    `any_time`: a time that there is not (25:00) is taken as 00:00:00 (RFC 5256 §2.2).
 
     Takes the obsolete forms (two-digit years, zone names, comments anywhere), a missing day name,
     missing seconds, time or zone (then UTC), asctime() and ISO 8601. A leap second is second 59.
@@ -48,7 +50,11 @@ def parse_date(value: bytes) -> datetime | None:
     text = " ".join(text.split())
     for form in (_MAIL, _ASCTIME, _ISO):
         if match := form.match(text):
-            return _datetime(match.groupdict())
+            found = match.groupdict()
+            date = _datetime(found)
+            if date is None and any_time:
+                date = _datetime(found | {"hour": "0", "minute": "0", "second": "0", "half": ""})
+            return date
     return None
 
 

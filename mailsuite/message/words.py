@@ -23,7 +23,7 @@ def decode_words(value: bytes) -> str:
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
     if b"=?" not in value:
-        return decode_text(value)
+        return value.decode("ascii") if value.isascii() else decode_text(value)
     text: list[str] = []
     pending: list[bytes] = []  # decoded octets of neighbouring words in one charset
     charset = b""

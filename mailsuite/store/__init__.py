@@ -9,6 +9,7 @@ from mailsuite.store.acl import ALL_RIGHTS, EVERYBODY, RIGHTS, Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import (
     CannotChange,
+    HasChildren,
     InvalidName,
     LimitReached,
     MailboxExists,
@@ -18,8 +19,9 @@ from mailsuite.store.errors import (
     StoreError,
     StoreUnavailable,
 )
+from mailsuite.store.files import SPECIAL_USES
 from mailsuite.store.flags import EVERY_FLAG, FlagTable, Scope
-from mailsuite.store.fulltext import Candidates
+from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.message import MessageFile
 from mailsuite.store.store import Store
@@ -43,6 +45,7 @@ __all__ = [
     "EVERYBODY",
     "EVERY_FLAG",
     "RIGHTS",
+    "SPECIAL_USES",
     "AccountStore",
     "Acl",
     "Appended",
@@ -54,6 +57,7 @@ __all__ = [
     "Facets",
     "FlagTable",
     "FlagsStored",
+    "HasChildren",
     "InvalidName",
     "LimitReached",
     "Mailbox",
@@ -73,6 +77,7 @@ __all__ = [
     "StoreUnavailable",
     "TempMessage",
     "Usage",
+    "Where",
     "across",
     "metadata",
     "sharing",

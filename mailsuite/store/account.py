@@ -99,10 +99,19 @@ class AccountStore:
         name = names.canonical(name)
         await self._commit(lambda: tree.create(self.files, name, special_use))
 
+    async def set_special_use(self, name: str, use: str | None) -> list[str]:
+        """Give a mailbox a special use, which goes over from another that has it; None: none.
+
+        The names of the mailboxes for which this changed something. Raises NoSuchMailbox,
+        CannotChange.
+        """
+        name = names.canonical(name)
+        return await self._commit(lambda: tree.set_special_use(self.files, name, use))
+
     async def delete(self, name: str) -> None:
         """Remove a mailbox and its messages; mailboxes below it stay (RFC 9051 §6.3.5).
 
-        Raises NoSuchMailbox; CannotChange for INBOX and for a mere level above others.
+        Raises NoSuchMailbox; CannotChange for INBOX, HasChildren for a mere level above others.
         """
         name = names.canonical(name)
         aside = await self._commit(lambda: tree.delete(self.files, name))

@@ -21,6 +21,10 @@ class CannotChange(StoreError):
     """The change is not allowed: INBOX deleted, a mailbox renamed into itself, an unknown flag."""
 
 
+class HasChildren(CannotChange):
+    """A mere level above mailboxes cannot be deleted."""
+
+
 class MessageGone(StoreError):
     """The message has been expunged and its octets are no longer kept."""
 

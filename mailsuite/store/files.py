@@ -26,8 +26,9 @@ from mailsuite.store.errors import LimitReached, NoSuchMailbox
 from mailsuite.store.folder import Folder
 from mailsuite.store.fulltext import FullText
 from mailsuite.store.index import Index, IndexDamaged
+from mailsuite.store.listing import Listing
 from mailsuite.store.updates import Update
-from mailsuite.store.values import Facets, Quota
+from mailsuite.store.values import Facets, MailboxInfo, Quota
 
 SPECIAL_USES = {
     "Drafts": "\\Drafts",
@@ -36,6 +37,7 @@ SPECIAL_USES = {
     "Trash": "\\Trash",
     "Archive": "\\Archive",
 }
+VALIDITY_BLOCK = 100
 _token = f"{os.getpid():x}r{secrets.token_hex(3)}".replace("D", "d")
 _counter = itertools.count()
 _host = filename.safe_host(socket.gethostname())
@@ -48,6 +50,8 @@ class AccountFiles:
     limits   what the account may keep, asked anew each time; may raise StoreUnavailable
     updates  what was merged on the way; the writer takes it from here after each job
     acls     lists by mailbox name, of those that have one; None: not looked for
+    uses     special uses by folder name, as far as they have been read
+    infos    the list of mailboxes, with what it was made from
     counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
     """
 
@@ -59,16 +63,21 @@ class AccountFiles:
     tmp: Path = field(init=False)
     index: Index = field(init=False)
     fulltext: FullText = field(init=False)
+    tree: Listing = field(init=False)
     folders: dict[str, Folder] = field(default_factory=dict)
     updates: list[Update] = field(default_factory=list)
     acls: dict[str, Acl] | None = None
     is_open: bool = False
     was_open: bool = False
     counted: bool = False
+    uses: dict[str, str | None] = field(default_factory=dict)
+    infos: tuple[object, list[MailboxInfo]] | None = None
+    _validities: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         self.maildir = self.root / "Maildir"
         self.tmp = self.root / "tmp"
+        self.tree = Listing(self.maildir, self.clock)
         self.index = Index(self.root / "index.db", self.facets)
         self.fulltext = FullText(self.root / "fulltext.db", self.index)
 
@@ -99,6 +108,9 @@ class AccountFiles:
                 folder.flush()
         self.folders.clear()
         self.counted = False
+        self.uses.clear()
+        self.infos = None
+        self.tree.forget()
         self.fulltext.close()
         self.acls = None
         self.index.close()
@@ -155,8 +167,11 @@ class AccountFiles:
     # -- folders -----------------------------------------------------------------------------------
 
     def new_uidvalidity(self) -> int:
-        """Greater than every UIDVALIDITY this account has given; remembered before it is used."""
-        greatest = sidecar.read_greatest_uidvalidity(self.maildir)
+        """Greater than every UIDVALIDITY this account has given.
+
+        Reserved durably in blocks before it is used, so it may run ahead of the clock a little.
+        """
+        greatest = self._validities[0] or sidecar.read_greatest_uidvalidity(self.maildir)
         if not greatest:
             known = (sidecar.read_mailbox(self.maildir / name) for name in self.listing())
             greatest = max((one.uidvalidity for one in known if one is not None), default=0)
@@ -165,35 +180,23 @@ class AccountFiles:
             value = greatest + 1
         if value > sidecar.MAX_UIDVALIDITY:
             raise LimitReached("the account has no UIDVALIDITY left")
-        sidecar.write_greatest_uidvalidity(self.maildir, value)
+        reserved = self._validities[1]
+        if value > reserved:
+            reserved = min(value + VALIDITY_BLOCK, sidecar.MAX_UIDVALIDITY)
+            with self.tree.changing():
+                sidecar.write_greatest_uidvalidity(self.maildir, reserved)
+        self._validities = (value, reserved)
         return value
 
     def listing(self) -> dict[str, str]:
         """Folder name -> mailbox name, of all mailboxes on disk."""
-        found = {"": names.INBOX}
-        taken = {names.INBOX}
-        odd: list[tuple[str, str]] = []
-        with os.scandir(self.maildir) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") and entry.is_dir():
-                    name = names.from_folder(entry.name)
-                    if name is None:
-                        continue
-                    if names.to_folder(name) == entry.name:
-                        found[entry.name] = name
-                        taken.add(name)
-                    else:
-                        odd.append((entry.name, name))
-        for folder, name in sorted(odd):
-            if name not in taken:
-                taken.add(name)
-                found[folder] = name
-        return found
+        return self.tree.folders()
 
     def drop(self, folder: Folder) -> None:
         """The mailbox is gone: forget it, and tell its view."""
         self.counted = False
         self.acls = None
+        self.uses.pop(folder.name, None)
         if self.folders.pop(folder.name, None) is not None:
             self.updates.append(Update(folder, 0, deleted=True))
 
@@ -202,8 +205,7 @@ class AccountFiles:
         folder = names.to_folder(name)
         if (self.maildir / folder).is_dir():
             return folder
-        others = (found for found, its_name in self.listing().items() if its_name == name)
-        return next(others, None)
+        return self.tree.folder_of(name)
 
     def resolve(self, name: str) -> Folder:
         """The folder of a canonical mailbox name. Raises NoSuchMailbox."""

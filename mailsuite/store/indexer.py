@@ -96,6 +96,8 @@ class Indexer:
                     more = await self._threads.run(self._work, folder)
                     if more and not self._stopped.is_set():
                         self._waiting.setdefault(folder)
+                    if not self._waiting:  # files and memory are for those who search
+                        await self._threads.run(self._files.fulltext.close)
                 pause = SHARE * (loop.time() - began)
         finally:
             self.active = False

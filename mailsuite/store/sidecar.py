@@ -119,6 +119,15 @@ def read_subscriptions(maildir: Path) -> set[str]:
     return {name for name in found if name is not None}
 
 
+def subscriptions_stamp(maildir: Path) -> tuple[int, int, int] | None:
+    """Another value after the list has changed."""
+    try:
+        status = (maildir / SUBSCRIPTIONS_FILE).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def write_subscriptions(maildir: Path, subscribed: set[str]) -> None:
     """Replace the list."""
     lines = sorted(names.to_storage(name) + "\n" for name in subscribed)

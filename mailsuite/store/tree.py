@@ -12,9 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import disk, merge, metadata, names, records, sidecar, transfer
+from mailsuite.store import disk, journal, merge, metadata, names, records, sidecar, transfer
 from mailsuite.store.acl import MAX_ENTRIES, Acl
-from mailsuite.store.errors import CannotChange, LimitReached, MailboxExists, NoSuchMailbox
+from mailsuite.store.errors import (
+    CannotChange,
+    HasChildren,
+    LimitReached,
+    MailboxExists,
+    NoSuchMailbox,
+)
 from mailsuite.store.files import SPECIAL_USES, AccountFiles
 from mailsuite.store.flags import EVERY_FLAG
 from mailsuite.store.folder import Folder
@@ -25,8 +31,18 @@ _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
 def mailboxes(files: AccountFiles) -> list[MailboxInfo]:
-    """All names, levels above others and subscriptions included."""
+    """All names, levels above others and subscriptions included.
+
+    The list is made anew only when something has changed; it is not to be changed by callers.
+    """
     listing = files.listing()
+    made_from = (files.tree.generation, sidecar.subscriptions_stamp(files.maildir))
+    if files.infos is None or files.infos[0] != made_from:
+        files.infos = (made_from, _mailboxes(files, listing))
+    return files.infos[1]
+
+
+def _mailboxes(files: AccountFiles, listing: dict[str, str]) -> list[MailboxInfo]:
     uses = _special_uses(files, listing)
     there = {name: uses.get(folder) for folder, name in listing.items()}
     above = {parent for name in there for parent in names.parents(name)}
@@ -49,12 +65,15 @@ def _order(name: str) -> tuple[bool, list[str]]:
 
 
 def _special_uses(files: AccountFiles, listing: dict[str, str]) -> dict[str, str]:
-    with files.index.reader() as db:
-        uses = records.special_uses(db)
-    for folder, name in listing.items():
-        if folder not in uses:  # not opened since the index was made
+    uses = files.uses
+    for folder in uses.keys() - listing.keys():
+        del uses[folder]
+    if missing := listing.keys() - uses.keys():
+        with files.index.reader() as db:
+            uses.update(records.special_uses(db))
+        for folder in missing - uses.keys():  # not opened since the index was made
             found = sidecar.read_mailbox(files.maildir / folder)
-            uses[folder] = SPECIAL_USES.get(name) if found is None else found.special_use
+            uses[folder] = SPECIAL_USES.get(listing[folder]) if found is None else found.special_use
     return {folder: use for folder in listing if (use := uses[folder]) is not None}
 
 
@@ -63,8 +82,9 @@ def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
 
     `claimed_before`: UIDs below are \Recent for some session already.
     """
-    folder = files.resolve(name)
-    merge.refresh(files, folder)
+    folder = _unopened(files, name) or files.resolve(name)
+    if folder.name in files.folders:
+        merge.refresh(files, folder)
     with files.index.reader() as db:
         recent = records.count_from(db, folder.id, max(folder.first_recent, claimed_before))
         deleted_size = records.deleted_size(db, folder.id) if folder.deleted else 0
@@ -80,6 +100,27 @@ def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
         highestmodseq=folder.highestmodseq,
         mailboxid=folder.sidecar.mailboxid,
     )
+
+
+def _unopened(files: AccountFiles, name: str) -> Folder | None:
+    """A mailbox as the index has it, if its files are certainly as they were then; to look at only.
+
+    So that the counts of many mailboxes cost two looks at the disk each, and not an opening.
+    """
+    folder_name = files.find(name)
+    if folder_name is None or folder_name in files.folders:
+        return None
+    path = files.maildir / folder_name
+    found = sidecar.read_mailbox(path)
+    if found is None:
+        return None
+    folder = Folder(0, folder_name, path, found)
+    with files.index.reader() as db:
+        folder.id = records.mailbox_with(db, found.mailboxid, found.uidvalidity)
+        if not folder.id or not folder.load(db):
+            return None
+    unchanged = folder.sure and folder.times() == folder.known
+    return folder if unchanged and folder.journal == journal.size(path) else None
 
 
 def statuses(
@@ -110,6 +151,7 @@ def create(files: AccountFiles, name: str, special_use: str | None) -> None:
 
 def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
     aside = Path(files.scratch())
+    folder = names.to_folder(name)
     disk.make_maildir(aside)
     try:
         sidecar.MailboxSidecar(
@@ -119,7 +161,9 @@ def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
         ).write(aside)
         _inherit(files, name, aside)
         try:
-            aside.rename(files.maildir / names.to_folder(name))
+            with files.tree.changing():
+                aside.rename(files.maildir / folder)
+                files.tree.add(folder, name)
         except OSError as error:
             if error.errno in _TAKEN:
                 raise MailboxExists(name) from error
@@ -127,6 +171,7 @@ def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
     except BaseException:
         disk.throw_away(aside)
         raise
+    files.uses[folder] = special_use
     durable.fsync_dir(files.maildir)
 
 
@@ -165,6 +210,36 @@ def change_acl(
     return files.acls
 
 
+def set_special_use(files: AccountFiles, name: str, use: str | None) -> list[str]:
+    """Give a mailbox a special use, or take it away; the names of those that have another one now.
+
+    The use goes over from the mailbox that had it (RFC 6154 §5.4).
+    """
+    if use is not None and use not in SPECIAL_USES.values():
+        raise CannotChange(f"no mailbox can be used for {use}")
+    listing = files.listing()
+    folder = files.resolve(name)
+    changed = []
+    if use is not None:
+        for other, its_use in _special_uses(files, listing).items():
+            if its_use == use and other != folder.name:
+                _set_use(files, files.folder(other), None)
+                changed.append(listing[other])
+    if folder.sidecar.special_use != use:
+        _set_use(files, folder, use)
+        changed.append(name)
+    return changed
+
+
+def _set_use(files: AccountFiles, folder: Folder, use: str | None) -> None:
+    folder.sidecar.special_use = use
+    folder.write_sidecar()
+    files.uses[folder.name] = use
+    files.infos = None
+    with files.index.transaction() as db:
+        folder.save(db)
+
+
 def delete(files: AccountFiles, name: str) -> Path:
     """Take a mailbox out of the tree; the caller throws the folder away that this returns."""
     if name == names.INBOX:
@@ -174,7 +249,9 @@ def delete(files: AccountFiles, name: str) -> Path:
         _refuse_absent(files, name)
     folder = files.folder(found or "")
     aside = Path(files.scratch())
-    folder.path.rename(aside)
+    with files.tree.changing():
+        folder.path.rename(aside)
+        files.tree.remove(folder.name)
     durable.fsync_dir(files.maildir)
     files.drop(folder)
     with files.index.transaction() as db:
@@ -188,7 +265,7 @@ def delete(files: AccountFiles, name: str) -> Path:
 def _refuse_absent(files: AccountFiles, name: str) -> None:
     below = name + "/"
     if any(other.startswith(below) for other in files.listing().values()):
-        raise CannotChange("the name is only a level above other mailboxes")
+        raise HasChildren("the name is only a level above other mailboxes")
     raise NoSuchMailbox(name)
 
 
@@ -242,8 +319,13 @@ def _move_folders(files: AccountFiles, moving: dict[Folder, str]) -> None:
 
 def _move_folder(files: AccountFiles, folder: Folder, folder_name: str) -> None:
     path = files.maildir / folder_name
-    folder.path.rename(path)
+    with files.tree.changing():
+        folder.path.rename(path)
+        files.tree.remove(folder.name)
+        files.tree.add(folder_name, names.from_folder(folder_name) or folder_name)
     files.folders.pop(folder.name, None)
+    files.uses.pop(folder.name, None)
+    files.uses[folder_name] = folder.sidecar.special_use
     folder.move_to(folder_name, path)
     files.folders[folder_name] = folder
 
@@ -266,4 +348,5 @@ def subscribe(files: AccountFiles, name: str, wanted: bool) -> None:
         subscribed.add(name)
     else:
         subscribed.discard(name)
-    sidecar.write_subscriptions(files.maildir, subscribed)
+    with files.tree.changing():
+        sidecar.write_subscriptions(files.maildir, subscribed)

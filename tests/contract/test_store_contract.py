@@ -14,6 +14,7 @@ import pytest
 
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
+from mailsuite.message import Octets
 from mailsuite.store import (
     AccountStore,
     CannotChange,
@@ -26,6 +27,7 @@ from mailsuite.store import (
     NewMessage,
     NoSuchMailbox,
     Store,
+    Where,
 )
 
 FACETS = Facets(("length", "start"), 1, lambda octets: (b"%d" % len(octets), bytes(octets[:8])))
@@ -549,6 +551,50 @@ async def test_reading_pieces(account: AccountStore) -> None:
     assert await mailbox.rows([1], columns=["header"]) == [
         (1, b"From: a@example.test\r\nSubject: x\r\n\r\n")
     ]
+    mailbox.release()
+
+
+async def test_examine(account: AccountStore) -> None:
+    big = b"A: b\r\n\r\n" + b"0123456789\r\n" * 200_000 + b"end"
+    await account.append("INBOX", [NewMessage(message("x")), NewMessage(big)])
+    await account.append("INBOX", [NewMessage(message("y"))])
+    mailbox = await account.open("INBOX")
+
+    def look(data: Octets) -> tuple[int, bytes, int, int]:
+        return len(data), data[0:4], data.find(b"end"), data.find(b"9\r\n0", 1_000_000)
+
+    small = (len(message("x")), b"From", -1, -1)
+    assert await mailbox.examine([1, 3], look) == [(1, small), (3, small)]
+    assert await mailbox.examine([1, 3], look, max_octets=60) == [(1, small)]
+    assert await mailbox.examine([77, 1], look) == [(77, None), (1, small)]
+    found = [(2, (len(big), b"A: b", len(big) - 3, big.find(b"9\r\n0", 1_000_000)))]
+    assert await mailbox.examine([2, 1], look) == found
+    one = mailbox.attach(lambda change: None, claim_recent=False)
+    await mailbox.expunge([2, 3], only_deleted=False)
+    assert await mailbox.examine([2], look) == found
+    one.detach()
+    assert await mailbox.examine([], look) == []
+    mailbox.release()
+
+
+@pytest.mark.parametrize("where", ["header", "body", "any"])
+async def test_candidates_leave_nothing_out(account: AccountStore, where: Where) -> None:
+    """A backend may know as little as it likes, at any time, but nothing wrong."""
+    mailbox = await account.open("INBOX")
+    for number in range(6):
+        await account.append("INBOX", [NewMessage(message(f"apples {number}"))])
+        for text in ("APPLES", "ES 3", "APPLES 7", "S", "PP"):
+            told = await mailbox.candidates(text, where)
+            if told is None:
+                continue
+            for uid in mailbox.uids:
+                header, body = message(f"apples {uid - 1}").upper().split(b"\r\n\r\n")
+                octets = {"header": header, "body": body}.get(where, header + b"\0" + body)
+                is_there = text.encode() in octets
+                if told.covers(uid) and uid not in told.unsure:
+                    named = uid in told.hits
+                    assert named or not is_there
+                    assert is_there or not (named and told.exact)
     mailbox.release()
 
 

@@ -6,7 +6,7 @@ RFC 3501 §6.3.8, §6.3.9, RFC 5258, RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-U
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mailsuite.imapd.commands.mailboxes import status_response
 from mailsuite.imapd.commands.metadata import requested
@@ -26,71 +26,114 @@ async def list_(session: Session, arguments: ListArguments) -> Reply:
         # Asks for the hierarchy separator (RFC 3501 §6.3.8).
         session.write(b'* LIST (\\Noselect) "/" ""\r\n')
         return OK
-    patterns = [MailboxPattern(join_reference(arguments.reference, p)) for p in arguments.patterns]
+    wanted = Wanted(session, arguments)
     mailboxes = await session.store.mailboxes()
-    recursive = "RECURSIVEMATCH" in arguments.selection
-    parents = _parents(m.name for m in mailboxes if _selected(m, arguments)) if recursive else set()
-    if recursive:
+    above = wanted.levels(mailboxes)
+    if "RECURSIVEMATCH" in arguments.selection:
         # A level above a subscribed name may be in no list of its own.
         known = {mailbox.name for mailbox in mailboxes}
-        levels = (MailboxInfo(name, exists=False) for name in parents - known)
+        levels = (MailboxInfo(name, exists=False) for name in above.keys() - known)
         mailboxes = sorted((*mailboxes, *levels), key=lambda mailbox: mailbox.name)
     for start in range(0, len(mailboxes), BATCH):
-        chosen = [
-            (mailbox, mailbox.name in parents)
-            for mailbox in mailboxes[start : start + BATCH]
-            if any(pattern.matches(mailbox.name) for pattern in patterns)
-            and (mailbox.name in parents or _selected(mailbox, arguments))
-        ]
-        await _write(session, chosen, arguments)
+        batch = mailboxes[start : start + BATCH]
+        await _write(session, [each for each in batch if wanted.takes(each, above)], wanted, above)
         await session.breathe()
     return OK
 
 
+class Wanted:
+    """What a LIST asks for: patterns and selection options (RFC 5258 §3)."""
+
+    def __init__(self, session: Session, arguments: ListArguments) -> None:
+        self.arguments = arguments
+        self.extended = arguments.extended or "IMAP4REV2" in session.enabled
+        self._patterns = [
+            MailboxPattern(join_reference(arguments.reference, pattern))
+            for pattern in arguments.patterns
+        ]
+
+    @property
+    def childinfo(self) -> bytes:
+        """What a name is told for, when it is for what is below it (§3.5)."""
+        options = [o for o in ("SUBSCRIBED", "SPECIAL-USE") if o in self.arguments.selection]
+        return b' ("CHILDINFO" (%b))' % " ".join(f'"{option}"' for option in options).encode()
+
+    def levels(self, mailboxes: Iterable[MailboxInfo]) -> dict[str, bool]:
+        """Names that have something below that is selected; True: also such as no pattern matches.
+
+        Only these need be told by their level above (§3.3, §3.5).
+        """
+        if not self.extended:
+            return {}
+        found: dict[str, bool] = {}
+        for mailbox in mailboxes:
+            if (mailbox.exists or mailbox.subscribed) and self.selects(mailbox):
+                name, unmatched = mailbox.name, not self.matches(mailbox.name)
+                while (end := name.rfind("/")) >= 0:
+                    name = name[:end]
+                    if found.get(name, False) >= unmatched and name in found:
+                        break
+                    found[name] = unmatched
+        return found
+
+    def matches(self, name: str) -> bool:
+        """Does any pattern match?"""
+        return any(pattern.matches(name) for pattern in self._patterns)
+
+    def selects(self, mailbox: MailboxInfo) -> bool:
+        """Does it meet the selection options, all of them (§3.1)?"""
+        selection = self.arguments.selection
+        if "SPECIAL-USE" in selection and mailbox.special_use is None:
+            return False
+        return mailbox.subscribed if "SUBSCRIBED" in selection else mailbox.exists
+
+    def takes(self, mailbox: MailboxInfo, above: Mapping[str, bool]) -> bool:
+        """Is it to be told?"""
+        if not self.matches(mailbox.name):
+            return False
+        if self.selects(mailbox):
+            return True
+        selection = self.arguments.selection
+        if not self.extended:
+            return mailbox.has_children  # a mere level: \Noselect (RFC 3501 §6.3.8)
+        if selection - {"REMOTE"} and "RECURSIVEMATCH" not in selection:
+            return False
+        return above.get(mailbox.name, False)
+
+
 async def _write(
-    session: Session, chosen: Sequence[tuple[MailboxInfo, bool]], arguments: ListArguments
+    session: Session, chosen: Sequence[MailboxInfo], wanted: Wanted, above: Mapping[str, bool]
 ) -> None:
     """A line for each; what was asked for besides follows it, where it is to be had."""
-    there = [mailbox.name for mailbox, _ in chosen if mailbox.exists]
+    arguments = wanted.arguments
+    there = [each.name for each in chosen if each.exists and wanted.selects(each)]
     items, entries = arguments.status_items, arguments.metadata
     statuses = await session.store.statuses(there) if items and there else {}
     notes = await session.store.annotations(there) if entries and there else {}
-    for mailbox, child_found in chosen:
+    for mailbox in chosen:
         name = mailbox.name
-        session.write(_line(session, mailbox, arguments, child_found=child_found))
+        attributes = list(_attributes(mailbox, wanted))
+        if items and mailbox.exists and wanted.selects(mailbox) and name not in statuses:
+            attributes.insert(0, r"\Noselect")  # gone, or not to be read (RFC 5819 §2)
+        line = b'* LIST (%b) "/" %b' % (
+            " ".join(attributes).encode(),
+            response.mailbox(name, utf8=session.utf8),
+        )
+        if "RECURSIVEMATCH" in arguments.selection and name in above:
+            line += wanted.childinfo
+        session.write(line + b"\r\n")
         if name in statuses:
             session.write(status_response(session, name, items, statuses[name]))
         if name in notes:
             session.write(requested(session, name, notes[name], entries))
 
 
-def _selected(mailbox: MailboxInfo, arguments: ListArguments) -> bool:
-    """Does it meet the selection options, all of them (RFC 5258 §3.1)?"""
-    selection = arguments.selection
-    if "SUBSCRIBED" in selection and not mailbox.subscribed:
-        return False
-    if "SPECIAL-USE" in selection and mailbox.special_use is None:
-        return False
-    return mailbox.exists or mailbox.has_children or "SUBSCRIBED" in selection
-
-
-def _line(
-    session: Session, mailbox: MailboxInfo, arguments: ListArguments, *, child_found: bool
-) -> bytes:
-    name = response.mailbox(mailbox.name, utf8=session.utf8)
-    attributes = " ".join(_attributes(mailbox, arguments)).encode()
-    line = b'* LIST (%b) "/" %b' % (attributes, name)
-    if child_found:
-        options = [o for o in ("SUBSCRIBED", "SPECIAL-USE") if o in arguments.selection]
-        line += b' ("CHILDINFO" (%b))' % " ".join(f'"{option}"' for option in options).encode()
-    return line + b"\r\n"
-
-
-def _attributes(mailbox: MailboxInfo, arguments: ListArguments) -> Iterator[str]:
+def _attributes(mailbox: MailboxInfo, wanted: Wanted) -> Iterator[str]:
     if not mailbox.exists:
         # \NonExistent implies \Noselect, but older clients only know that (RFC 5258 §3).
-        yield r"\NonExistent" if arguments.extended else r"\Noselect"
-    if mailbox.subscribed and "SUBSCRIBED" in arguments.selection | arguments.returns:
+        yield r"\NonExistent" if wanted.extended else r"\Noselect"
+    options = wanted.arguments.selection | wanted.arguments.returns
+    if mailbox.subscribed and "SUBSCRIBED" in options:
         yield r"\Subscribed"
     yield r"\HasChildren" if mailbox.has_children else r"\HasNoChildren"
     if mailbox.special_use is not None:

@@ -1,5 +1,7 @@
 """GETMETADATA and SETMETADATA: annotations of mailboxes and of the server (RFC 5464).
 
+The entry /private/specialuse is the mailbox's special use (RFC 6154 §4), for its owner.
+
 Each user has private entries on every mailbox and on the server. Shared ones can be set on
 mailboxes only (on the server they are the operator's, §3.3), by whoever may change the mailbox's
 flags. Others who have asked for it by ENABLE are told which entries have changed.
@@ -15,12 +17,14 @@ from mailsuite.imapd.rights import ANNOTATING
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.entries import key
+from mailsuite.imapd.syntax.parse_mailbox import canonical_use
 from mailsuite.imapd.syntax.parse_metadata import GetMetadata
-from mailsuite.store import LimitReached, metadata
+from mailsuite.store import SPECIAL_USES, LimitReached, metadata
 
 MAX_VALUE = 1 << 16
 """Octets of one value."""
 ADMIN = "/shared/admin"
+SPECIAL_USE = "/private/specialuse"
 
 
 async def getmetadata(session: Session, wanted: GetMetadata) -> Reply:
@@ -52,12 +56,37 @@ async def setmetadata(session: Session, mailbox: str, values: dict[str, bytes | 
         rights = frozenset("w") if shared else ANNOTATING
         if not place.rights & rights:
             raise No("You have not the right to do this", "NOPERM")
+    entries = sorted(by_key)
+    uses = [by_key.pop(SPECIAL_USE)] if place.name and SPECIAL_USE in by_key else []
+    use = _use(session, place, uses[0]) if uses else None
     try:
-        await metadata.change(place.store, place.name or None, session.account, by_key)
+        if by_key:
+            await metadata.change(place.store, place.name or None, session.account, by_key)
     except LimitReached:
         raise No("There are too many annotations", "METADATA TOOMANY") from None
-    await session.door.announcer.annotated(session, place, sorted(by_key))
+    if uses:
+        await _set_special_use(session, place, use)
+    await session.door.announcer.annotated(session, place, entries)
     return OK
+
+
+def _use(session: Session, place: Place, value: bytes | None) -> str | None:
+    """The special use that the mailbox is to have, checked before anything is changed."""
+    if place.store is not session.store.own:
+        raise No("A special use is for one's own mailboxes", "NOPERM")
+    use = canonical_use(value.decode("ascii", "replace")) if value else None
+    if use is not None and (place.name == "INBOX" or use not in SPECIAL_USES.values()):
+        raise No("This special use is not to be had", "USEATTR")
+    return use
+
+
+async def _set_special_use(session: Session, place: Place, use: str | None) -> None:
+    """Tells of the mailbox that loses its use to this one (RFC 6154 §5.4)."""
+    for name in await place.store.set_special_use(place.name, use):
+        if name != place.name:
+            session.write(metadata_response(session, name, [(SPECIAL_USE, None)]))
+            other = Place(place.store, name)
+            await session.door.announcer.annotated(session, other, [SPECIAL_USE])
 
 
 async def _values(session: Session, mailbox: str) -> Mapping[str, bytes]:
@@ -65,11 +94,19 @@ async def _values(session: Session, mailbox: str) -> Mapping[str, bytes]:
         place = await session.store.need(mailbox, "l")
         if not place.rights & ANNOTATING:
             raise No("You have not the right to do this", "NOPERM")
-        return await metadata.get(place.store, place.name, session.account)
+        kept = dict(await metadata.get(place.store, place.name, session.account))
+        if place.store is session.store.own and (use := await _special_use(session, place.name)):
+            kept[SPECIAL_USE] = use.encode()
+        return kept
     found = dict(await metadata.get(session.store.own, None, session.account))
     if admin := session.door.settings.admin:
         found[ADMIN] = admin.encode()
     return found
+
+
+async def _special_use(session: Session, name: str) -> str | None:
+    uses = (m.special_use for m in await session.store.own.mailboxes() if m.name == name)
+    return next(uses, None)
 
 
 def _chosen(

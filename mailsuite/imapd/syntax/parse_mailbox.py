@@ -24,7 +24,8 @@ STATUS_ITEMS = {
 LIST_SELECTIONS = {"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"}
 # RFC 5258 §3.2, RFC 5819, RFC 6154, RFC 9590; STATUS and METADATA have lists of their own
 LIST_RETURNS = {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "METADATA"}
-# `list-select-base-opt` (RFC 5258 §6, RFC 6154 §6): RECURSIVEMATCH needs one of them beside it.
+# RECURSIVEMATCH needs one of them beside it. By the ABNF only SUBSCRIBED, for SPECIAL-USE is an
+# independent option (RFC 6154 §6); but it makes sense, and the text of RFC 5258 §3.1 allows it.
 LIST_SELECTIONS_BASE = {"SUBSCRIBED", "SPECIAL-USE"}
 MAX_PATTERNS = 100
 
@@ -70,9 +71,14 @@ def create(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
                 cursor.sp()
             cursor.expect(b"\\")
             use = "\\" + cursor.atom("a special use")
-            uses.append(_CANONICAL_USE.get(use.lower(), use))
+            uses.append(canonical_use(use))
         cursor.expect(b")")
     return name, tuple(uses)
+
+
+def canonical_use(use: str) -> str:
+    """A special use in its one spelling, whatever its case."""
+    return _CANONICAL_USE.get(use.lower(), use)
 
 
 def rename(cursor: Cursor) -> tuple[str, str]:

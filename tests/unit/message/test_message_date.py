@@ -59,6 +59,21 @@ def test_parse_date(value: bytes, expected: str | None) -> None:
     assert (found.isoformat() if found else None) == expected
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"Mon, 1 Jan 2001 25:00:00 +0100", "2001-01-01T00:00:00+01:00"),
+        (b"Mon, 1 Jan 2001 12:61 pm", "2001-01-01T00:00:00+00:00"),
+        (b"Mon, 1 Jan 2001 11:00:00 +0100", "2001-01-01T11:00:00+01:00"),
+        (b"Mon, 32 Jan 2001 25:00:00 +0100", None),
+    ],
+)
+def test_a_time_that_there_is_not(value: bytes, expected: str | None) -> None:
+    """RFC 5256 §2.2."""
+    found = parse_date(value, any_time=True)
+    assert (found.isoformat() if found else None) == expected
+
+
 def test_format_date() -> None:
     assert format_date(1795424400.9) == b"Mon, 23 Nov 2026 09:00:00 +0000"
     assert format_date(0) == b"Thu, 01 Jan 1970 00:00:00 +0000"
