@@ -98,20 +98,24 @@ class Attempt:
     async def _anew(self) -> None:
         """Over fresh sessions, one host after another."""
         async for endpoint in self._endpoints():
-            if (endpoint.address, endpoint.port) in self._tried:
-                continue
-            try:
-                session = await open_session(
-                    endpoint, self._house.contexts, self._house.settings, self._house.clock
-                )
-            except SessionFailed as error:
-                log.info("host not usable", id=self._job.id, host=endpoint.name, why=error.text)
-                self._failures.append(error)
-                continue
-            self._destination.reached()
-            await self._over(session)
-            if not self._left:
-                return
+            while (endpoint.address, endpoint.port) not in self._tried:
+                count = len(self._left)
+                await self._with(endpoint)
+                if not self._left:
+                    return
+                if len(self._left) == count:
+                    break  # it helps no further; else it only wants a connection more (RFC 9422)
+
+    async def _with(self, endpoint: Endpoint) -> None:
+        house = self._house
+        try:
+            session = await open_session(endpoint, house.contexts, house.settings, house.clock)
+        except SessionFailed as error:
+            log.info("host not usable", id=self._job.id, host=endpoint.name, why=error.text)
+            self._failures.append(error)
+            return
+        self._destination.reached()
+        await self._over(session)
 
     async def _endpoints(self) -> AsyncIterator[Endpoint]:
         """Where to connect, in order. Raises SessionFailed where there is nothing."""

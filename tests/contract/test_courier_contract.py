@@ -1,7 +1,8 @@
 """What every courier has to do, whatever it does with the mail. A new courier joins `COURIERS`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.delivery import CaptureCourier, LocalCourier, local_prefix
+from mailsuite.dns import Nameserver, Resolver
+from mailsuite.dns import Settings as DnsSettings
 from mailsuite.mail import (
     Bounced,
     Courier,
@@ -23,7 +26,9 @@ from mailsuite.mail import (
     Route,
     Sent,
 )
+from mailsuite.relay import RelayCourier, Rule, Settings, Smarthost
 from mailsuite.store import AccountStore, Facets, Store, StoreUnavailable
+from tests.next_hop import NextHop, listening
 
 MESSAGE = b"From: a@far.test\r\nSubject: test\r\n\r\nHello.\r\n"
 ACCOUNT = "alice@example.test"
@@ -52,19 +57,24 @@ class Subject:
     """A courier with what its tests need to know.
 
     addresses  two that it serves
-    folder     where its mail ends up, of `ACCOUNT`
+    kept       the messages that have arrived
+    switch     makes what is behind it fail
+    idempotent a repeated attempt adds no copy; only another host can't be asked whether it has one
     """
 
     courier: Courier
     addresses: tuple[str, str]
-    folder: str
+    kept: Callable[[], Awaitable[list[bytes]]]
     switch: Switch
+    idempotent: bool = True
 
-    async def kept(self) -> list[bytes]:
-        account = await self.switch.store.account(ACCOUNT)
-        if self.folder not in [each.name for each in await account.mailboxes()]:
+
+def in_folder(switch: Switch, folder: str) -> Callable[[], Awaitable[list[bytes]]]:
+    async def kept() -> list[bytes]:
+        account = await switch.store.account(ACCOUNT)
+        if folder not in [each.name for each in await account.mailboxes()]:
             return []
-        mailbox = await account.open(self.folder)
+        mailbox = await account.open(folder)
         found = []
         for uid in list(mailbox.uids):
             file = await mailbox.open_message(uid)
@@ -73,25 +83,65 @@ class Subject:
         mailbox.release()
         return found
 
+    return kept
 
-def local(switch: Switch, threads: Threads) -> Subject:
+
+@asynccontextmanager
+async def local(switch: Switch, threads: Threads) -> AsyncIterator[Subject]:
     courier = LocalCourier(switch, route, threads)
-    return Subject(courier, ("alice@example.test", "alice2@example.test"), "INBOX", switch)
+    addresses = ("alice@example.test", "alice2@example.test")
+    yield Subject(courier, addresses, in_folder(switch, "INBOX"), switch)
 
 
-def capture(switch: Switch, threads: Threads) -> Subject:
+@asynccontextmanager
+async def capture(switch: Switch, threads: Threads) -> AsyncIterator[Subject]:
     courier = CaptureCourier(switch, route)
-    return Subject(courier, ("x@far.test", "y@far.test"), "Outbound", switch)
+    addresses = ("x@far.test", "y@far.test")
+    yield Subject(courier, addresses, in_folder(switch, "Outbound"), switch)
 
 
-COURIERS: list[Callable[[Switch, Threads], Subject]] = [local, capture]
+class Host(NextHop):
+    """The next host, behind the same switch; `kept` is what a mailbox there would show."""
+
+    def __init__(self, switch: Switch) -> None:
+        super().__init__()
+        self.switch = switch
+
+    def answer(self, verb: str, usual: str) -> str:
+        broken = verb == "MAIL" and self.switch.broken
+        return "452 4.3.1 disk" if broken else super().answer(verb, usual)
+
+    async def kept(self) -> list[bytes]:
+        return [
+            b"Return-Path: " + mail.partition(":")[2].split()[0].encode() + b"\r\n" + octets
+            for mail, _, octets in self.messages
+        ]
+
+
+@asynccontextmanager
+async def relay(switch: Switch, threads: Threads) -> AsyncIterator[Subject]:
+    async with listening(Host(switch)) as host:
+        smarthost = Smarthost("127.0.0.1", host.port, tls="off")
+        courier = RelayCourier(
+            Settings("here.test", default=Rule(smarthost)),
+            Resolver(DnsSettings((Nameserver("127.0.0.1", 9),))),
+            clock=SystemClock(),
+            threads=threads,
+        )
+        yield Subject(courier, ("x@far.test", "y@far.test"), host.kept, switch, idempotent=False)
+        await courier.close()
+
+
+Make = Callable[[Switch, Threads], AbstractAsyncContextManager[Subject]]
+COURIERS: list[Make] = [local, capture, relay]
 
 
 @pytest.fixture(params=COURIERS, ids=lambda make: make.__name__)
 async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
     threads = Threads("contract", 3)
     store = Store(tmp_path / "mail", facets=FACETS, threads=threads, clock=SystemClock())
-    yield request.param(Switch(store), threads)
+    async with request.param(Switch(store), threads) as made:
+        yield made
     await store.close()
     threads.close()
 
@@ -132,7 +182,8 @@ async def test_a_repeat_has_no_further_effect(subject: Subject, tmp_path: Path) 
     once = await subject.kept()
     outcomes = await subject.courier.deliver(job(tmp_path, *subject.addresses, repeat=True))
     assert [type(each) for each in outcomes] == [Sent, Sent]
-    assert await subject.kept() == once
+    if subject.idempotent:
+        assert await subject.kept() == once
 
 
 async def test_what_may_work_later_is_deferred(subject: Subject, tmp_path: Path) -> None:
@@ -156,7 +207,7 @@ async def test_a_cancelled_attempt_can_be_repeated(subject: Subject, tmp_path: P
         await asyncio.wait([running])
     (outcome,) = await subject.courier.deliver(job(tmp_path, subject.addresses[0], repeat=True))
     assert isinstance(outcome, Sent)
-    assert len(await subject.kept()) == 1
+    assert len(await subject.kept()) == 1 or not subject.idempotent
 
 
 async def test_many_at_once(subject: Subject, tmp_path: Path) -> None:
