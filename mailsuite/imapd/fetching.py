@@ -37,7 +37,8 @@ class Plan:
     marks_seen  the command sets \\Seen
     """
 
-    def __init__(self, items: Iterable[FetchItem], *, by_uid: bool) -> None:
+    def __init__(self, items: Iterable[FetchItem], *, by_uid: bool, modseq: bool = False) -> None:
+        """`modseq`: tell it whether it was asked for or not (RFC 7162 §3.1.4.1)."""
         self.columns: list[str] = []
         self.octets: list[Item] = []
         self.marks_seen = False
@@ -46,6 +47,8 @@ class Plan:
         if by_uid:
             # A UID command's answers always tell the UID (RFC 3501 §6.4.8).
             unique = dict.fromkeys((FetchItem("UID"), *unique))
+        if modseq:
+            unique[FetchItem("MODSEQ")] = None
         self.names = frozenset(item.name for item in unique)
         for item in unique:
             self._add(item)
@@ -58,14 +61,15 @@ class Plan:
         """FLAGS was asked for."""
         return "FLAGS" in self.names
 
-    def line(self, view: View, number: int, row: Row, *, flags: bool) -> bytes:
+    def line(self, view: View, number: int, row: Row, *, seen: bool) -> bytes:
         """A message's answer as far as the row has it; `octets` may follow directly.
 
-        `flags`: say FLAGS unasked.
+        `seen`: the command has just set \\Seen, which is told as a change by others would be.
         """
         items = [render(view, row) for render in self._renders]
-        if flags:
-            items.append(_flags(view, row))
+        if seen:
+            names = CHANGED if view.condstore else CHANGED[:1]
+            items += [item(view, row) for name, item in names if name not in self.names]
         space = b" " if items and self.octets else b""
         return b"* %d FETCH (%b%b" % (number, b" ".join(items), space)
 
@@ -111,6 +115,14 @@ def _uid(view: View, row: Row) -> bytes:
     return b"UID %d" % row[0]
 
 
+def _modseq(view: View, row: Row) -> bytes:
+    return b"MODSEQ (%d)" % view.modseq(row[0])
+
+
+CHANGED: tuple[tuple[str, Render], ...] = (("FLAGS", _flags), ("UID", _uid), ("MODSEQ", _modseq))
+"""What is told of a message whose flags have changed; FLAGS only without CONDSTORE."""
+
+
 def _size(plan: Plan) -> Render:
     column = plan.column("size")
     return lambda view, row: b"RFC822.SIZE %d" % row[column]
@@ -139,6 +151,7 @@ def _body(plan: Plan) -> Render:
 ITEMS: dict[str, Callable[[Plan], Render]] = {
     "FLAGS": lambda plan: _flags,
     "UID": lambda plan: _uid,
+    "MODSEQ": lambda plan: _modseq,
     "RFC822.SIZE": _size,
     "INTERNALDATE": _internal_date,
     "ENVELOPE": _envelope,

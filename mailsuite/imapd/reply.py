@@ -55,6 +55,9 @@ class Bad(Refusal):
 
 
 UNKNOWN_CTE = Reply("The encoding of a part is not known", "UNKNOWN-CTE", "NO")
+HIGHESTMODSEQ = "HIGHESTMODSEQ"
+"""The code; the session adds the value that holds when it answers (RFC 7162 §3.2.7)."""
+
 EXPUNGE_ISSUED = Reply("Some of the messages have been expunged", "EXPUNGEISSUED", "NO")
 
 

@@ -25,6 +25,7 @@ from mailsuite.imapd.syntax.model import (
     SearchFuzzy,
     SearchHeader,
     SearchKey,
+    SearchModseq,
     SearchNot,
     SearchOr,
     SearchSequence,
@@ -78,6 +79,9 @@ class Search:
             case SearchUid(numbers):
                 ranges = self._view.resolve(numbers, by_uid=True)
                 return positions.both(positions.of_ranges(ranges, self._count), among)
+            case SearchModseq(least):
+                since = self._view.changed_since([range(self._count)], least - 1)
+                return positions.both(positions.of(since, self._count), among)
             case SearchText(value, body_only):
                 where: Where = "body" if body_only else "any"
                 if self._fuzzy:

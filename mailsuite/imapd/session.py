@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mailsuite.base.log import get_logger
 from mailsuite.imapd.announcer import News
 from mailsuite.imapd.namespace import Namespace
-from mailsuite.imapd.reply import Bad, No, Refusal, Reply, from_store
+from mailsuite.imapd.reply import HIGHESTMODSEQ, Bad, No, Refusal, Reply, from_store
 from mailsuite.imapd.row import SIGNED_IN, Row, State
 from mailsuite.imapd.syntax import grammar, response
 from mailsuite.imapd.syntax.grammar import BadCharset, Cursor, SyntaxProblem
@@ -217,8 +217,22 @@ class Session:
                 numbered = self._row is not None and self._row.uses_numbers
                 self.synchronize(may_expunge=not numbered)
             text = reply.text or f"{name} completed"
-            self._answer(self.tag, Reply(text, reply.code, reply.condition))
+            self._answer(self.tag, Reply(text, self._code(reply), reply.condition))
         await self.flush()
+
+    def _code(self, reply: Reply) -> str:
+        """The reply's response code.
+
+        While expunges wait to be told, a client that remembers mod-sequences must not go by those
+        it has just seen, which may be greater (RFC 7162 §6).
+        """
+        view = self.view
+        wanted = reply.code == HIGHESTMODSEQ
+        if view is None or not view.condstore:
+            return "" if wanted else reply.code
+        if wanted or (not reply.code and reply.condition == "OK" and view.behind):
+            return f"{HIGHESTMODSEQ} {view.told}"
+        return reply.code
 
     async def _perform(self, name: str, cursor: Cursor) -> Reply | None:
         """Run the command's handler; whatever happens becomes a reply."""
@@ -297,6 +311,13 @@ class Session:
     def _tagged(tag: str, reply: Reply) -> bytes:
         code = f"[{reply.code}] " if reply.code else ""
         return f"{tag} {reply.condition} {code}".encode() + response.text(reply.text) + b"\r\n"
+
+    def enable_condstore(self) -> None:
+        """The client has shown that it knows mod-sequences (RFC 7162 §3.1)."""
+        if not self.enabled & {"CONDSTORE", "QRESYNC"}:
+            self.enabled.add("CONDSTORE")
+            if self.view is not None:
+                self.write(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % self.view.told)
 
     # -- what goes out --------------------------------------------------------------------------
 

@@ -43,8 +43,8 @@ _ROWS = (
     Row("AUTHENTICATE", grammar.authenticate, login.authenticate, NOT_AUTHENTICATED),
     Row("LOGIN", grammar.login, login.login, NOT_AUTHENTICATED),
     # §6.3, authenticated
-    Row("SELECT", grammar.mailbox, select.select, SIGNED_IN),
-    Row("EXAMINE", grammar.mailbox, select.examine, SIGNED_IN),
+    Row("SELECT", grammar.select, select.select, SIGNED_IN),
+    Row("EXAMINE", grammar.select, select.examine, SIGNED_IN),
     Row("CREATE", grammar.create, mailboxes.create, SIGNED_IN),
     Row("DELETE", grammar.mailbox, mailboxes.delete, SIGNED_IN),
     Row("RENAME", grammar.rename, mailboxes.rename, SIGNED_IN),
@@ -143,6 +143,8 @@ CAPABILITIES = (
     Capability("BINARY", _signed_in),  # RFC 3516
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438
+    Capability("CONDSTORE", _signed_in, can_enable=True),  # RFC 7162
+    Capability("QRESYNC", _signed_in, can_enable=True),
     Capability("ACL", _signed_in),  # RFC 4314
     Capability("RIGHTS=texk", _signed_in),
     Capability("METADATA", _signed_in, can_enable=True),  # RFC 5464

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from itertools import islice
 
+from mailsuite.base import ranges
 from mailsuite.imapd import positions
 from mailsuite.imapd.flags import SYSTEM_FLAGS
 from mailsuite.imapd.reply import Bad
@@ -20,17 +21,23 @@ from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import STAR, SequenceSet
 from mailsuite.store import ALL_RIGHTS, Change, Mailbox, MessageGone
 
+VANISHED_AT_ONCE = 500
+"""Ranges in one VANISHED response."""
+
 
 class View:
     """One selected mailbox of one session. Positions count from 0, sequence numbers from 1."""
 
     __slots__ = (
         "_changed",
+        "_enabled",
         "_examined",
+        "_expunge_untold",
         "_flag_octets",
         "_keywords",
         "_recent",
         "_settable",
+        "_untold",
         "_who",
         "attachment",
         "deleted",
@@ -39,12 +46,21 @@ class View:
         "wake",
     )
 
-    def __init__(self, mailbox: Mailbox, *, read_only: bool, who: str | None = None) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        *,
+        read_only: bool,
+        who: str | None = None,
+        enabled: Set[str] = frozenset(),
+    ) -> None:
         """Takes over the mailbox: `close` gives it back.
 
-        `who`: the account that uses it, when it is not the owner.
+        `who`: the account that uses it, when it is not the owner. `enabled`: what the session has
+        switched on (RFC 5161); looked at whenever something is told.
         """
         self.mailbox = mailbox
+        self._enabled = enabled
         self._examined = read_only
         self._who = who
         self._settable = self._permanent
@@ -55,6 +71,8 @@ class View:
         """UIDs of the saved search result, `$` (RFC 5182)."""
         self.attachment = mailbox.attach(self._on_change, claim_recent=not self.read_only)
         self._changed: set[int] = set()
+        self._untold = 0
+        self._expunge_untold = 0
         self._flag_octets: list[bytes] = []
         self._keywords = len(mailbox.keywords)
         self._recent = len(self.attachment.recent)
@@ -87,6 +105,9 @@ class View:
             self.deleted = True
         elif change.kind == "flags" and change.origin is not self.attachment:
             self._changed.update(change.uids)
+        elif change.kind == "expunged":
+            self._expunge_untold = self._expunge_untold or change.modseq
+        self._untold = self._untold or change.modseq
         if self.wake is not None:
             self.wake()
 
@@ -100,12 +121,12 @@ class View:
         attachment = self.attachment
         yield from self.new_keywords()
         if may_expunge and (gone := attachment.expunged):
-            # From the end, so that no number shifts one that is still to be told.
-            for uid in reversed(gone):
-                if (number := attachment.sequence(uid)) is not None:
-                    yield b"* %d EXPUNGE\r\n" % number
+            yield from self._expunges(gone)
             attachment.told(gone)
             self._changed.difference_update(gone)
+        if not attachment.expunged:
+            self._expunge_untold = 0
+        self._untold = self._expunge_untold
         if attachment.arrived:
             yield b"* %d EXISTS\r\n" % attachment.grow()
         if (recent := len(attachment.recent)) != self._recent:
@@ -115,7 +136,49 @@ class View:
             changed, self._changed = self._changed, set()
             for uid in sorted(changed):
                 if (number := attachment.sequence(uid)) is not None:
-                    yield b"* %d FETCH (FLAGS %b)\r\n" % (number, self.flags(uid))
+                    yield self.flags_line(number, uid)
+
+    def _expunges(self, gone: list[int]) -> Iterator[bytes]:
+        """VANISHED for a client that has enabled it (RFC 7162 §3.2.10.2), else EXPUNGE."""
+        if self.qresync:
+            yield from vanished(ranges.runs(gone))
+            return
+        # From the end, so that no number shifts one that is still to be told.
+        for uid in reversed(gone):
+            if (number := self.attachment.sequence(uid)) is not None:
+                yield b"* %d EXPUNGE\r\n" % number
+
+    def flags_line(self, number: int, uid: int) -> bytes:
+        """Untagged FETCH that nobody has asked for (RFC 7162 §3.2.4)."""
+        flags = self.flags(uid)
+        if not self.condstore:
+            return b"* %d FETCH (FLAGS %b)\r\n" % (number, flags)
+        return b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (
+            number,
+            uid,
+            flags,
+            self.modseq(uid),
+        )
+
+    @property
+    def condstore(self) -> bool:
+        """Mod-sequences are told with all changes (RFC 7162 §3.1)."""
+        return bool(self._enabled & {"CONDSTORE", "QRESYNC"})
+
+    @property
+    def qresync(self) -> bool:
+        """Expunged messages are told by their UIDs."""
+        return "QRESYNC" in self._enabled
+
+    @property
+    def told(self) -> int:
+        """The mod-sequence up to which the client has been told everything."""
+        return self._untold - 1 if self._untold else self.mailbox.highestmodseq
+
+    @property
+    def behind(self) -> bool:
+        """There are expunges that could not be told yet."""
+        return bool(self.attachment.expunged)
 
     def new_keywords(self) -> Iterator[bytes]:
         """FLAGS anew, when there are keywords that the client has not heard of, or other rights."""
@@ -135,6 +198,10 @@ class View:
             can = [flag for flag in (*known, r"\*") if may_set(flag, rights)]
             flags = " ".join(can).encode()
             yield b"* OK [PERMANENTFLAGS (%b)] Flags are kept\r\n" % flags
+
+    def tell_again(self, uids: Iterable[int]) -> None:
+        """The client has a wrong idea of these messages' flags."""
+        self._changed.update(uids)
 
     def told_flags(self, uids: Iterable[int]) -> None:
         """The client has just been given the present flags of these messages."""
@@ -169,6 +236,25 @@ class View:
         except MessageGone:
             flags = frozenset()
         return flags | {r"\Recent"} if uid in self.attachment.recent else flags
+
+    def modseq(self, uid: int) -> int:
+        """Of a message, also one that is gone but not yet told to be."""
+        try:
+            return self.mailbox.modseq(uid)
+        except MessageGone:
+            return self.told
+
+    def changed_since(self, pieces: Iterable[range], since: int) -> Iterator[int]:
+        """Those of these positions whose messages have a greater mod-sequence."""
+        uids, mailbox = self.attachment.uids, self.mailbox
+        if uids is mailbox.uids:
+            modseqs = mailbox.modseqs
+            if since < mailbox.highestmodseq:
+                for piece in pieces:
+                    yield from (position for position in piece if modseqs[position] > since)
+            return
+        for piece in pieces:
+            yield from (position for position in piece if self.modseq(uids[position]) > since)
 
     def flags(self, uid: int) -> bytes:
         """Flags in parentheses, as FETCH gives them."""
@@ -238,7 +324,11 @@ class View:
                 start, stop = max(low - 1, 0), min(high, exists)
             if start < stop:
                 found.append(range(start, stop))
-        return _merged(found)
+        return ranges.merged(found)
+
+    def place(self, uid: int) -> int:
+        """The position of the first message with this UID or a greater one."""
+        return bisect_left(self.uids, uid, 0, self.exists)
 
     def _saved_ranges(self) -> list[range]:
         """Those of the saved result that are still here."""
@@ -247,32 +337,28 @@ class View:
             return positions.runs(here)
         found = []
         for uid in self.saved:
-            position = bisect_left(self.uids, uid, 0, self.exists)
+            position = self.place(uid)
             if position < self.exists and self.uids[position] == uid:
                 found.append(range(position, position + 1))
-        return _merged(found)
+        return ranges.merged(found)
 
-    def uids_in(self, ranges: Iterable[range]) -> list[int]:
+    def uids_in(self, pieces: Iterable[range]) -> list[int]:
         """The UIDs at these positions."""
         found: list[int] = []
-        for piece in ranges:
+        for piece in pieces:
             found.extend(self.uids[piece.start : piece.stop])
         return found
 
 
-def batches(ranges: Iterable[range], size: int) -> Iterator[list[int]]:
-    """The positions of these ranges, up to `size` at a time."""
-    positions = chain.from_iterable(ranges)
-    while batch := list(islice(positions, size)):
+def batches(places: Iterable[int], size: int) -> Iterator[list[int]]:
+    """These positions, up to `size` at a time."""
+    rest = iter(places)
+    while batch := list(islice(rest, size)):
         yield batch
 
 
-def _merged(ranges: list[range]) -> list[range]:
-    ranges.sort(key=lambda piece: piece.start)
-    merged: list[range] = []
-    for piece in ranges:
-        if merged and piece.start <= merged[-1].stop:
-            merged[-1] = range(merged[-1].start, max(merged[-1].stop, piece.stop))
-        else:
-            merged.append(piece)
-    return merged
+def vanished(pieces: Iterable[range], mark: bytes = b"") -> Iterator[bytes]:
+    """VANISHED responses for these UIDs, none of them very long (RFC 7162 §3.2.10)."""
+    spans = response.spans(pieces)
+    while some := list(islice(spans, VANISHED_AT_ONCE)):
+        yield b"* VANISHED " + mark + b",".join(some) + b"\r\n"

@@ -113,6 +113,10 @@ class Folder:
         """No change has a greater MODSEQ."""
         return self.modseq - 1
 
+    def known_since(self, since: int) -> int:
+        """The MODSEQ to answer from when a client knows everything up to `since`."""
+        return since
+
     # -- numbers -----------------------------------------------------------------------------------
 
     def take_uids(self, count: int) -> int:

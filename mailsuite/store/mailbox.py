@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from mailsuite.base import ranges
 from mailsuite.message import Octets
 from mailsuite.store import alter, merge, reading, records
 from mailsuite.store.alter import FlagRequest
@@ -196,20 +197,24 @@ class Mailbox(View):
         if not opening.cancelled() and opening.exception() is None:
             MessageFile(*opening.result(), self._account.threads).close()
 
-    async def vanished(self, since: int) -> list[int]:
-        """UIDs expunged with a MODSEQ greater than `since` (RFC 7162 §3.2.5.2), ascending.
+    def known_since(self, since: int) -> int:
+        """The MODSEQ to answer from when a client knows everything up to `since`; 0: all of it."""
+        return self.folder.known_since(since) if since <= self.highestmodseq else 0
+
+    async def vanished(self, since: int) -> list[range]:
+        """UIDs expunged with a MODSEQ greater than `since` (RFC 7162 §3.2.5.2): a set of ranges.
 
         May name UIDs that never were, or were expunged earlier, when the history does not reach
         back so far.
         """
         files, folder = self._account.files, self.folder
-        if since < folder.history:
-            present = set(self.uids)
-            return [uid for uid in range(1, self.uidnext) if uid not in present]
+        uids, end = self.uids, self.uidnext
+        if self.known_since(since) < max(folder.history, 1):
+            return ranges.without(ranges.merged([range(1, end)]), uids, len(uids))
 
-        def ask() -> list[int]:
+        def ask() -> list[range]:
             with files.index.reader() as db:
-                return records.expunged_since(db, folder.id, since)
+                return list(ranges.runs(records.expunged_since(db, folder.id, since)))
 
         return await self._account.beside_writer(ask)
 

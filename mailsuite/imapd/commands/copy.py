@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, Reply
+from mailsuite.imapd.reply import EXPUNGE_ISSUED, HIGHESTMODSEQ, OK, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import SequenceSet
@@ -42,7 +42,7 @@ async def _move(session: Session, numbers: SequenceSet, target: str, *, by_uid: 
     if not moved.source_uids:
         return OK if by_uid or not uids else EXPUNGE_ISSUED
     session.write(f"* OK [{_copyuid(moved)}] Moved\r\n".encode())
-    return OK
+    return Reply(code=HIGHESTMODSEQ)
 
 
 def _copyuid(copied: Copied) -> str:

@@ -1,4 +1,4 @@
-"""FETCH and UID FETCH (RFC 3501 §6.4.5, §6.4.8).
+"""FETCH and UID FETCH (RFC 3501 §6.4.5, §6.4.8; what has changed since: RFC 7162 §3.1.4, §3.2.6).
 
 Promises: other sessions get their turn between batches; a slow reader holds up only itself, at a
 cost bounded by its buffer; a large message streams from the disk, and only the octets asked for.
@@ -7,9 +7,11 @@ cost bounded by its buffer; a large message streams from the disk, and only the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from mailsuite.imapd.fetching import Plan
-from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, UNKNOWN_CTE, Reply
+from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, UNKNOWN_CTE, Bad, Reply
+from mailsuite.imapd.resync import earlier, known
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax.model import FetchArguments
 from mailsuite.imapd.view import View, batches
@@ -31,16 +33,27 @@ async def uid_fetch(session: Session, arguments: FetchArguments) -> Reply:
 
 async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -> Reply:
     view = session.selected
-    plan = Plan(arguments.items, by_uid=by_uid)
-    ranges = view.resolve(arguments.numbers, by_uid=by_uid)
+    since = arguments.changed_since
+    plan = Plan(arguments.items, by_uid=by_uid, modseq=since is not None)
+    if arguments.vanished and not (by_uid and since is not None and view.qresync):
+        raise Bad("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC")
+    found = view.resolve(arguments.numbers, by_uid=by_uid)
+    if "MODSEQ" in plan.names:
+        session.enable_condstore()
     session.write_all(view.new_keywords())
-    if plan.names <= {"FLAGS", "UID"}:
-        for positions in batches(ranges, FLAGS_BATCH):
+    wanted: Iterable[int] = chain.from_iterable(found)
+    if since is not None:
+        if arguments.vanished:
+            uids = known(view, arguments.numbers)
+            session.write_all(await earlier(view, since, uids))
+        wanted = view.changed_since(found, view.mailbox.known_since(since))
+    if plan.names <= {"FLAGS", "UID", "MODSEQ"}:
+        for positions in batches(wanted, FLAGS_BATCH):
             _write_flags(session, plan, positions)
             await session.breathe()
         return OK
     complete = decoded = True
-    for positions in batches(ranges, ROWS_BATCH):
+    for positions in batches(wanted, ROWS_BATCH):
         batch = _Batch(session, view, plan, positions)
         complete &= await batch.run()
         decoded &= batch.decoded
@@ -52,23 +65,22 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
 def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None:
     """The most frequent question of all: what it needs is in memory."""
     view = session.selected
-    uids = view.uids
-    flags = view.flags_at(positions) if plan.has_flags else [b""] * len(positions)
-    if plan.has_flags and "UID" in plan.names:
-        answers = [
-            b"* %d FETCH (UID %d FLAGS %b)\r\n" % (position + 1, uids[position], octets)
-            for position, octets in zip(positions, flags, strict=True)
-        ]
-    elif plan.has_flags:
-        answers = [
-            b"* %d FETCH (FLAGS %b)\r\n" % (position + 1, octets)
-            for position, octets in zip(positions, flags, strict=True)
-        ]
-    else:
-        answers = [b"* %d FETCH (UID %d)\r\n" % (place + 1, uids[place]) for place in positions]
-    session.write(b"".join(answers))
+    uids = [view.uids[position] for position in positions]
+    columns: list[Sequence[object]] = [[position + 1 for position in positions]]
+    items = []
+    if "UID" in plan.names:
+        items.append(b"UID %d")
+        columns.append(uids)
     if plan.has_flags:
-        view.told_flags(uids[position] for position in positions)
+        items.append(b"FLAGS %b")
+        columns.append(view.flags_at(positions))
+    if "MODSEQ" in plan.names:
+        items.append(b"MODSEQ (%d)")
+        columns.append([view.modseq(uid) for uid in uids])
+    line = b"* %%d FETCH (%b)\r\n" % b" ".join(items)
+    session.write(b"".join([line % values for values in zip(*columns, strict=True)]))
+    if plan.has_flags:
+        view.told_flags(uids)
 
 
 class _Batch:
@@ -98,8 +110,7 @@ class _Batch:
             if not all(item.possible(table) for item in plan.octets):
                 self.decoded = False
                 continue
-            unasked = uid in seen and not plan.has_flags
-            heads[uid] = plan.line(view, self._numbers[uid], row, flags=unasked)
+            heads[uid] = plan.line(view, self._numbers[uid], row, seen=uid in seen)
             parts[uid] = table
         complete = len(rows) == len(uids)
         if plan.octets:

@@ -26,6 +26,8 @@ async def list_(session: Session, arguments: ListArguments) -> Reply:
         # Asks for the hierarchy separator (RFC 3501 §6.3.8).
         session.write(b'* LIST (\\Noselect) "/" ""\r\n')
         return OK
+    if "HIGHESTMODSEQ" in arguments.status_items:
+        session.enable_condstore()
     wanted = Wanted(session, arguments)
     mailboxes = await session.store.mailboxes()
     above = wanted.levels(mailboxes)

@@ -19,6 +19,7 @@ STATUS_ITEMS = {
     "DELETED": "deleted",
     "DELETED-STORAGE": "deleted_size",
     "SIZE": "size",
+    "HIGHESTMODSEQ": "highestmodseq",
 }
 
 
@@ -62,6 +63,8 @@ async def unsubscribe(session: Session, name: str) -> Reply:
 
 
 async def status(session: Session, name: str, items: tuple[str, ...]) -> Reply:
+    if "HIGHESTMODSEQ" in items:
+        session.enable_condstore()
     found = await session.store.status(name)
     session.write(status_response(session, name, items, found))
     return OK

@@ -1,5 +1,5 @@
 """SEARCH and UID SEARCH (RFC 3501 §6.4.4), ESEARCH (RFC 4731), the saved result (RFC 5182),
-relevancy scores (RFC 6203).
+relevancy scores (RFC 6203), mod-sequences (RFC 7162).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from mailsuite.imapd import modseq
 from mailsuite.imapd.reply import OK, No, Reply
 from mailsuite.imapd.search import Search
 from mailsuite.imapd.session import Session
@@ -31,6 +32,7 @@ async def uid_search(session: Session, arguments: SearchArguments) -> Reply:
 async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool) -> Reply:
     view = session.selected
     returns = arguments.returns
+    highest = None
     try:
         found = Search(view, session.door.threads)
         positions = await found.run(arguments.key)
@@ -38,24 +40,31 @@ async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool)
         if returns and "SAVE" in returns:
             view.saved = array("I")  # RFC 5182 §2.1: a search that failed leaves nothing
         raise
+    if modseq.asked(arguments.key):
+        session.enable_condstore()
+        highest = modseq.highest(view, positions, returns or frozenset()) if positions else None
     if returns is None:
-        await _write_search(session, positions, by_uid=by_uid)
+        await _write_search(session, positions, highest, by_uid=by_uid)
         return OK
     if "SAVE" in returns:
         view.saved = array("I", [view.uids[p] for p in _to_save(positions, returns)])
     if returns != {"SAVE"}:
         scores = map(found.relevancy, positions) if "RELEVANCY" in returns else None
-        await _write_esearch(session, positions, returns, scores, by_uid=by_uid)
+        await _write_esearch(session, positions, returns, scores, highest, by_uid=by_uid)
     return OK
 
 
-async def _write_search(session: Session, positions: Sequence[int], *, by_uid: bool) -> None:
+async def _write_search(
+    session: Session, positions: Sequence[int], highest: int | None, *, by_uid: bool
+) -> None:
     session.unfinished = True
     session.write(b"* SEARCH")
     if positions:
         session.write(b" ")
         numbers = _numbers(session.selected, positions, by_uid=by_uid)
         await _write_slices(session, (b"%d" % number for number in numbers), b" ")
+    if highest is not None:
+        session.write(b" (MODSEQ %d)" % highest)
     session.write(b"\r\n")
     session.unfinished = False
 
@@ -65,6 +74,7 @@ async def _write_esearch(
     positions: Sequence[int],
     returns: frozenset[str],
     scores: Iterable[int] | None,
+    highest: int | None,
     *,
     by_uid: bool,
 ) -> None:
@@ -87,6 +97,8 @@ async def _write_esearch(
         session.write(b" RELEVANCY (")
         await _write_slices(session, (b"%d" % score for score in scores), b" ")
         session.write(b")")
+    if highest is not None:
+        session.write(b" MODSEQ %d" % highest)
     session.write(b"\r\n")
     session.unfinished = False
 

@@ -1,29 +1,49 @@
-"""SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.3.2, §6.4.2, RFC 3691)."""
+"""SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.3.2, §6.4.2, RFC 3691).
+
+With CONDSTORE and QRESYNC as parameters (RFC 7162 §3.1.8, §3.2.5).
+"""
 
 from __future__ import annotations
 
-from mailsuite.imapd.reply import OK, Reply
+from mailsuite.base import ranges
+from mailsuite.imapd.reply import OK, Bad, Reply
+from mailsuite.imapd.resync import earlier, known, unmoved
 from mailsuite.imapd.session import Session
-from mailsuite.imapd.view import View
+from mailsuite.imapd.syntax.model import Resync, SelectArguments
+from mailsuite.imapd.view import View, batches
+
+BATCH = 5000
+"""Answers written before other sessions get their turn."""
 
 
-async def select(session: Session, name: str) -> Reply:
-    return await _select(session, name, read_only=False)
+async def select(session: Session, arguments: SelectArguments) -> Reply:
+    return await _select(session, arguments, read_only=False)
 
 
-async def examine(session: Session, name: str) -> Reply:
-    return await _select(session, name, read_only=True)
+async def examine(session: Session, arguments: SelectArguments) -> Reply:
+    return await _select(session, arguments, read_only=True)
 
 
-async def _select(session: Session, name: str, *, read_only: bool) -> Reply:
+async def _select(session: Session, arguments: SelectArguments, *, read_only: bool) -> Reply:
+    if arguments.resync is not None and "QRESYNC" not in session.enabled:
+        raise Bad("ENABLE QRESYNC first")
     # Also when the new one can't be selected, the old one no longer is (RFC 3501 §6.3.1).
     if session.view is not None:
         session.deselect()
-        if session.enabled & {"IMAP4REV2", "QRESYNC"}:
-            session.write(b"* OK [CLOSED] Previous mailbox closed\r\n")
-    chosen = await session.store.open(name)
-    view = View(chosen, read_only=read_only, who=session.store.view_of(chosen))
+        session.write(b"* OK [CLOSED] Previous mailbox closed\r\n")
+    if arguments.condstore:
+        session.enable_condstore()
+    chosen = await session.store.open(arguments.mailbox)
+    who = session.store.view_of(chosen)
+    view = View(chosen, read_only=read_only, who=who, enabled=session.enabled)
     session.select(view)
+    _introduce(session, view)
+    if arguments.resync is not None and arguments.resync.uidvalidity == chosen.uidvalidity:
+        await _resync(session, view, arguments.resync)
+    return Reply(code="READ-ONLY" if view.read_only else "READ-WRITE")
+
+
+def _introduce(session: Session, view: View) -> None:
     mailbox = view.mailbox
     known_flags, permanent_flags = view.known_flags()
     session.write(known_flags)
@@ -34,7 +54,22 @@ async def _select(session: Session, name: str, *, read_only: bool) -> Reply:
     session.write(permanent_flags)
     session.write(b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % mailbox.uidvalidity)
     session.write(b"* OK [UIDNEXT %d] Predicted next UID\r\n" % mailbox.uidnext)
-    return Reply(code="READ-ONLY" if view.read_only else "READ-WRITE")
+    session.write(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % mailbox.highestmodseq)
+
+
+async def _resync(session: Session, view: View, client: Resync) -> None:
+    """What the client has missed: as UID FETCH known (FLAGS) (CHANGEDSINCE n VANISHED) tells it."""
+    uids = known(view, client.known)
+    gone = uids
+    if client.matches is not None:
+        above = unmoved(view, *client.matches)
+        gone = ranges.both(uids, [range(above + 1, view.mailbox.uidnext + 1)])
+    session.write_all(await earlier(view, client.modseq, gone))
+    places = (range(*map(view.place, (piece.start, piece.stop))) for piece in uids)
+    since = view.mailbox.known_since(client.modseq)
+    for positions in batches(view.changed_since(places, since), BATCH):
+        session.write_all(view.flags_line(p + 1, view.uids[p]) for p in positions)
+        await session.breathe()
 
 
 async def close(session: Session) -> Reply:

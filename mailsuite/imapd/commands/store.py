@@ -1,13 +1,20 @@
-"""STORE and UID STORE (RFC 3501 §6.4.6): flags of many messages at once."""
+"""STORE and UID STORE (RFC 3501 §6.4.6): flags of many messages at once.
+
+With UNCHANGEDSINCE only of such as nobody has changed meanwhile (RFC 7162 §3.1.3).
+"""
 
 from __future__ import annotations
+
+from itertools import chain
 
 from mailsuite.imapd.flags import check_flags
 from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, No, Reply
 from mailsuite.imapd.rights import scope, settable
 from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import StoreArguments
-from mailsuite.imapd.view import batches
+from mailsuite.imapd.view import View, batches
+from mailsuite.store import FlagsStored
 
 BATCH = 5000
 """Answers written before other sessions get their turn."""
@@ -24,29 +31,67 @@ async def uid_store(session: Session, arguments: StoreArguments) -> Reply:
 async def _store(session: Session, arguments: StoreArguments, *, by_uid: bool) -> Reply:
     view = session.selected
     flags = check_flags(arguments.flags)
-    ranges = view.resolve(arguments.numbers, by_uid=by_uid)
-    uids = view.uids_in(ranges)
-    operation = arguments.operation
+    found = view.resolve(arguments.numbers, by_uid=by_uid)
     rights = view.rights
     if flags and not settable(flags, rights):
         # With a right to change any of them, the others are passed over (RFC 4314 §4).
         raise No("You have not the right to change these flags", "NOPERM")
-    await view.mailbox.store_flags(
-        uids, operation, flags, within=scope(rights), origin=view.attachment
+    if arguments.unchanged_since is not None:
+        session.enable_condstore()
+    stored = await view.mailbox.store_flags(
+        view.uids_in(found),
+        arguments.operation,
+        flags,
+        unchanged_since=arguments.unchanged_since,
+        within=scope(rights),
+        origin=view.attachment,
     )
     session.write_all(view.new_keywords())
+    failed = set(stored.modified)
+    told = _wanted(view, arguments, stored)
     gone = False
-    for positions in batches(ranges, BATCH):
-        told = []
+    for positions in batches(chain.from_iterable(found), BATCH):
         for position in positions:
             uid = view.uids[position]
             if view.mailbox.index(uid) is None:
                 gone = True
-            elif not arguments.silent:
-                told.append(uid)
-                item = b"UID %d FLAGS" % uid if by_uid else b"FLAGS"
-                line = b"* %d FETCH (%b %b)\r\n" % (position + 1, item, view.flags(uid))
-                session.write(line)
-        view.told_flags(told)
+            elif uid not in failed and (told is None or uid in told):
+                session.write(_line(view, position, arguments, by_uid=by_uid))
         await session.breathe()
-    return EXPUNGE_ISSUED if gone and not by_uid else OK
+    view.tell_again(failed)  # RECOMMENDED: why they were left alone
+    condition = "NO" if gone and not by_uid else "OK"
+    if failed:
+        code = f"MODIFIED {_set(view, stored.modified, by_uid=by_uid)}"
+        return Reply("Some of the messages have been changed by others", code, condition)
+    return OK if condition == "OK" else EXPUNGE_ISSUED
+
+
+def _wanted(view: View, arguments: StoreArguments, stored: FlagsStored) -> set[int] | None:
+    """UIDs that are answered for; None: all.
+
+    .SILENT keeps the flags back, but a client that knows of mod-sequences needs the new ones; all
+    of them after a conditional STORE (RFC 7162 §3.1.3).
+    """
+    if not arguments.silent or arguments.unchanged_since is not None:
+        return None
+    return set(stored.changed) if view.condstore else set()
+
+
+def _line(view: View, position: int, arguments: StoreArguments, *, by_uid: bool) -> bytes:
+    uid = view.uids[position]
+    items = []
+    if by_uid or view.condstore:
+        items.append(b"UID %d" % uid)
+    if not arguments.silent:
+        items.append(b"FLAGS " + view.flags(uid))
+        view.told_flags((uid,))
+    if view.condstore:
+        items.append(b"MODSEQ (%d)" % view.modseq(uid))
+    return b"* %d FETCH (%b)\r\n" % (position + 1, b" ".join(items))
+
+
+def _set(view: View, uids: list[int], *, by_uid: bool) -> str:
+    """These messages as the client has named them."""
+    if by_uid:
+        return response.sequence_set(uids).decode()
+    return response.sequence_set([view.place(uid) + 1 for uid in uids]).decode()

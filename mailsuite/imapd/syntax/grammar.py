@@ -27,6 +27,7 @@ from mailsuite.imapd.syntax.parse_message import (
 from mailsuite.imapd.syntax.parse_metadata import getmetadata, setmetadata
 from mailsuite.imapd.syntax.parse_quota import getquota, setquota
 from mailsuite.imapd.syntax.parse_search import search
+from mailsuite.imapd.syntax.parse_select import select
 from mailsuite.imapd.syntax.parse_session import (
     authenticate,
     decode_base64,
@@ -65,6 +66,7 @@ __all__ = [
     "parse",
     "rename",
     "search",
+    "select",
     "setacl",
     "setmetadata",
     "setquota",

@@ -124,6 +124,13 @@ class SearchSize:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchModseq:
+    """MODSEQ n: changed under this mod-sequence or a later one (RFC 7162 §3.1.5)."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
 class SearchUid:
     """UID sequence-set"""
 
@@ -173,6 +180,7 @@ SearchKey: TypeAlias = (
     | SearchText
     | SearchDate
     | SearchSize
+    | SearchModseq
     | SearchUid
     | SearchSequence
     | SearchNot
@@ -192,6 +200,29 @@ class AppendMessage:
     flags: tuple[str, ...]
     date: float | None
     literal: StoredLiteral | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """What a client knows of a mailbox: the QRESYNC parameter (RFC 7162 §3.2.5).
+
+    known    the UIDs that it knows, None: all that there may have been
+    matches  (message numbers, their UIDs) as it knows them, ascending, as many of both; or None
+    """
+
+    uidvalidity: int
+    modseq: int
+    known: SequenceSet | None = None
+    matches: tuple[SequenceSet, SequenceSet] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SelectArguments:
+    """SELECT, EXAMINE with their parameters (RFC 4466 §2.1)."""
+
+    mailbox: str
+    condstore: bool = False
+    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,20 +253,29 @@ class SearchArguments:
 
 @dataclass(frozen=True, slots=True)
 class StoreArguments:
-    """STORE: operation "+", "-" or "" (replace); `silent` for .SILENT; flags as written."""
+    """STORE: operation "+", "-" or "" (replace); `silent` for .SILENT; flags as written.
+
+    `unchanged_since`: the mod-sequence of the modifier (RFC 7162 §3.1.3), or None.
+    """
 
     numbers: SequenceSet
     operation: str
     silent: bool
     flags: tuple[str, ...]
+    unchanged_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FetchArguments:
-    """FETCH: macros ALL, FAST, FULL are already resolved."""
+    """FETCH: macros ALL, FAST, FULL are already resolved.
+
+    `changed_since` and `vanished` are modifiers (RFC 7162 §3.1.4.1, §3.2.6).
+    """
 
     numbers: SequenceSet
     items: tuple[FetchItem, ...]
+    changed_since: int | None = None
+    vanished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
 """Pure. FETCH: macros, items, sections and partials (RFC 3501 §6.4.5, RFC 9051 §6.4.5, §9).
 
-`ITEMS` is open: an extension adds its item with the parser of what follows the item's name.
+`ITEMS` and `MODIFIERS` are open: an extension adds its word with the parser of what follows it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mailsuite.imapd.syntax.cursor import MAX_NUMBER64, Cursor
 from mailsuite.imapd.syntax.model import FetchArguments, FetchItem, Section
-from mailsuite.imapd.syntax.parse_values import sequence_set
+from mailsuite.imapd.syntax.parse_values import mod_sequence, sequence_set
 
 ItemParser: TypeAlias = Callable[[Cursor, str], FetchItem]
 
@@ -36,6 +36,17 @@ def fetch(cursor: Cursor) -> tuple[FetchArguments]:
     cursor.sp()
     numbers = sequence_set(cursor)
     cursor.sp()
+    items = _items(cursor)
+    modifiers = _modifiers(cursor) if cursor.skip(b" ") else {}
+    return (
+        FetchArguments(
+            numbers, items, modifiers.get("CHANGEDSINCE"), modifiers.get("VANISHED", False)
+        ),
+    )
+
+
+def _items(cursor: Cursor) -> tuple[FetchItem, ...]:
+    """A macro, one item, or several in parentheses."""
     if cursor.skip(b"("):
         items = [_item(cursor)]
         while not cursor.skip(b")"):
@@ -43,11 +54,37 @@ def fetch(cursor: Cursor) -> tuple[FetchArguments]:
             items.append(_item(cursor))
             if len(items) > MAX_ITEMS:
                 raise cursor.problem(f"more than {MAX_ITEMS} items")
-        return (FetchArguments(numbers, tuple(items)),)
+        return tuple(items)
     for macro, names in _MACROS.items():
         if cursor.skip_word(macro.encode("ascii")):
-            return (FetchArguments(numbers, tuple(FetchItem(name) for name in names)),)
-    return (FetchArguments(numbers, (_item(cursor),)),)
+            return tuple(FetchItem(name) for name in names)
+    return (_item(cursor),)
+
+
+def _modifiers(cursor: Cursor) -> dict[str, Any]:
+    """`fetch-modifiers` (RFC 4466 §2.3), each once."""
+    cursor.expect(b"(")
+    found: dict[str, Any] = {}
+    while True:
+        name = cursor.word("a modifier")
+        parser = MODIFIERS.get(name)
+        if parser is None or name in found:
+            raise cursor.problem(f"unknown modifier, or twice: '{name[:40]}'")
+        found[name] = parser(cursor)
+        if cursor.skip(b")"):
+            return found
+        cursor.sp()
+
+
+def _changed_since(cursor: Cursor) -> int:
+    cursor.sp()
+    return mod_sequence(cursor)
+
+
+MODIFIERS: dict[str, Callable[[Cursor], object]] = {
+    "CHANGEDSINCE": _changed_since,  # RFC 7162 §3.1.4.1
+    "VANISHED": lambda cursor: True,  # RFC 7162 §3.2.6
+}
 
 
 def _item(cursor: Cursor) -> FetchItem:
@@ -89,6 +126,7 @@ def _binary(cursor: Cursor, name: str) -> FetchItem:
 
 
 ITEMS: dict[str, ItemParser] = {
+    "MODSEQ": plain,  # RFC 7162 §3.1.4.2
     **dict.fromkeys(("FLAGS", "UID", "ENVELOPE", "INTERNALDATE", "BODYSTRUCTURE"), plain),
     **dict.fromkeys(("RFC822", "RFC822.HEADER", "RFC822.TEXT", "RFC822.SIZE"), plain),
     **dict.fromkeys(("BODY", "BODY.PEEK"), _body),

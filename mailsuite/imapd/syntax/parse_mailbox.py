@@ -19,6 +19,7 @@ STATUS_ITEMS = {
     "DELETED",
     "DELETED-STORAGE",
     "SIZE",
+    "HIGHESTMODSEQ",  # RFC 7162 §3.1.7
 }
 # RFC 5258 §3.1, RFC 6154 §5.1
 LIST_SELECTIONS = {"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"}
@@ -49,7 +50,7 @@ def _canonical(name: str) -> str:
 
 
 def mailbox(cursor: Cursor) -> tuple[str]:
-    """SELECT, EXAMINE, DELETE, SUBSCRIBE, UNSUBSCRIBE: (mailbox name,)"""
+    """DELETE, SUBSCRIBE, UNSUBSCRIBE: (mailbox name,)"""
     cursor.sp()
     return (mailbox_name(cursor),)
 

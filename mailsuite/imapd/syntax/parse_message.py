@@ -8,7 +8,13 @@ from __future__ import annotations
 from mailsuite.imapd.syntax.cursor import Cursor
 from mailsuite.imapd.syntax.model import AppendMessage, SequenceSet, StoreArguments, StoredLiteral
 from mailsuite.imapd.syntax.parse_mailbox import mailbox_name
-from mailsuite.imapd.syntax.parse_values import date_time, flag, flag_list, sequence_set
+from mailsuite.imapd.syntax.parse_values import (
+    date_time,
+    flag,
+    flag_list,
+    mod_sequence,
+    sequence_set,
+)
 
 MAX_STORE_FLAGS = 1000
 
@@ -73,6 +79,7 @@ def store(cursor: Cursor) -> tuple[StoreArguments]:
     cursor.sp()
     numbers = sequence_set(cursor)
     cursor.sp()
+    unchanged_since = _unchanged_since(cursor)
     operation = "+" if cursor.skip(b"+") else "-" if cursor.skip(b"-") else ""
     item = cursor.word("FLAGS")
     if item not in ("FLAGS", "FLAGS.SILENT"):
@@ -89,7 +96,22 @@ def store(cursor: Cursor) -> tuple[StoreArguments]:
         raise cursor.problem(r"\Recent cannot be changed")
     if len(flags) > MAX_STORE_FLAGS:
         raise cursor.problem(f"more than {MAX_STORE_FLAGS} flags")
-    return (StoreArguments(numbers, operation, item == "FLAGS.SILENT", flags),)
+    silent = item == "FLAGS.SILENT"
+    return (StoreArguments(numbers, operation, silent, flags, unchanged_since),)
+
+
+def _unchanged_since(cursor: Cursor) -> int | None:
+    """`store-modifiers`: there is only this one, which may stand once (RFC 7162 §7)."""
+    if not cursor.skip(b"("):
+        return None
+    name = cursor.word("a modifier")
+    if name != "UNCHANGEDSINCE":
+        raise cursor.problem(f"unknown modifier '{name[:40]}'")
+    cursor.sp()
+    value = mod_sequence(cursor)
+    cursor.expect(b")")
+    cursor.sp()
+    return value
 
 
 def copy(cursor: Cursor) -> tuple[SequenceSet, str]:

@@ -19,6 +19,7 @@ from mailsuite.imapd.syntax.model import (
     SearchFuzzy,
     SearchHeader,
     SearchKey,
+    SearchModseq,
     SearchNot,
     SearchOr,
     SearchSequence,
@@ -26,7 +27,7 @@ from mailsuite.imapd.syntax.model import (
     SearchText,
     SearchUid,
 )
-from mailsuite.imapd.syntax.parse_values import date_, sequence_set
+from mailsuite.imapd.syntax.parse_values import date_, mod_sequence, sequence_set
 
 MAX_DEPTH = 100
 MAX_KEYS = 2000
@@ -192,6 +193,26 @@ def _size(relation: str) -> KeyParser:
     return parse
 
 
+_ENTRY_TYPES = {"ALL", "PRIV", "SHARED"}
+
+
+def _modseq(program: Program) -> SearchKey:
+    """`search-modsequence` (RFC 7162 §7). All of a message's flags share one mod-sequence, so the
+
+    name of the flag that the client is curious about changes nothing (§3.1.5).
+    """
+    cursor = program.cursor
+    cursor.sp()
+    if cursor.next_is(b'"'):
+        if not cursor.quoted().startswith(b"/flags/"):
+            raise cursor.problem("unknown entry name")
+        cursor.sp()
+        if cursor.word("an entry type") not in _ENTRY_TYPES:
+            raise cursor.problem("unknown entry type")
+        cursor.sp()
+    return SearchModseq(mod_sequence(cursor))
+
+
 def _uid(program: Program) -> SearchKey:
     program.cursor.sp()
     return SearchUid(sequence_set(program.cursor))
@@ -239,6 +260,7 @@ KEYS: dict[str, KeyParser] = {
     "SENTSINCE": _date("since", sent=True),
     "LARGER": _size("larger"),
     "SMALLER": _size("smaller"),
+    "MODSEQ": _modseq,  # RFC 7162
     "UID": _uid,
     "NOT": _not,
     "OR": _or,

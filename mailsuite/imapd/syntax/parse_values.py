@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from mailsuite.imapd.syntax.cursor import MAX_NUMBER, Cursor, show
+from mailsuite.imapd.syntax.cursor import MAX_NUMBER, MAX_NUMBER64, Cursor, show
 from mailsuite.imapd.syntax.model import STAR, SequenceSet
 
 _SET = re.compile(rb"[0-9*:,]++")
@@ -46,6 +46,14 @@ def _seq_number(cursor: Cursor, octets: bytes) -> int:
         if value <= MAX_NUMBER:
             return value
     raise cursor.problem(f"malformed sequence set, no valid number: {show(octets)}")
+
+
+def mod_sequence(cursor: Cursor) -> int:
+    """`mod-sequence-valzer` (RFC 7162 §7). 0 also where only `mod-sequence-value` may stand:
+
+    clients that know nothing yet say CHANGEDSINCE 0, and it can mean nothing else.
+    """
+    return cursor.number("a mod-sequence", high=MAX_NUMBER64)
 
 
 def date_(cursor: Cursor) -> date:

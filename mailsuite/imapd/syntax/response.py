@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 
+from mailsuite.base import ranges
 from mailsuite.imapd.syntax import mutf7
 from mailsuite.imapd.syntax.model import FetchItem
 from mailsuite.imapd.syntax.parse_values import SYSTEM_FLAGS
@@ -105,27 +106,15 @@ def sequence_set(numbers: Sequence[int]) -> bytes:
 
 
 def runs(numbers: Sequence[int]) -> Iterator[bytes]:
-    """The pieces of a sequence set. Found by leaps: long ones cost next to nothing."""
-    total = len(numbers)
-    start = 0
-    while start < total:
-        first = numbers[start]
-        end = start + 1  # invariant: numbers[start:end] is a run
-        if end < total and numbers[end] == first + 1:
-            leap = 1
-            while end + leap <= total and numbers[end + leap - 1] - first == end + leap - 1 - start:
-                end += leap
-                leap *= 2
-            while leap := leap // 2:
-                if (
-                    end + leap <= total
-                    and numbers[end + leap - 1] - first == end + leap - 1 - start
-                ):
-                    end += leap
-            yield b"%d:%d" % (first, numbers[end - 1])
-        else:
-            yield b"%d" % first
-        start = end
+    """The pieces of a sequence set."""
+    return spans(ranges.runs(numbers))
+
+
+def spans(pieces: Iterable[range]) -> Iterator[bytes]:
+    """The same of ranges."""
+    for piece in pieces:
+        last = piece.stop - 1
+        yield b"%d" % last if piece.start == last else b"%d:%d" % (piece.start, last)
 
 
 # -- FETCH ---------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ A dialogue is a text file; each line is one step:
     ! quota X S M    account X may keep S octets in M messages (-: no limit)
     ! fail X         the store's next call of AccountStore.X raises a bug
 
-In a text, \r\n and \xNN stand for octets, \R7 for seven letters. A response is shown with its
-literals. The first use of a letter connects and reads the greeting.
+In a text, \r\n and \xNN stand for octets, \R7 for seven letters; $A to $Z, where it is expected
+first, for any number, and from then on for that one. A response is shown with its literals. The
+first use of a letter connects and reads the greeting.
 """
 
 import asyncio
@@ -156,6 +157,7 @@ class Runner:
         self.port = 0
         self.client_tls: ssl.SSLContext | None = None
         self.clients: dict[str, Client] = {}
+        self.numbers: dict[str, bytes] = {}
 
     async def __aenter__(self) -> "Runner":
         sock = bind("127.0.0.1", 0)
@@ -203,7 +205,7 @@ class Runner:
         for step in steps:
             name, kind, rest = step[:1], step[1:2], step[3:]
             if kind == ">":
-                unsent[name] = unsent.get(name, b"") + encoded(rest) + b"\r\n"
+                unsent[name] = unsent.get(name, b"") + encoded(self._known(rest)) + b"\r\n"
                 continue
             for sender, octets in unsent.items():
                 (await self.client(sender)).writer.write(octets)
@@ -219,7 +221,9 @@ class Runner:
     async def _step(self, client: Client, step: str, kind: str, rest: str) -> None:
         if kind == "<":
             response = await client.response()
-            assert pattern(rest).fullmatch(response), f"{step}\nbut the server said {response!r}"
+            found = pattern(self._known(rest)).fullmatch(response)
+            assert found, f"{step}\nbut the server said {response!r}"
+            self.numbers.update(found.groupdict())
         elif kind == "=":
             await client.command("LOGIN alice@example.test alice" if rest == "login" else rest)
         elif rest == "hang up":
@@ -236,6 +240,12 @@ class Runner:
                     await client.reader.readline()
         else:
             raise AssertionError(f"unknown step {step}")
+
+    def _known(self, text: str) -> str:
+        """The text with the numbers that are known by now."""
+        for name, number in self.numbers.items():
+            text = re.sub(rf"\${name}\b", number.decode(), text)
+        return text
 
     async def _act(self, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
         verb, _, argument = action.partition(" ")
@@ -264,7 +274,8 @@ def encoded(text: str) -> bytes:
 
 def pattern(text: str) -> re.Pattern[bytes]:
     """What a response must be."""
-    return re.compile(b".*".join(map(re.escape, encoded(text).split(b"..."))), re.DOTALL)
+    wanted = b".*".join(map(re.escape, encoded(text).split(b"...")))
+    return re.compile(re.sub(rb"\\\$([A-Z])\b", rb"(?P<\1>[0-9]+)", wanted), re.DOTALL)
 
 
 def settings(*, plain: bool = True, **changes: object) -> Settings:

@@ -14,6 +14,8 @@ from mailsuite.imapd.syntax.model import (
     STAR,
     AppendMessage,
     ListArguments,
+    Resync,
+    SelectArguments,
     SequenceSet,
     StoreArguments,
     StoredLiteral,
@@ -407,10 +409,67 @@ def test_a_long_sequence_set() -> None:
     assert len(numbers.ranges) == 10000
 
 
+KNOWN = SequenceSet(((41, 211), (214, 541)))
+SELECTS = [
+    (b"INBOX", SelectArguments("INBOX")),
+    (b"inbox (condstore)", SelectArguments("INBOX", True)),
+    (
+        b"x (QRESYNC (67890007 90060115194045000))",
+        SelectArguments("x", False, Resync(67890007, 90060115194045000)),
+    ),
+    (b"x (QRESYNC (1 2 41:211,214:541))", SelectArguments("x", False, Resync(1, 2, KNOWN))),
+    (
+        b"x (QRESYNC (1 2 41:211,214:541 (1,2:3 4,5:6)) CONDSTORE)",
+        SelectArguments(
+            "x",
+            True,
+            Resync(1, 2, KNOWN, (SequenceSet(((1, 1), (2, 3))), SequenceSet(((4, 4), (5, 6))))),
+        ),
+    ),
+    (
+        b"x (QRESYNC (1 0 (1 4)))",
+        SelectArguments(
+            "x", False, Resync(1, 0, None, (SequenceSet(((1, 1),)), SequenceSet(((4, 4),))))
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "arguments"), SELECTS)
+def test_select(text: bytes, arguments: SelectArguments) -> None:
+    assert parse(grammar.select, b"SELECT " + text) == (arguments,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"x ()",
+        b"x (SURPRISE)",
+        b"x CONDSTORE",
+        b"x (CONDSTORE",
+        b"x (QRESYNC)",
+        b"x (QRESYNC (1))",
+        b"x (QRESYNC (0 1))",
+        b"x (QRESYNC (1 9223372036854775808))",
+        b"x (QRESYNC (1 1 1:*))",
+        b"x (QRESYNC (1 1 $))",
+        b"x (QRESYNC (1 1 1 1))",
+        b"x (QRESYNC (1 1 1 (1:2 1)))",
+        b"x (QRESYNC (1 1 1 (2,1 1,2)))",
+        b"x (QRESYNC (1 1 1 (1 1) 1))",
+        b"x (QRESYNC (1 1) QRESYNC (1 1))",
+    ],
+)
+def test_select_problems(text: bytes) -> None:
+    with pytest.raises(SyntaxProblem, match=r"^SELECT: "):
+        parse(grammar.select, b"SELECT " + text)
+
+
 ONE = SequenceSet(((1, 1),))
 STORES = [
     (rb"1 +FLAGS (\Deleted)", StoreArguments(ONE, "+", False, (r"\Deleted",))),
     (rb"1 -flags.silent (\SEEN $X)", StoreArguments(ONE, "-", True, (r"\Seen", "$X"))),
+    (b"1 (unchangedsince 0) FLAGS ()", StoreArguments(ONE, "", False, (), 0)),
     (b"1 FLAGS ()", StoreArguments(ONE, "", False, ())),
     (rb"1 FLAGS \Seen kw", StoreArguments(ONE, "", False, (r"\Seen", "kw"))),
     (rb"1 +FLAGS \Custom", StoreArguments(ONE, "+", False, (r"\Custom",))),
@@ -428,6 +487,10 @@ def test_store(text: bytes, arguments: StoreArguments) -> None:
         b"1 FLAGS",
         b"1 FLAGS ",
         b"1 FLAG (a)",
+        b"1 () FLAGS (a)",
+        b"1 (UNCHANGEDSINCE) FLAGS (a)",
+        b"1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 1) FLAGS (a)",
+        b"1 (CHANGEDSINCE 1) FLAGS (a)",
         b"1 ++FLAGS (a)",
         b"1 FLAGS (a",
         b"1 FLAGS (a  b)",

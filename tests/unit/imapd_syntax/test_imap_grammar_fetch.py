@@ -74,6 +74,12 @@ def test_items(text: bytes, items: list[FetchItem]) -> None:
     assert fetch(b"2:4,9:* " + text) == FetchArguments(numbers, tuple(items))
 
 
+def test_modifiers() -> None:
+    found = fetch(b"1 (FLAGS) (CHANGEDSINCE 12345 VANISHED)")
+    assert (found.changed_since, found.vanished) == (12345, True)
+    assert fetch(b"1 FAST (changedsince 0)").changed_since == 0
+
+
 def test_header_names_in_literals() -> None:
     found = fetch(b"1 BODY[HEADER.FIELDS (", Literal(b"X Y"), b" b)]")
     assert found.items == (body((), "HEADER.FIELDS", "X Y", "b"),)
@@ -87,7 +93,13 @@ def test_header_names_in_literals() -> None:
         (b"1 ()", "an item"),
         (b"1 (FLAGS", "a space|argument"),
         (b"1 (FLAGS )", "an item"),
-        (b"1 FLAGS UID", "too many arguments"),
+        (b"1 FLAGS UID", "expected '.'"),
+        (b"1 FLAGS ()", "a modifier"),
+        (b"1 FLAGS (CHANGEDSINCE)", "argument|space"),
+        (b"1 FLAGS (CHANGEDSINCE -1)", "a mod-sequence"),
+        (b"1 FLAGS (CHANGEDSINCE 9223372036854775808)", "out of range"),
+        (b"1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 1)", "twice"),
+        (b"1 FLAGS (SURPRISE)", "unknown modifier"),
         (b"1 FLAGZ", "unknown item 'FLAGZ'"),
         (b"1 (FLAGS ALL)", "a macro stands alone"),
         (b"1 FAST[]", "unknown item"),
@@ -107,7 +119,7 @@ def test_header_names_in_literals() -> None:
         (b"1 BODY[HEADER.FIELDS ()]", "a header name"),
         (b"1 BODY[HEADER.FIELDS (a ]", "expected|too many"),
         (b"1 BODY[HEADER (a)]", "expected"),
-        (b"1 BODY[] <0.1>", "too many arguments"),
+        (b"1 BODY[] <0.1>", "expected '.'"),
         (b"1 BODY[]<0.0>", "out of range"),
         (b"1 BODY[]<0>", "expected"),
         (b"1 BODY[]<-1.5>", "an offset"),

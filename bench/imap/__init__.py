@@ -1,1 +1,0 @@
-"""IMAP beside Dovecot over the same messages in the same run: `python -m bench.imap --help`."""
