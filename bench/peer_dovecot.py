@@ -48,6 +48,7 @@ disable_plaintext_auth = no
 default_login_user = {OWNER}
 default_internal_user = {OWNER}
 default_internal_group = nogroup
+mail_max_userip_connections = 10000
 mail_location = maildir:{home}/Maildir
 service imap-login {{
   chroot =
@@ -59,8 +60,15 @@ service imap-login {{
     port = 0
   }}
 }}
+service imap {{
+  process_limit = 6000
+}}
+service auth {{
+  client_limit = 10000
+}}
 service anvil {{
   chroot =
+  client_limit = 10000
 }}
 service stats {{
   chroot =
@@ -74,7 +82,9 @@ userdb {{
   args = uid={account.pw_uid} gid={account.pw_gid} home={home}
 }}
 """)
-    subprocess.run(["chown", "-R", f"{account.pw_uid}:{account.pw_gid}", str(home)], check=True)
+    if home.stat().st_uid != account.pw_uid:
+        owner = f"{account.pw_uid}:{account.pw_gid}"
+        subprocess.run(["chown", "-R", owner, str(home)], check=True)
     process = subprocess.Popen(["dovecot", "-F", "-c", str(settings)])
     try:
         for _ in range(200):

@@ -16,12 +16,13 @@ from mailsuite.app.server import Server, bind_all, make_folder, own
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
 from mailsuite.config import Config, Listener
-from mailsuite.config.schema import Protocol, TlsMode
+from mailsuite.config.schema import Limits, Protocol, TlsMode
 from mailsuite.tls import DevTls, ServerTls, ensure_dev_tls
 
 CATCH_ALL = "everyone"
 DEFAULT_USERS = ("alice", "bob", CATCH_ALL)
 DEFAULT_BASE = 2000
+CONNECTIONS = 10_000
 
 LISTENERS: tuple[tuple[str, Protocol, int, TlsMode], ...] = (
     ("smtp", "smtp", 25, "starttls"),
@@ -146,6 +147,8 @@ def settings(options: DevOptions, data: Path, hostname: str) -> Config:
             )
             for name, protocol, standard, tls in LISTENERS
         ),
+        # On loopback everybody has the same address.
+        limits=Limits(connections=CONNECTIONS, connections_per_address=CONNECTIONS),
     )
 
 

@@ -104,13 +104,16 @@ def _zone(text: str) -> timezone:
     return timezone(timedelta(minutes=minutes))
 
 
-def format_date(epoch: float) -> bytes:
-    """`date-time` of RFC 5322 §3.3 in UTC: b"Mon, 23 Nov 2026 09:00:00 +0000".
+def format_date(epoch: float, *, offset: int = 0) -> bytes:
+    """`date-time` of RFC 5322 §3.3: b"Mon, 23 Nov 2026 09:00:00 +0000".
 
-    epoch: seconds since 1970.
+    epoch   seconds since 1970
+    offset  of the zone to write it in, in minutes east of Greenwich
     """
-    moment = datetime.fromtimestamp(int(epoch), UTC)
+    zone = timezone(timedelta(minutes=offset))
+    moment = datetime.fromtimestamp(int(epoch), zone)
+    sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} {moment.year:04} "
-        f"{moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000"
+        f"{moment.hour:02}:{moment.minute:02}:{moment.second:02} {sign}{hours:02}{minutes:02}"
     ).encode("ascii")

@@ -345,7 +345,7 @@ class AccountStore:
             if update.deleted:
                 self.indexer.forget(update.folder)
             elif update.appended or update.expunged:
-                self.indexer.notice(update.folder)
+                self.indexer.changed(update.folder)
             view = self._views.get(update.mailboxid)
             if view is not None:
                 view.take_in(update)

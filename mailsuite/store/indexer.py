@@ -59,10 +59,14 @@ class Indexer:
         self._stopped = asyncio.Event()
         self.active = False
 
-    def notice(self, folder: Folder) -> None:
-        """Messages have come or gone in a folder, or it is looked at for the first time."""
-        self._waiting[folder] = None
+    def changed(self, folder: Folder) -> None:
+        """Messages have come or gone in a folder."""
         self._turn.changed = asyncio.get_running_loop().time()
+        self.notice(folder)
+
+    def notice(self, folder: Folder) -> None:
+        """There may be something to do in a folder."""
+        self._waiting[folder] = None
         if not self.active and not self._stopped.is_set():
             self.active = True
             self._tasks.start(self._run(), "full text")

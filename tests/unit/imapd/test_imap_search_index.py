@@ -195,7 +195,7 @@ def with_account(test: Callable[[Account], object]) -> None:
     asyncio.run(run())
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(messages, min_size=1, max_size=6),
     st.lists(messages, max_size=2),

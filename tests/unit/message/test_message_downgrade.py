@@ -293,22 +293,24 @@ def entities(draw: st.DrawFn, depth: int = 2) -> bytes:
 def test_any_message_decodes_to_the_same_and_fits(entity: bytes, hop: NextHop) -> None:
     data = b"MIME-Version: 1.0\r\n" + entity
     before = scan(data)
+    # What has no remedy: odd octets in header fields, overlong lines under a signature.
+    spared = b"multipart/signed" in data or not all(
+        examine(data, part.header_start, part.body_start).plain for part in before.walk()
+    )
     try:
         conversion = downgrade(data, hop)
     except Inconvertible:
         return
     if conversion is None:
-        assert hop.takes(examine(data)) or b"multipart/signed" in data
+        assert hop.takes(examine(data)) or spared
         return
     octets = b"".join(conversion.pieces(data))
     after = scan(octets)
     assert shape(after) == shape(before)
     assert_same([*leaves(data, before)], [*leaves(octets, after)])
     traits = examine(octets)
-    assert not (traits.odd or (traits.high and not hop.eight_bit))
-    assert not traits.long_line or b"multipart/signed" in data
-    again = downgrade(octets, hop)
-    assert again is None or b"multipart/signed" in data
+    assert hop.takes(traits) or spared
+    assert downgrade(octets, hop) is None or spared
 
 
 def assert_same(before: list[bytes], after: list[bytes]) -> None:
