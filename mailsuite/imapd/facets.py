@@ -4,9 +4,11 @@ envelope       ENVELOPE as it goes over the wire
 bodystructure  BODYSTRUCTURE as it goes over the wire; `body` makes BODY of it
 parts          where each part lies, for `locate` (`mailsuite.imapd.parts`)
 sort_…, thread_ids   what SORT and THREAD compare (`mailsuite.imapd.sort_keys`)
+thread         THREADID as it goes over the wire
+preview        PREVIEW as UTF-8
 
 Promises: `compute` never raises, whatever the octets are; its time is linear in their number, and
-what it gives is bounded by the limits of `mailsuite.message`. Never decodes a body.
+what it gives is bounded by the limits of `mailsuite.message`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import mmap
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from typing import TypeAlias
 
 from mailsuite.imapd import sort_keys
@@ -28,6 +31,7 @@ from mailsuite.message import (
     Params,
     Part,
     parse_addresses,
+    preview,
     scan,
     unfold,
 )
@@ -44,12 +48,13 @@ __all__ = [
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
-FACETS_VERSION = 2
+FACETS_VERSION = 3
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
-NAMES = (*sort_keys.NAMES, "envelope", "bodystructure", "parts")
+NAMES = (*sort_keys.NAMES, "thread", "preview", "envelope", "bodystructure", "parts")
 """The short ones first: SQLite reads a row up to what is asked for."""
 
 _LIMITS = Limits()
+_THREAD_IDS = sort_keys.NAMES.index("thread_ids")
 _LISTS = (b"from", b"to", b"cc")
 # Every line is taken whole, wanted or not, so that no octet is looked at twice.
 _ENVELOPE_FIELDS = re.compile(
@@ -64,12 +69,26 @@ def compute(data: Source) -> tuple[bytes, ...]:
     root = scan(data, limits=_LIMITS)
     found = _fields(data, root)
     lists = {name: _parsed(found, name) for name in _LISTS}
+    keys = sort_keys.compute(found, lists)
     return (
-        *sort_keys.compute(found, lists),
+        *keys,
+        _thread_id(keys[_THREAD_IDS], data),
+        preview(data, root).encode("utf-8", "replace"),
         _envelope(found, lists),
         _structure(data, root),
         encode_parts(root),
     )
+
+
+def _thread_id(thread_ids: bytes, data: Source) -> bytes:
+    """The objectid of a conversation (RFC 8474 §5.2): the first message that is referred to.
+
+    A message that has no ID and refers to none is a conversation of its own.
+    """
+    ids = thread_ids[16:24] or thread_ids[8:16]
+    if not any(ids):
+        ids = blake2b(data, digest_size=8).digest()
+    return b"T" + ids.hex().encode()
 
 
 # -- ENVELOPE (RFC 3501 §7.4.2, RFC 9051 §7.5.2) ---------------------------------------------------

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from mailsuite.imapd import facets
+from mailsuite.imapd import facets, object_id, preview, save_date
 from mailsuite.imapd.binary import binary
 from mailsuite.imapd.octets import Item, Octets, cut
 from mailsuite.imapd.reply import Bad
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import FetchItem, Section
 from mailsuite.imapd.view import View
-from mailsuite.store import Row
+from mailsuite.store import SYSTEM_COLUMNS, Row
 
 Render = Callable[[View, Row], bytes]
 """(view, row of the index) -> item name, space, value"""
@@ -35,6 +35,7 @@ class Plan:
     columns     of the index that are needed
     octets      items that need octets of the message
     marks_seen  the command sets \\Seen
+    computes    columns that the index does not have yet are worth waiting for
     """
 
     def __init__(self, items: Iterable[FetchItem], *, by_uid: bool, modseq: bool = False) -> None:
@@ -42,6 +43,7 @@ class Plan:
         self.columns: list[str] = []
         self.octets: list[Item] = []
         self.marks_seen = False
+        self.computes = False
         self._renders: list[Render] = []
         unique = dict.fromkeys(items)
         if by_uid:
@@ -73,8 +75,12 @@ class Plan:
         space = b" " if items and self.octets else b""
         return b"* %d FETCH (%b%b" % (number, b" ".join(items), space)
 
-    def column(self, name: str) -> int:
-        """Ask for a column of the index; its place in the rows, whose first value is the UID."""
+    def column(self, name: str, *, lazy: bool = False) -> int:
+        """Ask for a column of the index; its place in the rows, whose first value is the UID.
+
+        `lazy`: None will do where it is not there yet.
+        """
+        self.computes |= not lazy and name not in _ALWAYS_THERE
         if name not in self.columns:
             self.columns.append(name)
         return self.columns.index(name) + 1
@@ -148,6 +154,7 @@ def _body(plan: Plan) -> Render:
     return lambda view, row: b"BODY " + facets.body(row[column])
 
 
+_ALWAYS_THERE = frozenset(SYSTEM_COLUMNS) - {"header"}
 ITEMS: dict[str, Callable[[Plan], Render]] = {
     "FLAGS": lambda plan: _flags,
     "UID": lambda plan: _uid,
@@ -157,6 +164,11 @@ ITEMS: dict[str, Callable[[Plan], Render]] = {
     "ENVELOPE": _envelope,
     "BODYSTRUCTURE": _bodystructure,
     "BODY": _body,
+    "PREVIEW": preview.preview,
+    "PREVIEW LAZY": preview.lazy_preview,
+    "SAVEDATE": save_date.save_date,
+    "EMAILID": object_id.email_id_item,
+    "THREADID": object_id.thread_id_item,
 }
 """Items that a row answers. Open: an extension adds its own."""
 

@@ -149,12 +149,12 @@ class Namespace:
 
     # -- mailboxes as such -------------------------------------------------------------------------
 
-    async def create(self, name: str, *, special_use: str | None = None) -> None:
-        """Right "k" on the nearest mailbox above that exists (§4)."""
+    async def create(self, name: str, *, special_use: str | None = None) -> str:
+        """The new mailbox's mailboxid. Right "k" on the nearest mailbox above that exists (§4)."""
         place = await self._place_of_new(name)
         if place.store is not self.own and special_use is not None:
             raise CannotChange("a special use is for one's own mailboxes")
-        await place.store.create(place.name, special_use=special_use)
+        return await place.store.create(place.name, special_use=special_use)
 
     async def _place_of_new(self, name: str) -> Place:
         try:

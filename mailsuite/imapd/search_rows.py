@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from mailsuite.imapd import search_text
-from mailsuite.imapd.syntax.model import SearchDate, SearchHeader, SearchSize
+from mailsuite.imapd import object_id, save_date, search_text
+from mailsuite.imapd.syntax.model import (
+    SearchDate,
+    SearchHeader,
+    SearchObjectId,
+    SearchSaved,
+    SearchSize,
+)
 from mailsuite.message import fold
 from mailsuite.store import Row
 
@@ -58,8 +64,21 @@ def _header(key: SearchHeader) -> ByRow:
     return ByRow("header", lambda row: search_text.field_contains(row[1], key.name, needle), text)
 
 
+def _saved(key: SearchSaved) -> ByRow:
+    return ByRow("saved", lambda row: save_date.matches(key, row))
+
+
+def _object_id(key: SearchObjectId) -> ByRow:
+    wanted = key.value.encode()
+    if key.name == "THREADID":
+        return ByRow("thread", lambda row: bool(row[1] == wanted))
+    return ByRow("identity", lambda row: object_id.email_id(row[1]) == wanted)
+
+
 ROW_KEYS: dict[type, Callable[[Any], ByRow]] = {
     SearchSize: _size,
     SearchDate: _date,
     SearchHeader: _header,
+    SearchSaved: _saved,
+    SearchObjectId: _object_id,
 }

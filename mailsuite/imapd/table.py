@@ -140,6 +140,9 @@ CAPABILITIES = (
     Capability("SEARCH=FUZZY", _signed_in),  # RFC 6203
     Capability("I18NLEVEL=1", _signed_in),  # RFC 5255
     Capability("SEARCHRES", _signed_in),  # RFC 5182
+    Capability("PREVIEW", _signed_in),  # RFC 8970
+    Capability("SAVEDATE", _signed_in),  # RFC 8514
+    Capability("OBJECTID", _signed_in),  # RFC 8474
     Capability("BINARY", _signed_in),  # RFC 3516
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438

@@ -29,6 +29,7 @@ from mailsuite.message.path import (
     quote_local,
     split_address,
 )
+from mailsuite.message.preview import preview
 from mailsuite.message.references import message_ids
 from mailsuite.message.structure import scan
 from mailsuite.message.subject import Subject, base_subject
@@ -88,6 +89,7 @@ __all__ = [
     "parse_mailbox",
     "parse_path",
     "parse_rcpt_argument",
+    "preview",
     "protocol",
     "quote_local",
     "received",

@@ -27,6 +27,7 @@ from mailsuite.store.message import MessageFile
 from mailsuite.store.store import Store
 from mailsuite.store.temp import TempMessage
 from mailsuite.store.values import (
+    SYSTEM_COLUMNS,
     Appended,
     Change,
     Copied,
@@ -46,6 +47,7 @@ __all__ = [
     "EVERY_FLAG",
     "RIGHTS",
     "SPECIAL_USES",
+    "SYSTEM_COLUMNS",
     "AccountStore",
     "Acl",
     "Appended",

@@ -90,14 +90,14 @@ class AccountStore:
         """
         return await self.writer.do(lambda: tree.mailboxes(self.files))
 
-    async def create(self, name: str, *, special_use: str | None = None) -> None:
-        """Make a mailbox, and the levels above it.
+    async def create(self, name: str, *, special_use: str | None = None) -> str:
+        """Make a mailbox, and the levels above it; its mailboxid.
 
         Raises MailboxExists, InvalidName; CannotChange for a special use that is not one or that
         another mailbox has.
         """
         name = names.canonical(name)
-        await self._commit(lambda: tree.create(self.files, name, special_use))
+        return await self._commit(lambda: tree.create(self.files, name, special_use))
 
     async def set_special_use(self, name: str, use: str | None) -> list[str]:
         """Give a mailbox a special use, which goes over from another that has it; None: none.

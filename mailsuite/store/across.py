@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mailsuite.base import durable
 from mailsuite.base.tasks import committed
-from mailsuite.store import content, deliver, flags, names, reading, records
+from mailsuite.store import content, deliver, filename, flags, names, reading, records
 from mailsuite.store.errors import MessageGone, StoreError
 from mailsuite.store.values import Copied
 
@@ -106,8 +106,9 @@ def _prepare(
         entries = records.entries(db, folder.id, uids)
     for entry in entries:
         state = within.limit(entry.state)
-        base = target.new_base()
-        path = f"{target.tmp}/{base}"
+        # The message keeps its name; tmp/ may have it already.
+        base = filename.undelivered(filename.parse(entry.name).base)
+        path = target.scratch()
         try:
             size = reading.with_file(files, folder, entry, partial(_link, path, entry))
         except MessageGone:
@@ -122,6 +123,7 @@ def _prepare(
             flags.keywords(state),
             None,
             False,
+            int(target.clock.now()),
         )
         found.append((entry.uid, prepared))
 

@@ -29,7 +29,10 @@ NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSY
 
 @dataclass(slots=True)
 class Prepared:
-    """A message as a durable file in tmp/ that waits for its UID and name."""
+    """A message as a durable file in tmp/ that waits for its UID and name.
+
+    saved  when it is saved in its mailbox, seconds; None: when `base` was made
+    """
 
     path: str
     base: str
@@ -40,6 +43,7 @@ class Prepared:
     keywords: list[str]
     delivery: str | None
     repeat: bool
+    saved: int | None = None
 
 
 @dataclass(slots=True)
@@ -209,7 +213,7 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
         ):
             letters = "".join(sorted(message.letters))
             info = letters or None
-            name = FileName(message.base, uid, message.size, message.wire, (), info)
+            name = FileName(message.base, uid, message.size, message.wire, (), info, message.saved)
             place = CUR if info else NEW
             entry = Entry(
                 uid,

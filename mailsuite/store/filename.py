@@ -1,7 +1,8 @@
-"""Pure. File names: `<seconds>.<unique>.<host>,U=<uid>,S=<size>,W=<wire size>:2,<flags>`.
+"""Pure. File names: `<base>,U=<uid>,S=<size>,W=<wire size>[,D=<seconds>]:2,<flags>`.
 
-What stands before the first "," (the base) is made once and stays with the message through flag
-changes, copies and moves. Fields and flag letters of other programs are kept.
+The base, `<seconds>.<unique>.<host>`, is made once and stays with the message through flag changes,
+copies and moves: it names the message, and its seconds are when it was saved, unless D= says
+another time (RFC 8474, RFC 8514). Fields and flag letters of other programs are kept.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from hashlib import blake2b
 
 _BASE = re.compile(r"[!-+\--9;-~]+\Z")  # visible ASCII without "," ":" (and "/", refused below)
 _SAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
+_FIELDS = ("U=", "S=", "W=", "D=")
 MAX_UID = 0xFFFFFFFF
 
 
@@ -23,6 +25,7 @@ class FileName:
     uid    of `U=`, or None
     size   octets of the file by `S=`, or None
     wire   octets with CRLF line ends by `W=`, or None; equal to `size`: given back as it is
+    saved  seconds of `D=`: since when it is in this mailbox, or None: since the base was made
     extra  further fields, as they were
     info   flag letters after ":2,"; None when there is no info part
     """
@@ -33,6 +36,7 @@ class FileName:
     wire: int | None = None
     extra: tuple[str, ...] = ()
     info: str | None = None
+    saved: int | None = None
 
     def __str__(self) -> str:
         fields = [self.base]
@@ -42,6 +46,8 @@ class FileName:
             fields.append(f"S={self.size}")
         if self.wire is not None:
             fields.append(f"W={self.wire}")
+        if self.saved is not None:
+            fields.append(f"D={self.saved}")
         fields.extend(self.extra)
         head = ",".join(fields)
         return head if self.info is None else f"{head}:2,{self.info}"
@@ -78,7 +84,7 @@ def parse(name: str) -> FileName:
     extra = []
     for field in fields:
         key, value = field[:2], field[2:]
-        known = key in ("U=", "S=", "W=") and value.isascii() and value.isdigit()
+        known = key in _FIELDS and value.isascii() and value.isdigit()
         if known and len(value) <= 19 and key not in numbers:
             numbers[key] = int(value)
         else:
@@ -86,7 +92,37 @@ def parse(name: str) -> FileName:
     uid = numbers.get("U=")
     if uid is not None and not 0 < uid <= MAX_UID:
         uid = None
-    return FileName(base, uid, numbers.get("S="), numbers.get("W="), tuple(extra), letters)
+    return FileName(
+        base,
+        uid,
+        numbers.get("S="),
+        numbers.get("W="),
+        tuple(extra),
+        letters,
+        numbers.get("D="),
+    )
+
+
+def saved(name: FileName) -> int | None:
+    """Since when the message is in its mailbox, in seconds; None when the name does not tell."""
+    if name.saved is not None:
+        return name.saved
+    seconds = name.base.partition(".")[0]
+    known = seconds.isascii() and seconds.isdigit() and len(seconds) <= 10
+    return int(seconds) if known else None
+
+
+def identity(name: FileName) -> str:
+    """What copies of a message share and no other message has: letters and digits."""
+    # A base of another program may be less than unique.
+    text = f"{undelivered(name.base)} {name.wire or 0}"
+    return blake2b(text.encode(errors="surrogateescape"), digest_size=14).hexdigest()
+
+
+def undelivered(base: str) -> str:
+    """The base without a delivery mark."""
+    mark = delivery_of(base)
+    return base if mark is None else base.replace(mark, "", 1)
 
 
 def head(name: str) -> str:

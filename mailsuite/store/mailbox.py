@@ -128,16 +128,20 @@ class Mailbox(View):
 
     # -- reading -----------------------------------------------------------------------------------
 
-    async def rows(self, uids: Sequence[int], *, columns: Sequence[str]) -> list[Row]:
+    async def rows(
+        self, uids: Sequence[int], *, columns: Sequence[str], compute: bool = True
+    ) -> list[Row]:
         """For each message: (uid, value of columns[0], value of columns[1], …), ascending by UID.
 
-        Columns: "size" (int octets), "internal_date" (float seconds), "header" (bytes: the header
-        block with its empty line), and the facets by name (bytes). Messages that are gone and not
-        held are left out. Missing facets are computed on the way. Ask a few thousand at a time.
+        Columns: those of `values.SYSTEM_COLUMNS`, and the facets by name (bytes). Messages that are
+        gone and not held are left out. Missing facets are computed on the way; without `compute`
+        they are None. Ask a few thousand at a time.
         """
         files, folder = self._account.files, self.folder
         reading.check_columns(files, columns)
-        return await self._account.beside_writer(lambda: reading.rows(files, folder, uids, columns))
+        return await self._account.beside_writer(
+            lambda: reading.rows(files, folder, uids, columns, compute_missing=compute)
+        )
 
     async def read(
         self, uids: Sequence[int], *, max_octets: int = 1 << 20

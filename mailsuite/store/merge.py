@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,6 +209,8 @@ class _Fresh:
     mtime: float
     size: int
     uid: int | None
+    moved: bool = False
+    """It has been in another mailbox."""
 
 
 def _number(
@@ -243,6 +245,7 @@ def _number(
     if without:
         for uid, one in enumerate(without, folder.take_uids(len(without))):
             one.uid = uid
+            one.moved = one.parsed.uid is not None
     entries = (_entry(files, folder, one, words) for one in looked)
     return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.uid)
 
@@ -258,12 +261,14 @@ def _entry(
     honest = parsed.size == one.size and parsed.wire is not None and parsed.wire >= one.size
     try:
         wire = parsed.wire if honest and parsed.wire is not None else content.wire_size(old)
-        name = FileName(parsed.base, one.uid, one.size, wire, parsed.extra, parsed.info)
+        name = replace(parsed, uid=one.uid, size=one.size, wire=wire)
+        if one.moved or filename.saved(name) is None:
+            name = replace(name, saved=int(files.clock.now()))
         if not name.is_plain:
-            letters = filename.letters_of(one.name)
-            name = FileName(files.new_base(), one.uid, one.size, wire, (), letters)
-            if one.place == NEW and parsed.info is None:
-                name = FileName(name.base, one.uid, one.size, wire)
+            quiet = one.place == NEW and parsed.info is None
+            letters = None if quiet else filename.letters_of(one.name)
+            when = filename.saved(name)
+            name = FileName(files.new_base(), one.uid, one.size, wire, (), letters, when)
         text = str(name)
         if text != one.name:
             disk.rename(old, folder.file(one.place, text))

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import apsw
 
 from mailsuite.message import Octets
-from mailsuite.store import content, records
+from mailsuite.store import content, filename, records
 from mailsuite.store.alter import Locator
 from mailsuite.store.errors import MessageGone
 from mailsuite.store.files import AccountFiles
@@ -29,6 +29,13 @@ T = TypeVar("T")
 SMALL = 1 << 16
 MAP_FROM = 1 << 20
 COMPUTE_AT_ONCE = 64
+FROM_NAME: dict[str, Callable[[filename.FileName], Any]] = {
+    "saved": filename.saved,
+    "identity": filename.identity,
+}
+"""Columns that the file's name tells."""
+HELD_NAME = "substr(m.name, instr(m.name, '.') + 1)"
+"""Of a held message's name, what it was called before `alter.set_aside`."""
 
 
 def with_file(files: AccountFiles, folder: Folder, entry: Entry, action: Callable[[str], T]) -> T:
@@ -135,7 +142,12 @@ def _look(files: AccountFiles, folder: Folder, entry: Entry, look: Callable[[Oct
 
 
 def rows(
-    files: AccountFiles, folder: Folder, uids: Sequence[int], columns: Sequence[str]
+    files: AccountFiles,
+    folder: Folder,
+    uids: Sequence[int],
+    columns: Sequence[str],
+    *,
+    compute_missing: bool = True,
 ) -> list[Row]:
     """`Mailbox.rows`; computes and keeps facets that the index does not have."""
     wanted = sorted(set(uids))
@@ -147,7 +159,7 @@ def rows(
             missing = sorted(set(wanted).difference(row[0] for row in found))
             found += _select(db, "held", folder.id, missing, columns)
             found.sort(key=lambda row: int(row[0]))
-    lacking = [row[0] for row in found if None in row]
+    lacking = _lacking(found, columns) if compute_missing else []
     if not lacking:
         return found
     computed: dict[int, Row] = {}
@@ -157,16 +169,25 @@ def rows(
             computed[uid] = values
     places = {name: number for number, name in enumerate(("header", *files.facets.names))}
     complete: list[Row] = []
+    still = set(lacking)
     for row in found:
-        if None not in row:
+        if row[0] not in still:
             complete.append(row)
         elif values_ := computed.get(row[0]):
             filled = (
-                values_[places[name]] if value is None else value
+                values_[places[name]] if value is None and name in places else value
                 for name, value in zip(columns, row[1:], strict=True)
             )
             complete.append((row[0], *filled))
     return complete
+
+
+def _lacking(found: list[Row], columns: Sequence[str]) -> list[int]:
+    """UIDs of rows without some value that can be computed."""
+    if "saved" not in columns:
+        return [row[0] for row in found if None in row]
+    numbers = [number for number, name in enumerate(columns, 1) if name not in FROM_NAME]
+    return [row[0] for row in found if any(row[number] is None for number in numbers)]
 
 
 def _select(
@@ -181,6 +202,11 @@ def _select(
             picks.append(f"group_concat(c{number})")
         elif name == "internal_date":
             picks.append(f"group_concat(format('%.6f', c{number}))")
+        elif name in FROM_NAME:
+            picks.append(f"group_concat(c{number}, char(10))")
+            file_name = "m.name" if table == "message" else HELD_NAME
+            inner.append(f"{file_name} AS c{number}")
+            continue
         if name in ("size", "internal_date"):
             inner.append(f"m.{name} AS c{number}")
             continue
@@ -225,6 +251,8 @@ def _unpack(row: tuple[Any, ...], columns: Sequence[str]) -> list[Any]:
             lists.append(map(int, next(cells).split(",")))
         elif name == "internal_date":
             lists.append(map(float, next(cells).split(",")))
+        elif (tells := FROM_NAME.get(name)) is not None:
+            lists.append([tells(filename.parse(text)) for text in next(cells).split("\n")])
         else:
             lengths = list(map(int, next(cells).split(",")))
             octets = next(cells) or b""

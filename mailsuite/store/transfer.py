@@ -7,6 +7,7 @@ belong to the account's writer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mailsuite.base import durable
@@ -72,7 +73,8 @@ def _transfer(
         usage.check(files, len(entries), sum(entry.size for entry in entries))
     folders = (target,) if target is source else (target, source)
     with files.changing(*folders) as change:
-        pairs = _name_into(change, source, target, entries, within, rename=move and not keep)
+        now = int(files.clock.now())
+        pairs = _name_into(change, source, target, entries, within, now, rename=move and not keep)
         copies = [new for _, new in pairs]
         originals = [old for old, _ in pairs]
         kept = set_aside(files, change, source, originals) if move and keep else []
@@ -109,10 +111,14 @@ def _name_into(
     target: Folder,
     entries: Sequence[Entry],
     within: Scope,
+    now: int,
     *,
     rename: bool,
 ) -> list[tuple[Entry, Entry]]:
-    """Link or rename the files into the target under new UIDs: pairs (original, copy)."""
+    """Link or rename the files into the target under new UIDs: pairs (original, copy).
+
+    `now`: the time of saving them there, seconds.
+    """
     locator = Locator(source)
     pairs: list[tuple[Entry, Entry]] = []
     table = target.keywords()
@@ -123,7 +129,8 @@ def _name_into(
             letters = flags.letters(kept)
             info = letters or None
             place = CUR if info else NEW
-            name = str(_renamed(entry.name, uid, info))
+            parsed = filename.parse(entry.name)
+            name = str(replace(parsed, uid=uid, info=info, saved=now))
             try:
                 step(source.file(entry.place, entry.name), target.file(place, name))
             except FileNotFoundError:
@@ -138,11 +145,6 @@ def _name_into(
             pairs.append((entry, copied))
             break
     return pairs
-
-
-def _renamed(name: str, uid: int, info: str | None) -> filename.FileName:
-    parsed = filename.parse(name)
-    return filename.FileName(parsed.base, uid, parsed.size, parsed.wire, parsed.extra, info)
 
 
 def _write(target: Folder, copies: Sequence[Entry], modseq: int) -> None:

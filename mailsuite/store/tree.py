@@ -134,8 +134,8 @@ def statuses(
     return found
 
 
-def create(files: AccountFiles, name: str, special_use: str | None) -> None:
-    """Make a mailbox and the levels above it."""
+def create(files: AccountFiles, name: str, special_use: str | None) -> str:
+    """Make a mailbox and the levels above it; its mailboxid."""
     if special_use is not None:
         if special_use not in SPECIAL_USES.values():
             raise CannotChange(f"no mailbox can be made for {special_use}")
@@ -146,17 +146,17 @@ def create(files: AccountFiles, name: str, special_use: str | None) -> None:
     for parent in names.parents(name):
         if files.find(parent) is None:
             _make(files, parent, None)
-    _make(files, name, special_use)
+    return _make(files, name, special_use)
 
 
-def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
+def _make(files: AccountFiles, name: str, special_use: str | None) -> str:
     aside = Path(files.scratch())
     folder = names.to_folder(name)
     disk.make_maildir(aside)
     try:
         sidecar.MailboxSidecar(
             uidvalidity=files.new_uidvalidity(),
-            mailboxid=sidecar.new_mailboxid(),
+            mailboxid=(mailboxid := sidecar.new_mailboxid()),
             special_use=special_use,
         ).write(aside)
         _inherit(files, name, aside)
@@ -173,6 +173,7 @@ def _make(files: AccountFiles, name: str, special_use: str | None) -> None:
         raise
     files.uses[folder] = special_use
     durable.fsync_dir(files.maildir)
+    return mailboxid
 
 
 def _inherit(files: AccountFiles, name: str, aside: Path) -> None:

@@ -170,5 +170,12 @@ class Change:
 Row: TypeAlias = tuple[Any, ...]
 """Answer of `Mailbox.rows`: the UID, then the values of the asked columns in the asked order."""
 
-SYSTEM_COLUMNS = ("size", "internal_date", "header")
-"""Columns that `Mailbox.rows` knows besides the facets: int octets, float seconds, header block."""
+SYSTEM_COLUMNS = ("size", "internal_date", "saved", "identity", "header")
+"""Columns that `Mailbox.rows` knows besides the facets.
+
+size           int octets
+internal_date  float seconds
+saved          int seconds: since when the message is in this mailbox (RFC 8514); None: not known
+identity       str of letters and digits, the same for copies of a message (RFC 8474 EMAILID)
+header         header block
+"""

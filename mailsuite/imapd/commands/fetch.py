@@ -101,7 +101,7 @@ class _Batch:
         seen = await self._mark_seen(uids)
         rows: list[Row] = [(uid,) for uid in uids]
         if plan.columns:
-            rows = await view.mailbox.rows(uids, columns=plan.columns)
+            rows = await view.mailbox.rows(uids, columns=plan.columns, compute=plan.computes)
         heads: dict[int, bytes] = {}
         parts: dict[int, bytes] = {}
         for row in rows:

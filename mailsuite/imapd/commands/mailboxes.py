@@ -1,10 +1,11 @@
 """Mailboxes as such: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS.
 
-RFC 3501 §6.3.3-6.3.7, §6.3.10, RFC 6154 §3, RFC 8438.
+RFC 3501 §6.3.3-6.3.7, §6.3.10, RFC 6154 §3, RFC 8438, RFC 8474 §4.
 """
 
 from __future__ import annotations
 
+from mailsuite.imapd.object_id import mailbox_id
 from mailsuite.imapd.reply import OK, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
@@ -29,12 +30,12 @@ async def create(session: Session, name: str, special_uses: tuple[str, ...]) -> 
         raise No("A mailbox has one special use", "USEATTR")
     use = special_uses[0] if special_uses else None
     try:
-        await session.store.create(name.removesuffix("/"), special_use=use)
+        made = await session.store.create(name.removesuffix("/"), special_use=use)
     except CannotChange:
         if use is None:
             raise
         raise No("This special use is not to be had", "USEATTR") from None
-    return OK
+    return Reply(code=mailbox_id(made))
 
 
 async def delete(session: Session, name: str) -> Reply:
@@ -72,6 +73,11 @@ async def status(session: Session, name: str, items: tuple[str, ...]) -> Reply:
 
 def status_response(session: Session, name: str, items: tuple[str, ...], found: Status) -> bytes:
     """Untagged STATUS."""
-    values = " ".join(f"{item} {getattr(found, STATUS_ITEMS[item])}" for item in items)
+    values = " ".join(
+        mailbox_id(found.mailboxid)
+        if item == "MAILBOXID"
+        else f"{item} {getattr(found, STATUS_ITEMS[item])}"
+        for item in items
+    )
     mailbox = response.mailbox(name, utf8=session.utf8)
     return b"* STATUS " + mailbox + b" (" + values.encode() + b")\r\n"

@@ -6,6 +6,7 @@ With CONDSTORE and QRESYNC as parameters (RFC 7162 §3.1.8, §3.2.5).
 from __future__ import annotations
 
 from mailsuite.base import ranges
+from mailsuite.imapd.object_id import mailbox_id
 from mailsuite.imapd.reply import OK, Bad, Reply
 from mailsuite.imapd.resync import earlier, known, unmoved
 from mailsuite.imapd.session import Session
@@ -55,6 +56,7 @@ def _introduce(session: Session, view: View) -> None:
     session.write(b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % mailbox.uidvalidity)
     session.write(b"* OK [UIDNEXT %d] Predicted next UID\r\n" % mailbox.uidnext)
     session.write(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % mailbox.highestmodseq)
+    session.write(b"* OK [%b] Ok\r\n" % mailbox_id(mailbox.mailboxid).encode())
 
 
 async def _resync(session: Session, view: View, client: Resync) -> None:

@@ -116,6 +116,22 @@ class SearchDate:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchSaved:
+    """SAVEDBEFORE, SAVEDON, SAVEDSINCE: since when it is in the mailbox (RFC 8514)."""
+
+    relation: str  # "before" | "on" | "since"
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class SearchObjectId:
+    """EMAILID, THREADID (RFC 8474): exactly this objectid."""
+
+    name: str  # "EMAILID" | "THREADID"
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchSize:
     """LARGER, SMALLER: strictly."""
 
@@ -179,6 +195,8 @@ SearchKey: TypeAlias = (
     | SearchHeader
     | SearchText
     | SearchDate
+    | SearchSaved
+    | SearchObjectId
     | SearchSize
     | SearchModseq
     | SearchUid

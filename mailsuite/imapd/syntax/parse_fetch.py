@@ -21,6 +21,7 @@ MAX_PART_DEPTH = 100
 
 _ITEM = re.compile(rb"[A-Za-z0-9.\-]++")
 
+_LAZY = re.compile(rb" \(LAZY(?: LAZY)*+\)", re.IGNORECASE)
 _DOT = re.compile(rb"\.(?=[0-9])")
 
 _FAST = ("FLAGS", "INTERNALDATE", "RFC822.SIZE")
@@ -125,10 +126,17 @@ def _binary(cursor: Cursor, name: str) -> FetchItem:
     return FetchItem("BINARY[", name == "BINARY.PEEK", section, _partial(cursor, open_end=True))
 
 
+def _preview(cursor: Cursor, name: str) -> FetchItem:
+    """`PREVIEW [SP "(" preview-mod ... ")"]` (RFC 8970 §6); another list is not ours."""
+    return FetchItem("PREVIEW LAZY" if cursor.match(_LAZY) else name)
+
+
 ITEMS: dict[str, ItemParser] = {
     "MODSEQ": plain,  # RFC 7162 §3.1.4.2
     **dict.fromkeys(("FLAGS", "UID", "ENVELOPE", "INTERNALDATE", "BODYSTRUCTURE"), plain),
     **dict.fromkeys(("RFC822", "RFC822.HEADER", "RFC822.TEXT", "RFC822.SIZE"), plain),
+    **dict.fromkeys(("SAVEDATE", "EMAILID", "THREADID"), plain),  # RFC 8514, RFC 8474
+    "PREVIEW": _preview,
     **dict.fromkeys(("BODY", "BODY.PEEK"), _body),
     **dict.fromkeys(("BINARY", "BINARY.PEEK", "BINARY.SIZE"), _binary),
 }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import encodings.aliases
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -21,7 +22,9 @@ from mailsuite.imapd.syntax.model import (
     SearchKey,
     SearchModseq,
     SearchNot,
+    SearchObjectId,
     SearchOr,
+    SearchSaved,
     SearchSequence,
     SearchSize,
     SearchText,
@@ -29,6 +32,7 @@ from mailsuite.imapd.syntax.model import (
 )
 from mailsuite.imapd.syntax.parse_values import date_, mod_sequence, sequence_set
 
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+(?![A-Za-z0-9_-])")
 MAX_DEPTH = 100
 MAX_KEYS = 2000
 RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE", "RELEVANCY"}
@@ -185,6 +189,29 @@ def _date(relation: str, *, sent: bool = False) -> KeyParser:
     return parse
 
 
+def _saved(relation: str) -> KeyParser:
+    """RFC 8514 §4.3"""
+
+    def parse(program: Program) -> SearchKey:
+        program.cursor.sp()
+        return SearchSaved(relation, date_(program.cursor))
+
+    return parse
+
+
+def _object_id(name: str) -> KeyParser:
+    """RFC 8474 §6"""
+
+    def parse(program: Program) -> SearchKey:
+        program.cursor.sp()
+        found = program.cursor.match(_OBJECT_ID)
+        if found is None:
+            raise program.cursor.unexpected("an object id")
+        return SearchObjectId(name, found[0].decode("ascii"))
+
+    return parse
+
+
 def _size(relation: str) -> KeyParser:
     def parse(program: Program) -> SearchKey:
         program.cursor.sp()
@@ -258,6 +285,12 @@ KEYS: dict[str, KeyParser] = {
     "SENTBEFORE": _date("before", sent=True),
     "SENTON": _date("on", sent=True),
     "SENTSINCE": _date("since", sent=True),
+    "SAVEDBEFORE": _saved("before"),
+    "SAVEDON": _saved("on"),
+    "SAVEDSINCE": _saved("since"),
+    "SAVEDATESUPPORTED": lambda program: SearchAll(),
+    "EMAILID": _object_id("EMAILID"),
+    "THREADID": _object_id("THREADID"),
     "LARGER": _size("larger"),
     "SMALLER": _size("smaller"),
     "MODSEQ": _modseq,  # RFC 7162

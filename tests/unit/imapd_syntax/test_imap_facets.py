@@ -522,6 +522,9 @@ def check_structure(value: object, *, extended: bool) -> None:
 @given(MESSAGES)
 def test_any_octets(message: bytes) -> None:
     envelope, bodystructure, parts = computed(message)
+    values = dict(zip(facets.NAMES, facets.compute(message), strict=True))
+    assert len(values["preview"].decode()) <= 200
+    assert re.fullmatch(rb"T[a-f0-9]{16}", values["thread"])
     (value,) = read(envelope)
     check_envelope(value)
     (value,) = read(bodystructure)
@@ -540,3 +543,18 @@ def test_any_octets(message: bytes) -> None:
 @given(MESSAGES, st.lists(st.sampled_from(["From", "to", "X"]), min_size=1), st.booleans())
 def test_header_fields_of_any_octets(block: bytes, names: list[str], invert: bool) -> None:
     assert facets.header_fields(block, tuple(names), invert=invert).endswith(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Message-ID: <a@b>\nReferences: <root@b>\n <c@b>\nIn-Reply-To: <c@b>\n\n",
+        "Message-ID: <d@b>\nIn-Reply-To: your mail <root@b>\n\n",
+        "Message-ID: <root@b>\nReferences: none\n\n",
+    ],
+)
+def test_thread(header: str) -> None:
+    at = facets.NAMES.index("thread")
+    root = facets.compute(crlf("Message-ID: <root@b>\n\n"))[at]
+    assert facets.compute(crlf(header))[at] == root
+    assert facets.compute(b"Subject: root\r\n\r\n")[at] != root

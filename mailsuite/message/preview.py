@@ -1,0 +1,118 @@
+"""Pure. The first words of a message, as a mail client shows them in its list (RFC 8970).
+
+The first text with something to say: quotes, signatures, markup and rulers are left out. Never
+raises; looks at `LOOKED_AT` octets of at most `PARTS` parts.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+from mailsuite.message.charset import decode_text
+from mailsuite.message.decoding import Identity, decoder
+from mailsuite.message.header import Octets
+from mailsuite.message.part import Part
+
+MAX_CHARACTERS = 200
+LOOKED_AT = 1 << 17
+"""Octets of a part: markup may go on for long before the first word."""
+PARTS = 16
+_SLICE = 1 << 13
+
+_HIDDEN = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(style|script|title|template|noscript)\b[^<>]*+>.*?(?:</\1\s*+>|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_INLINE = re.compile(
+    r"</?(?:a|abbr|b|big|bdi|bdo|cite|code|del|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike"
+    r"|strong|sub|sup|tt|u|var|wbr)(?:\s[^<>]*+)?/?>",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<[/!?a-zA-Z][^>]*+(?:>|\Z)")
+_REFERENCE = re.compile(
+    r"&(?:#[0-9]{1,7}+(?![0-9])|#[xX][0-9a-fA-F]{1,6}+(?![0-9a-fA-F])"
+    r"|[a-zA-Z][a-zA-Z0-9]{1,31}+);?"
+)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+# Marks that show nothing, which senders put in rows behind their first words.
+_BLANK = re.compile(
+    "[\\s\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2060-\u2064\ufeff]{2,}+|\\s"
+)
+_QUOTED = re.compile(r"[ \t]*>")
+_RULER = re.compile(r"[\s\-_=*~#+.]{3,}\Z")
+_ARMOUR = re.compile(
+    r"-----BEGIN PGP SIGNED MESSAGE-----[ \t]*\r?\n(?:[A-Za-z-]+:[^\n]*\n)*+"
+    r"|-----BEGIN PGP SIGNATURE.*",
+    re.DOTALL,
+)
+
+
+def preview(data: Octets, root: Part) -> str:
+    """At most `MAX_CHARACTERS` of text on one line, "" where there is none to be shown."""
+    if root.type == "multipart" and root.subtype == "encrypted":
+        return ""
+    for number, part in enumerate(_texts(root)):
+        if number == PARTS:
+            break
+        text = _decoded(data, part)
+        shown = _of_html(text) if part.subtype == "html" else _of_plain(text)
+        line = _BLANK.sub(" ", _CONTROL.sub(" ", shown)).strip()[:MAX_CHARACTERS].rstrip()
+        if line:
+            return line
+    return ""
+
+
+def _texts(root: Part) -> Iterator[Part]:
+    """What is shown of a message, then what is attached to it; in its order."""
+    attached: list[Part] = []
+    for part in root.walk():
+        if part.parts or part.message is not None or part.type != "text":
+            continue
+        if part.subtype in ("plain", "html", "enriched"):
+            if part.disposition == "attachment":
+                attached.append(part)
+            else:
+                yield part
+    yield from attached
+
+
+def _decoded(data: Octets, part: Part) -> str:
+    """The beginning of a text."""
+    limit = LOOKED_AT if part.subtype == "html" else _SLICE
+    taken_off = decoder(part.encoding) or Identity()
+    octets = b""
+    at = part.body_start
+    while at < part.body_end and len(octets) < limit:
+        end = min(at + _SLICE, part.body_end)
+        octets += taken_off.feed(bytes(data[at:end]))
+        at = end
+    if at >= part.body_end:
+        octets += taken_off.end()
+    else:
+        # Not within a character: what follows the last line end, or space, is left out.
+        octets = octets[: max(octets.rfind(b"\n"), octets.rfind(b" ")) + 1] or octets
+    return decode_text(octets, part.charset)
+
+
+def _of_plain(text: str) -> str:
+    """Without what was written before by others, signature and rulers; or else with it."""
+    if "-----BEGIN PGP MESSAGE" in text:
+        return ""
+    text = _ARMOUR.sub("", text)
+    own: list[str] = []
+    for line in text.split("\n"):
+        if line.rstrip("\r") == "-- ":
+            break
+        if not (_QUOTED.match(line) or _RULER.match(line)):
+            own.append(line)
+    joined = "\n".join(own)
+    return joined if _BLANK.sub(" ", joined).strip() else text
+
+
+def _of_html(text: str) -> str:
+    text = _HIDDEN.sub(" ", text)
+    text = _TAG.sub(" ", _INLINE.sub("", text))
+    return _REFERENCE.sub(lambda found: html.unescape(found[0]), text)
