@@ -276,6 +276,13 @@ class Config(Section):
         'one character such as "+", or "" for none',
         "+",
     )
+    apparently_fields: bool = setting(
+        "Mail of our users without From or To: true adds Apparently-From and Apparently-To, as"
+        " mail systems of old did; false adds From, and To: undisclosed-recipients:;. The names of"
+        " Bcc recipients are never told.",
+        "true or false",
+        False,
+    )
     limits: Limits = setting("Bounds.", "a mapping of limits", Limits(), live=True)
     quota: Quota = setting("Quota.", "a mapping with storage and messages", Quota(), live=True)
     queue: Queue = setting("Retries.", "a mapping of waits and lifetime", Queue())

@@ -33,10 +33,10 @@ from mailsuite.message.preview import preview
 from mailsuite.message.references import message_ids
 from mailsuite.message.structure import scan
 from mailsuite.message.subject import Subject, base_subject
-from mailsuite.message.submission import repair_submission
+from mailsuite.message.submission import Submitter, repair_submission
 from mailsuite.message.text import TEXT_VERSION, body_text, contains, header_text
 from mailsuite.message.trace import count_received, delivered_to, protocol, received
-from mailsuite.message.traits import MAX_LINE, Traits, examine
+from mailsuite.message.traits import MAX_LINE, LineWatch, Traits, examine
 from mailsuite.message.words import decode_words
 
 __all__ = [
@@ -53,12 +53,14 @@ __all__ = [
     "Field",
     "Group",
     "Limits",
+    "LineWatch",
     "Octets",
     "ParameterError",
     "Params",
     "Part",
     "PathError",
     "Subject",
+    "Submitter",
     "Traits",
     "address_key",
     "base_subject",

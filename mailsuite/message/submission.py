@@ -1,52 +1,166 @@
 """Pure. What a submission server adds to and takes out of a header block (RFC 6409 §8, row M2).
 
-Missing Date and Message-ID are added and Bcc removed; every other octet stays where it is.
+Missing Date, From, To and Message-ID are added, Sender where From is somebody else's, Bcc removed,
+overlong lines folded; every other octet stays where it is.
 """
 
-import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from mailsuite.message.address import mailboxes, parse_addresses
 from mailsuite.message.date import format_date
-from mailsuite.message.header import split_header
+from mailsuite.message.folding import fold_long_lines
+from mailsuite.message.header import Field, fields, split_header
+from mailsuite.message.limits import Limits
+from mailsuite.message.writing import Mailbox, MailboxGroup, address_field
 
-_BCC = re.compile(rb"\n(?:resent-)?bcc[ \t]*:[^\n]*+(?:\n[ \t][^\n]*+)*+(?=\n|\Z)", re.IGNORECASE)
-# Trace fields, and lines at the very beginning that would become folds of what is put before them.
-_TRACE = re.compile(
-    rb"(?:[ \t][^\n]*+\n)*+"
-    rb"(?:(?:return-path|received|delivered-to)[ \t]*:[^\n]*+\n(?:[ \t][^\n]*+\n)*+)*+",
-    re.IGNORECASE,
-)
-_ANY_FIELD = re.compile(rb"^[!-9;-~]++[ \t]*:", re.MULTILINE)
+_ALL = Limits(fields=1 << 30)
+_MAX_AUTHORS = 50  # addresses of From that are looked at
+# Row M3: where an added field goes. After trace fields; fields of other names stand behind.
+_TRACE = ("return-path", "received", "delivered-to")
+_ORDER = ("date", "from", "subject", "sender", "to", "cc")
+_DESTINATIONS = ("to", "cc", "bcc", "apparently-to")
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """Who hands the message in.
+
+    address     the one to name: the envelope sender, or the account's own
+    owns        whether an address is the submitter's too
+    recipients  of the envelope
+    apparently  write Apparently-From and Apparently-To, as mail systems of old, instead of From and
+                `To: undisclosed-recipients:;`. The latter only for a single recipient who was not
+                a Bcc one, for it would tell the others of each other.
+    """
+
+    address: str
+    owns: Callable[[str], bool]
+    recipients: tuple[str, ...] = ()
+    apparently: bool = False
 
 
 def repair_submission(
-    block: bytes, *, now: float, hostname: str, message_id: Callable[[], str]
+    block: bytes,
+    *,
+    now: float,
+    hostname: str,
+    message_id: Callable[[], str],
+    submitter: Submitter | None = None,
 ) -> bytes:
-    """The header block with Date and Message-ID, without Bcc and Resent-Bcc.
+    """The header block with what it must have and without Bcc and Resent-Bcc.
 
     block       the header with or without its blank line; octets after the blank line are kept too
     now         seconds since the epoch, for the Date
     message_id  gives a unique id-left, or a whole msg-id in angle brackets; only called if needed
+    submitter   None: From, Sender and To are left as they are
 
-    An added Date comes first, after trace fields (row M3), an added Message-ID last. Where the
-    block holds no field at all it is taken as the beginning of a body and put below a blank line.
+    Where the block holds no field at all it is taken as the beginning of a body and put below a
+    blank line. A resent message (RFC 5322 §3.6.6) keeps its author, sender and recipients.
     """
     _, end = split_header(block)
-    head = block[:end]
-    blank = b""
-    if head and not _ANY_FIELD.search(head):
-        head, end, blank = b"", 0, b"\r\n"
-    elif head and not head.endswith(b"\n"):
-        head += b"\r\n"
-    head = _BCC.sub(b"", b"\n" + head)[1:]
-    lower = b"\n" + head.lower()
-    if not re.search(rb"\ndate[ \t]*:", lower):
-        trace = _TRACE.match(head)
-        cut = trace.end() if trace else 0
-        head = head[:cut] + b"Date: " + format_date(now) + b"\r\n" + head[cut:]
-    if not re.search(rb"\nmessage-id[ \t]*:", lower):
-        head += _message_id(message_id(), hostname)
-    return head + blank + block[end:]
+    head, rest = block[:end], block[end:]
+    found = fields(head, limits=_ALL)
+    if head and not any(field.name for field in found):
+        found, rest = [], b"\r\n" + block
+    elif found and not found[-1].raw.endswith(b"\n"):
+        found[-1] = Field(found[-1].raw + b"\r\n")
+    lines = _Lines(found)
+    hidden = lines.remove("bcc") | lines.remove("resent-bcc")
+    if "date" not in lines:
+        lines.add(b"Date: " + format_date(now) + b"\r\n")
+    resent = any(field.key.startswith("resent-") for field in lines.found)
+    if submitter is not None and not resent:
+        _authors(lines, submitter)
+        if not any(key in lines for key in _DESTINATIONS):
+            lines.add(_destination(submitter, hidden))
+    if "message-id" not in lines:
+        lines.add(_message_id(message_id(), hostname))
+    return fold_long_lines(b"".join(field.raw for field in lines.found)) + rest
+
+
+class _Lines:
+    """The fields of a header block, to be changed."""
+
+    __slots__ = ("found",)
+
+    def __init__(self, found: list[Field]) -> None:
+        self.found = found
+
+    def __contains__(self, key: str) -> bool:
+        return any(field.key == key for field in self.found)
+
+    def all(self, key: str) -> list[Field]:
+        return [field for field in self.found if field.key == key]
+
+    def remove(self, key: str) -> bool:
+        """Take all fields of a name away; whether there were any."""
+        before = len(self.found)
+        self.found = [field for field in self.found if field.key != key]
+        return len(self.found) < before
+
+    def add(self, raw: bytes) -> None:
+        """Put a field in its place by row M3."""
+        field = Field(raw)
+        at = len(self.found)
+        if field.key in _ORDER:
+            before = _ORDER[: _ORDER.index(field.key)]
+            places = [i for i, other in enumerate(self.found) if other.key in before]
+            at = places[-1] + 1 if places else self._after_trace()
+        self.found.insert(at, field)
+
+    def _after_trace(self) -> int:
+        """Behind trace fields, and behind lines at the very beginning that are no field.
+
+        These would become folds of what is put before them.
+        """
+        at = 0
+        while at < len(self.found) and self.found[at].raw[:1] in (b" ", b"\t"):
+            at += 1
+        while at < len(self.found) and self.found[at].key in _TRACE:
+            at += 1
+        return at
+
+
+def _authors(lines: _Lines, submitter: Submitter) -> None:
+    """From and Sender agree with who hands the message in (RFC 6409 §8.1, RFC 5322 §3.6.2)."""
+    if not submitter.address:
+        return
+    mine = Mailbox("", submitter.address)
+    if "from" not in lines:
+        name = "Apparently-From" if submitter.apparently else "From"
+        if name.lower() not in lines:
+            lines.add(_addresses(name, mine))
+        return
+    authors = _of(lines, "from")
+    senders = _of(lines, "sender")
+    if "sender" in lines and any(map(submitter.owns, senders)):
+        return
+    if len(authors) == 1 and submitter.owns(authors[0]):
+        lines.remove("sender")  # another's name
+        return
+    if len(authors) > 1 and (owned := next(filter(submitter.owns, authors), "")):
+        mine = Mailbox("", owned)
+    lines.remove("sender")
+    lines.add(_addresses("Sender", mine))
+
+
+def _of(lines: _Lines, key: str) -> list[str]:
+    value = b",".join(field.unfolded for field in lines.all(key))
+    return [one.address for one in mailboxes(parse_addresses(value))[:_MAX_AUTHORS]]
+
+
+def _destination(submitter: Submitter, hidden: bool) -> bytes:
+    if submitter.apparently and len(submitter.recipients) == 1 and not hidden:
+        return _addresses("Apparently-To", Mailbox("", submitter.recipients[0]))
+    return address_field("To", [MailboxGroup("undisclosed-recipients")])
+
+
+def _addresses(name: str, mailbox: Mailbox) -> bytes:
+    try:
+        return address_field(name, [mailbox], utf8=not mailbox.address.isascii())
+    except ValueError:  # "postmaster" alone is an address in an envelope
+        return f"{name}: {mailbox.address}\r\n".encode()
 
 
 def _message_id(unique: str, hostname: str) -> bytes:

@@ -86,3 +86,26 @@ def has_long_line(data: Source, start: int = 0, end: int | None = None) -> bool:
             return True
         line = found + 1
     return any(len(rest.rstrip(b"\r")) > MAX_LINE for rest in data[line:end].split(b"\n"))
+
+
+class LineWatch:
+    """Whether octets that come in pieces hold a line longer than MAX_LINE: `long` says it."""
+
+    __slots__ = ("_line", "long")
+
+    def __init__(self) -> None:
+        self._line = 0
+        self.long = False
+
+    def feed(self, octets: bytes) -> None:
+        """Look at the next piece."""
+        if self.long:
+            return
+        first = octets.find(b"\n")
+        if first < 0:
+            self._line += len(octets)
+            self.long = self._line > MAX_LINE + 1
+            return
+        last = octets.rfind(b"\n") + 1
+        self.long = self._line + first > MAX_LINE + 1 or has_long_line(octets, first + 1, last)
+        self._line = len(octets) - last

@@ -6,13 +6,14 @@ kept with the reason why not. Knows no protocol, no mailbox and no host: only co
 
 from mailsuite.queue.entries import AttemptEntry, Counts, Entry, RecipientEntry
 from mailsuite.queue.errors import NoSpace, QueueUnavailable
-from mailsuite.queue.incoming import Incoming
+from mailsuite.queue.incoming import Convert, Incoming
 from mailsuite.queue.offline import Offline
 from mailsuite.queue.queue import Queue
 from mailsuite.queue.settings import Settings
 
 __all__ = [
     "AttemptEntry",
+    "Convert",
     "Counts",
     "Entry",
     "Incoming",

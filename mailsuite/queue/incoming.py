@@ -5,15 +5,21 @@ everything is durable then; what is discarded or fails leaves nothing behind.
 """
 
 import contextlib
+import mmap
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
 
 from mailsuite.base.tasks import Threads, committed
 from mailsuite.mail import Envelope
 from mailsuite.queue.committer import File, GrownFile, NewFile
 from mailsuite.queue.errors import QueueUnavailable, typed
 from mailsuite.queue.spool import Spool, write_all
+
+Convert: TypeAlias = Callable[[bytes | mmap.mmap], Iterable[bytes] | None]
+"""Gives the octets that are to stand in the place of others, or None to leave these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,47 @@ class Incoming:
         self.size += len(data)
         if self._held > self._limit:
             await committed(self._spill())
+
+    async def rewrite(self, convert: Convert) -> None:
+        """Put other octets in the place of all that were taken, before `commit`.
+
+        `convert` runs in a thread; with a large message it is given a map of the file, and its
+        pieces make a new one. Raises QueueUnavailable or NoSpace; the message is then discarded.
+        """
+        self._require_open()
+        try:
+            await committed(self._threads.run(self._rewrite, convert))
+        except OSError as error:
+            self._open = False
+            await self._unspill()
+            raise typed(error) from error
+
+    def _rewrite(self, convert: Convert) -> None:
+        held = b"".join(self._chunks)
+        if self._fd < 0:
+            pieces = convert(held)
+            if pieces is not None:
+                self._chunks = [b"".join(pieces)]
+                self.size = self._held = len(self._chunks[0])
+            return
+        write_all(self._fd, held)
+        self._chunks, self._held = [], 0
+        with (
+            Path(self._spool.path(self.id)).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            pieces = convert(data)
+            if pieces is None:
+                return
+            # The old octets stay readable until the map is closed.
+            self._spool.remove([self.id])
+            os.close(self._fd)
+            self._fd = -1
+            self._fd = self._spool.open_new(self.id)
+            self.size = -len(self._spilled_prefix)
+            for piece in pieces:
+                write_all(self._fd, piece)
+                self.size += len(piece)
 
     async def commit(self, envelope: Envelope) -> None:
         """Take responsibility for the message: it is durable when this returns.

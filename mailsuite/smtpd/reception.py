@@ -2,14 +2,19 @@
 
 Promises: a message is either in the queue for good when `finish` answers 250, or nothing of it is
 kept; the octets of a message that is refused on the way are swallowed and not stored; at most
-`HEADER_LIMIT` octets of a message are held here. On submission the header block is repaired
-(RFC 6409 §8), nothing else of a message is ever changed.
+`HEADER_LIMIT` octets of a message are held here. On submission the header block is repaired and
+parts with lines over 998 octets are encoded (RFC 6409 §8); nothing else of a message is changed.
 """
+
+import mmap
+from collections.abc import Awaitable, Iterable
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
 from mailsuite.delivery.trace import key_of, passed
 from mailsuite.message import (
+    LineWatch,
+    Submitter,
     count_received,
     fields,
     protocol,
@@ -17,6 +22,7 @@ from mailsuite.message import (
     repair_submission,
     split_header,
 )
+from mailsuite.message.downgrade import Inconvertible, NextHop, downgrade
 from mailsuite.queue import NoSpace, QueueUnavailable
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.context import Incoming
@@ -48,6 +54,7 @@ class Reception:
         "_incoming",
         "_session",
         "_settled",
+        "_watch",
         "answer",
         "refusal",
         "size",
@@ -61,6 +68,7 @@ class Reception:
         self._incoming: Incoming = session.context.queue.receive(self._envelope)
         self._head: bytearray | None = bytearray()
         self._settled = False
+        self._watch = LineWatch() if self._context.settings.submission else None
         self.size = 0
         self.refusal: Reply | None = None
         self.answer: Reply | None = None
@@ -73,6 +81,8 @@ class Reception:
         if self.size > self._context.settings.max_message_size:
             await self.refuse(replies.TOO_LARGE)
             return
+        if self._watch is not None:
+            self._watch.feed(octets)
         if self._head is None:
             await self._keep(octets)
             return
@@ -92,6 +102,8 @@ class Reception:
         """All octets are there: commit, and say how it went."""
         if self.refusal is None and self._head is not None:
             await self._begin(bytes(self._head))
+        if self.refusal is None and self._watch is not None and self._watch.long:
+            await self._mend()
         if self.refusal is None:
             # A commit is not left half done, and no log line of it is lost, because the client
             # hangs up or the server stops.
@@ -125,8 +137,26 @@ class Reception:
                 now=self._context.clock.now(),
                 hostname=self._context.settings.hostname,
                 message_id=lambda: self._incoming.id,
+                submitter=self._submitter(),
             )
             await self._keep(self._trace() + repaired + head[body:])
+
+    def _submitter(self) -> Submitter:
+        account = self._envelope.submitter or ""
+        address = self._envelope.sender or account
+        if not (address.isascii() or self._envelope.smtputf8):
+            address = ""  # no field could name it
+        return Submitter(
+            address,
+            owns=lambda author: self._context.router.may_send_as(account, author),
+            recipients=tuple(one.address for one in self._envelope.recipients),
+            apparently=self._context.settings.apparently_fields,
+        )
+
+    async def _mend(self) -> None:
+        """Lines that are too long for the way become short ones (RFC 6409 §8.4)."""
+        if self._envelope.body != "BINARYMIME":
+            await self._queue(self._incoming.rewrite(_shortened))
 
     def _came_back(self, block: bytes) -> bool:
         """Every recipient has had this message: delivery would bounce it, so say so now."""
@@ -156,8 +186,12 @@ class Reception:
         )
 
     async def _keep(self, octets: bytes) -> None:
+        await self._queue(self._incoming.write(octets))
+
+    async def _queue(self, work: Awaitable[None]) -> None:
+        """What the queue can't do now refuses the message."""
         try:
-            await self._incoming.write(octets)
+            await work
         except QueueUnavailable as error:
             await self.refuse(unavailable(error))
         except Exception:
@@ -206,6 +240,15 @@ class Reception:
             "recipients": len(self._envelope.recipients),
             "size": self.size,
         }
+
+
+def _shortened(data: bytes | mmap.mmap) -> Iterable[bytes] | None:
+    """The message with parts whose lines are too long encoded; None where there are none."""
+    try:
+        conversion = downgrade(data, NextHop(eight_bit=True, utf8=True))
+    except Inconvertible:
+        return None
+    return None if conversion is None else conversion.pieces(data)
 
 
 def unavailable(error: QueueUnavailable) -> Reply:

@@ -25,6 +25,8 @@ class Settings:
     max_auth_failures     in one session, then 421
     auth_delay            wait after the first failed AUTH, doubled for each further one
     max_hops              Received fields after which a message is taken to run in circles
+    apparently_fields     submission: where From or To is missing, Apparently-From and Apparently-To
+                          are added as mail systems of old did
     max_connections       open at once
     max_connections_per_address  open at once from one address (IPv6: one /64)
     command_timeout       to send a whole command (RFC 5321 §4.5.3.2.7: five minutes at least)
@@ -47,6 +49,7 @@ class Settings:
     max_auth_failures: int = 5
     auth_delay: float = 1.0
     max_hops: int = 50
+    apparently_fields: bool = False
     max_connections: int = 1000
     max_connections_per_address: int = 100
     command_timeout: float = 300.0

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mailsuite.message import Part, decode_body, scan
 from mailsuite.message.downgrade import Conversion, Inconvertible, NextHop, downgrade
-from mailsuite.message.traits import Traits, examine
+from mailsuite.message.traits import LineWatch, Traits, examine
 
 SEVEN = NextHop()
 EIGHT = NextHop(eight_bit=True)
@@ -329,6 +329,16 @@ def test_traits_are_what_a_slow_look_finds(rows: list[tuple[bytes, bytes]], offs
     )
     if not examine(data).odd:
         assert examine(data).long_line == any(len(row) > 998 for row in data.split(b"\r\n"))
+
+
+@given(st.lists(st.sampled_from([b"x" * 998, b"y", b"\r", b"\n", b"\r\n", b"z" * 500])))
+def test_overlong_lines_are_seen_however_octets_come(pieces: list[bytes]) -> None:
+    watch = LineWatch()
+    for piece in [*pieces, b"\r\n"]:
+        watch.feed(piece)
+    data = b"".join([*pieces, b"\r\n"])
+    if not examine(data).odd:
+        assert watch.long == examine(data).long_line
 
 
 def test_traits_do_not_depend_on_where_slices_begin() -> None:

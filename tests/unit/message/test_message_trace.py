@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite.message import (
+    Submitter,
     count_received,
     delivered_to,
     fields,
@@ -94,6 +95,86 @@ def test_repair_touches_nothing_else(head: bytes) -> None:
     if any(field.name for field in before):
         kept = [field.raw for field in before if field.key not in ("bcc", "resent-bcc")]
         assert [field.raw for field in found if field.raw not in (DATE, ID)] == kept
+
+
+# -- who submits it ------------------------------------------------------------------------------
+
+
+def of_alice(block: bytes, *recipients: str, apparently: bool = False) -> bytes:
+    return repair_submission(
+        b"Date: x\r\nMessage-ID: x\r\n" + block,
+        now=NOW,
+        hostname="mx.test",
+        message_id=lambda: "unique",
+        submitter=Submitter(
+            "alice@x.test",
+            {"alice@x.test", "sales@x.test"}.__contains__,
+            recipients or ("bob@x.test",),
+            apparently,
+        ),
+    ).removeprefix(b"Date: x\r\n")
+
+
+def test_a_sender_is_added_where_from_is_somebody_else() -> None:
+    mine = b"Message-ID: x\r\nFrom: Alice <alice@x.test>\r\nTo: b@x.test\r\n"
+    assert of_alice(mine).endswith(mine)
+    block = b"From: The Boss <boss@x.test>\r\nTo: b@x.test\r\nSubject: s\r\nX-A: b\r\n"
+    assert of_alice(block) == (
+        b"Message-ID: x\r\nFrom: The Boss <boss@x.test>\r\nTo: b@x.test\r\nSubject: s\r\n"
+        b"Sender: alice@x.test\r\nX-A: b\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("block", "senders"),
+    [
+        (b"From: sales@x.test\r\n", []),
+        (b"From: boss@x.test\r\nSender: Sales <sales@x.test>\r\n", [b"Sales <sales@x.test>"]),
+        (b"From: boss@x.test\r\nSender: boss@x.test\r\n", [b"alice@x.test"]),
+        (b"From: alice@x.test\r\nSender: boss@x.test\r\n", []),
+        # RFC 5322 §3.6.2: several authors need a sender
+        (b"From: boss@x.test, sales@x.test\r\n", [b"sales@x.test"]),
+        (b"From: boss@x.test, cfo@x.test\r\n", [b"alice@x.test"]),
+        (b"From: alice@x.test\r\nFrom: boss@x.test\r\n", [b"alice@x.test"]),
+        (b"From: \r\n", [b"alice@x.test"]),
+        # A resent message keeps its author
+        (b"From: boss@x.test\r\nResent-From: alice@x.test\r\n", []),
+    ],
+)
+def test_from_and_sender_agree(block: bytes, senders: list[bytes]) -> None:
+    found = fields(of_alice(block + b"To: b@x.test\r\n"))
+    assert [field.unfolded for field in found if field.key == "sender"] == senders
+
+
+def test_a_missing_from_and_to() -> None:
+    assert of_alice(b"Subject: s\r\n\r\n") == (
+        b"From: alice@x.test\r\nMessage-ID: x\r\nSubject: s\r\nTo: undisclosed-recipients:;\r\n\r\n"
+    )
+    for name in (b"To", b"Cc"):
+        assert b"undisclosed" not in of_alice(name + b": b@x.test\r\n")
+
+
+def test_fields_of_old() -> None:
+    assert of_alice(b"Subject: s\r\n", "bob@x.test", apparently=True).endswith(
+        b"Subject: s\r\nApparently-From: alice@x.test\r\nApparently-To: bob@x.test\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("block", "recipients"),
+    [(b"", ["a@x.test", "b@x.test"]), (b"Bcc: a@x.test\r\n", ["a@x.test"])],
+)
+def test_no_bcc_recipient_is_told(block: bytes, recipients: list[str]) -> None:
+    found = of_alice(b"From: alice@x.test\r\n" + block, *recipients, apparently=True)
+    assert b"To: undisclosed-recipients:;\r\n" in found
+    assert b"a@x.test" not in found
+
+
+def test_overlong_header_lines_are_folded() -> None:
+    block = b"From: alice@x.test\r\nTo: " + b"b@x.test, " * 200 + b"b@x.test\r\n"
+    found = of_alice(block)
+    assert max(map(len, found.split(b"\r\n"))) <= 998
+    assert found.replace(b"\r\n ", b" ").endswith(block)
 
 
 def test_loop_helpers() -> None:

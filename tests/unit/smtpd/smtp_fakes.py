@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mailsuite.accounts import AccountRow, AliasRow, DomainRow
 from mailsuite.mail import Envelope
-from mailsuite.queue import NoSpace, QueueUnavailable
+from mailsuite.queue import Convert, NoSpace, QueueUnavailable
 from mailsuite.routing import Router
 
 FAULTS: dict[str, type[Exception]] = {
@@ -31,6 +31,13 @@ class FakeIncoming:
         self.octets += data
         self.largest_write = max(self.largest_write, len(data))
         await asyncio.sleep(0)
+
+    async def rewrite(self, convert: Convert) -> None:
+        assert self.state == "open"
+        self.queue.fault("rewrite")
+        pieces = convert(self.octets)
+        if pieces is not None:
+            self.octets = b"".join(pieces)
 
     async def commit(self, envelope: Envelope) -> None:
         assert self.state == "open"

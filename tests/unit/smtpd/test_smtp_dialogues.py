@@ -48,6 +48,7 @@ DIALOGUES = Path(__file__).parents[2] / "dialogues" / "smtp"
 HEADER = b"Date: Mon, 23 Nov 2026 09:00:00 +0000\r\nMessage-ID: <1@example.test>\r\n"
 MESSAGES = {
     "short": HEADER + b"Subject: short\r\n\r\nHello.\r\n",
+    "whole": HEADER + b"From: alice@example.test\r\nTo: b@x.test\r\n\r\nHello.\r\n",
     "dots": HEADER + b"Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.x\r\n.\r\n",
     "8bit": HEADER + "Subject: Grüße\r\n\r\nGrüße\r\n".encode("latin-1"),
     "998": HEADER + b"\r\n" + b"x" * 998 + b"\r\n",

@@ -1,6 +1,7 @@
 """The ESMTP door as a whole: stopping, commits without a client, memory, fuzz, real clients."""
 
 import asyncio
+import base64
 import contextlib
 import smtplib
 import socket
@@ -21,6 +22,7 @@ from smtp_fakes import FakeAccounts, FakeQueue, make_router
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.mail import Job, Outcome, Sent
+from mailsuite.message import decode_body
 from mailsuite.net import bind
 from mailsuite.queue import Queue
 from mailsuite.smtpd import Settings, Smtpd
@@ -391,3 +393,29 @@ async def test_swaks(options: list[str], status: int, server_tls: ssl.SSLContext
         done = await asyncio.to_thread(subprocess.run, arguments, capture_output=True, timeout=30)
     assert done.returncode == status, done.stdout
     assert len(queue.accepted) == (status == 0)
+
+
+async def test_submitted_lines_that_are_too_long_are_encoded() -> None:
+    queue = FakeQueue()
+    submission = replace(SETTINGS, kind="submission", allow_plain_auth=True)
+    plain = base64.b64encode(b"\0alice\0alice")
+    long = b"word " * 300
+    async with house(submission, queue) as opened:
+        reader, writer = await opened.connect()
+        writer.write(
+            b"EHLO c\r\nAUTH PLAIN " + plain + b"\r\nMAIL FROM:<alice@example.test>\r\n"
+            b"RCPT TO:<bob@example.test>\r\nDATA\r\n"
+        )
+        await until(reader, b"354 ")
+        for half in (b"From: boss@elsewhere.test\r\n\r\nshort\r\n" + long[:1000], long[1000:]):
+            writer.write(half)
+            await writer.drain()
+        writer.write(b"\r\n.\r\n")
+        assert (await reader.readline()).startswith(b"250 ")
+        writer.close()
+    ((_, octets),) = queue.accepted
+    head, _, body = octets.partition(b"\r\n\r\n")
+    assert b"\r\nSender: alice@example.test\r\n" in head
+    assert b"\r\nContent-Transfer-Encoding: quoted-printable\r\n" in head + b"\r\n"
+    assert decode_body(body, "quoted-printable") == b"short\r\n" + long + b"\r\n"
+    assert max(map(len, octets.split(b"\r\n"))) <= 78
