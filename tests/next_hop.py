@@ -20,6 +20,7 @@ class NextHop:
 
     offers    lines of its reply to EHLO; STARTTLS is added where there is `tls`
     replies   verb -> replies; (drop) closes the connection, (silence) answers nothing
+    pause     seconds between taking a message and saying so
     messages  (MAIL argument, RCPT arguments, octets) of each that was taken
     """
 
@@ -32,6 +33,8 @@ class NextHop:
     connections: int = 0
     open: int = 0
     most: int = 0
+    pause: float = 0.0
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
     port: int = 0
     host: str = "127.0.0.1"
 
@@ -47,6 +50,7 @@ class NextHop:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.add(writer)
         self.open += 1
         self.most = max(self.most, self.open)
         try:
@@ -54,6 +58,7 @@ class NextHop:
                 await _Session(self, reader, writer).run()
         finally:
             self.open -= 1
+            self.writers.discard(writer)
             writer.close()
 
 
@@ -143,6 +148,7 @@ class _Session:
         found = self.hop.replies.get("FINAL", [""])[0]
         if found in ("", "(drop)") or found[0] == "2":
             self.hop.messages.append((self.mail, self.rcpts, octets))
+        await asyncio.sleep(self.hop.pause)
         await self.say("FINAL", "250 2.0.0 taken")
         self.rcpts = []
 
@@ -158,3 +164,5 @@ async def listening(hop: NextHop) -> AsyncIterator[NextHop]:
         yield hop
     finally:
         server.close()
+        for writer in hop.writers:
+            writer.transport.abort()
