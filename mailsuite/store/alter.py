@@ -185,6 +185,7 @@ def expunge(
         gone = [entry.uid for entry in entries]
         with change.commit() as db:
             records.remove(db, folder.id, gone, modseq, kept if keep else [])
+            folder.note_expunged(db, len(gone))
     if not keep:
         for entry in kept:
             disk.unlink_quietly(f"{files.tmp}/{entry.name}")

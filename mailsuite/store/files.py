@@ -128,7 +128,7 @@ class AccountFiles:
             for folder in self.folders.values():
                 folder.adopt_from, folder.adopt_below = 1, folder.uidnext
                 folder.known, folder.sure, folder.journal = (-1, -1), False, 0
-                folder.history = folder.highestmodseq
+                folder.history_lost()
                 folder.messages = folder.size = folder.unseen = folder.deleted = 0
                 folder.insert(db)
         for folder in list(self.folders.values()):
@@ -244,9 +244,11 @@ class AccountFiles:
                 if other != folder.id:
                     records.drop_mailbox(db, other)
             if folder.load(db):
-                folder.history = max(folder.history, records.prune_expunged(db, folder.id))
+                folder.prune(db)
                 folder.save(db)
             else:
+                if folder.uidnext > 1:
+                    folder.history_lost()
                 folder.insert(db)
         return folder
 

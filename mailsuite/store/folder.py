@@ -7,6 +7,7 @@ becomes of the index.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import apsw
@@ -18,6 +19,7 @@ from mailsuite.store.sidecar import MailboxSidecar
 
 UID_BLOCK = 1024
 MODSEQ_BLOCK = 1 << 16
+MAX_GAPS = 8
 NEVER = (-1, -1)
 
 _COLUMNS = (
@@ -27,6 +29,8 @@ _COLUMNS = (
     "special_use",
     "uidnext",
     "first_recent",
+    "modseq",
+    "gaps",
     "history",
     "mtime_new",
     "mtime_cur",
@@ -45,6 +49,8 @@ class Folder:
     name          its folder's name, "" for INBOX
     uidnext       next UID to be given; `modseq` the same for MODSEQs
     first_recent  messages from here on are \\Recent for nobody yet
+    gaps          MODSEQs, [first, last], of changes that a power cut may have taken back after
+                  clients had heard of them
     history       MODSEQ from which on all expunges are known
     known         times (ns) of new/ and cur/ when they last held exactly what the index says
     sure          nobody else can have changed them unnoticed at that time
@@ -56,6 +62,7 @@ class Folder:
 
     __slots__ = (
         "_keywords",
+        "_unpruned",
         "adopt_below",
         "adopt_from",
         "checked_at",
@@ -63,6 +70,7 @@ class Folder:
         "cur",
         "deleted",
         "first_recent",
+        "gaps",
         "history",
         "id",
         "journal",
@@ -86,7 +94,9 @@ class Folder:
         self.uidnext = sidecar.uidnext
         self.modseq = sidecar.modseq
         self.first_recent = sidecar.first_recent
+        self.gaps: list[list[int]] = []
         self.history = sidecar.modseq - 1
+        self._unpruned = 0
         self.known = NEVER
         self.sure = False
         self.adopt_from = 1
@@ -114,8 +124,26 @@ class Folder:
         return self.modseq - 1
 
     def known_since(self, since: int) -> int:
-        """The MODSEQ to answer from when a client knows everything up to `since`."""
-        return since
+        """The MODSEQ to answer from when a client knows everything up to `since`; 0: all of it.
+
+        What it heard of in a gap may not have happened.
+        """
+        return 0 if any(first <= since <= last for first, last in self.gaps) else since
+
+    def history_lost(self) -> None:
+        """The index is begun anew: nobody knows what was expunged before this moment."""
+        self.history = self.take_modseq()
+
+    def note_expunged(self, db: apsw.Connection, count: int) -> None:
+        """So many expunges have been written down: keep the history of them bounded."""
+        self._unpruned += count
+        if self._unpruned > records.MAX_EXPUNGED // 2:
+            self.prune(db)
+
+    def prune(self, db: apsw.Connection) -> None:
+        """Forget the oldest expunges, if there are too many."""
+        self._unpruned = 0
+        self.history = max(self.history, records.prune_expunged(db, self.id))
 
     # -- numbers -----------------------------------------------------------------------------------
 
@@ -231,6 +259,8 @@ class Folder:
             self.sidecar.special_use,
             self.uidnext,
             self.first_recent,
+            self.modseq,
+            json.dumps(self.gaps),
             self.history,
             *self.known,
             int(self.sure),
@@ -259,7 +289,7 @@ class Folder:
         """Take back what the index knows of this mailbox; False when it has no fitting row."""
         row = db.execute(
             "SELECT uidnext, first_recent, history, mtime_new, mtime_cur, sure, journal,"
-            " messages, size, unseen, deleted FROM mailbox"
+            " messages, size, unseen, deleted, modseq, gaps FROM mailbox"
             " WHERE id = ? AND uidvalidity = ? AND mailboxid = ?",
             (self.id, self.sidecar.uidvalidity, self.sidecar.mailboxid),
         ).fetchone()
@@ -270,8 +300,17 @@ class Folder:
         self.history = row[2]
         self.known = (row[3], row[4])
         self.sure = bool(row[5])
-        self.journal, self.messages, self.size, self.unseen, self.deleted = row[6:]
+        self.journal, self.messages, self.size, self.unseen, self.deleted = row[6:11]
+        self.gaps = json.loads(row[12])
+        if row[11] < self.modseq:
+            self._note_gap(row[11], self.modseq - 1)
         return True
+
+    def _note_gap(self, first: int, last: int) -> None:
+        """These were reserved, and perhaps given, but the index knows nothing of it."""
+        self.gaps.append([first, last])
+        if len(self.gaps) > MAX_GAPS:
+            self.gaps[:2] = [[self.gaps[0][0], self.gaps[1][1]]]
 
     def restore_totals(self, db: apsw.Connection) -> None:
         """After a failed transaction: totals as the index has them."""

@@ -18,7 +18,7 @@ import apsw
 from mailsuite.store.database import Database, DatabaseDamaged, is_empty
 from mailsuite.store.values import Facets
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE mailbox(
@@ -29,6 +29,8 @@ CREATE TABLE mailbox(
     special_use TEXT,
     uidnext INTEGER NOT NULL,
     first_recent INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    gaps TEXT NOT NULL,
     history INTEGER NOT NULL,
     mtime_new INTEGER NOT NULL,
     mtime_cur INTEGER NOT NULL,

@@ -158,6 +158,7 @@ def _take_in(files: AccountFiles, folder: Folder, found: _Found, used: set[int])
         with files.index.transaction() as db:
             records.update(db, folder.id, changed + quiet)
             records.remove(db, folder.id, [entry.uid for entry in gone], modseq, [])
+            folder.note_expunged(db, len(gone))
             records.add(db, folder.id, arrivals)
             folder.save(db)
     except BaseException:

@@ -94,6 +94,7 @@ def _transfer(
             records.copy_facets(db, source.id, target.id, numbers)
             if gone:
                 records.remove(db, source.id, gone, source_modseq, kept)
+                source.note_expunged(db, len(gone))
     if copies:
         files.updates.append(arrived(target, modseq, copies))
     if gone:
