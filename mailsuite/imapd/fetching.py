@@ -1,14 +1,16 @@
 """What a FETCH needs of each message and how its answer is put together (RFC 3501 §6.4.5, §7.4.2).
 
-Items are sorted once a command: those that the view or a row of the index answers become plain
-functions of the row, the others byte ranges of the message. `Plan.lines` is what a message's
-answer begins with; the ranges follow. Never reads a message itself.
+Items are sorted once a command: those that the view or the index answers become columns of values,
+put together for many messages in one step, the others byte ranges of the message. `Plan.heads` is
+what a message's answer begins with; the ranges follow. Never reads a message itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
 
 from mailsuite.imapd import facets, object_id, preview, save_date
 from mailsuite.imapd.binary import binary
@@ -17,10 +19,48 @@ from mailsuite.imapd.reply import Bad
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import FetchItem, Section
 from mailsuite.imapd.view import View
-from mailsuite.store import SYSTEM_COLUMNS, Row
+from mailsuite.store import SYSTEM_COLUMNS, Column, Row
 
 Render = Callable[[View, Row], bytes]
 """(view, row of the index) -> item name, space, value"""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some messages of one FETCH: what the index says of them, column by column.
+
+    numbers  sequence numbers, ascending
+    columns  the UIDs, then `Plan.columns`
+    """
+
+    view: View
+    numbers: Sequence[int]
+    columns: Sequence[Sequence[Any]]
+
+    @property
+    def uids(self) -> Sequence[int]:
+        return self.columns[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """An item of many messages at once.
+
+    form    name and value of one, with `%d` and `%b` where the values go
+    values  the values, a sequence for each
+    """
+
+    form: bytes
+    values: Callable[[Batch], Sequence[Iterable[Any]]]
+
+
+def each(render: Render) -> Items:
+    """An item that is rendered row by row."""
+    return Items(
+        b"%b",
+        lambda batch: [[render(batch.view, row) for row in zip(*batch.columns, strict=True)]],
+    )
+
 
 _OLD_NAMES = {
     "RFC822": Section(),
@@ -32,7 +72,7 @@ _OLD_NAMES = {
 class Plan:
     """The items of one FETCH, sorted.
 
-    columns     of the index that are needed
+    columns     of the index that are needed, after the UID
     octets      items that need octets of the message
     marks_seen  the command sets \\Seen
     computes    columns that the index does not have yet are worth waiting for
@@ -40,11 +80,11 @@ class Plan:
 
     def __init__(self, items: Iterable[FetchItem], *, by_uid: bool, modseq: bool = False) -> None:
         """`modseq`: tell it whether it was asked for or not (RFC 7162 §3.1.4.1)."""
-        self.columns: list[str] = []
+        self.columns: list[Column] = []
         self.octets: list[Item] = []
         self.marks_seen = False
         self.computes = False
-        self._renders: list[Render] = []
+        self._items: list[Items] = []
         unique = dict.fromkeys(items)
         if by_uid:
             # A UID command's answers always tell the UID (RFC 3501 §6.4.8).
@@ -63,20 +103,34 @@ class Plan:
         """FLAGS was asked for."""
         return "FLAGS" in self.names
 
-    def line(self, view: View, number: int, row: Row, *, seen: bool) -> bytes:
-        """A message's answer as far as the row has it; `octets` may follow directly.
+    def answers(self, batch: Batch) -> bytes:
+        """The whole answers, where rows have all that was asked for."""
+        form = b"* %%d FETCH (%b)\r\n" % b" ".join([items.form for items in self._items])
+        values = self._values(batch)
+        return form * len(batch.numbers) % tuple(chain.from_iterable(values))
 
-        `seen`: the command has just set \\Seen, which is told as a change by others would be.
+    def heads(self, batch: Batch, seen: Container[int]) -> list[bytes]:
+        """What each answer begins with, as far as the rows have it: `octets` may follow directly.
+
+        `seen`: the command has just set \\Seen for these UIDs, which is told as a change by others
+        would be.
         """
-        items = [render(view, row) for render in self._renders]
+        form = b"* %%d FETCH (%b" % b"".join([items.form + b" " for items in self._items])
+        heads = [form % values for values in self._values(batch)]
         if seen:
-            names = CHANGED if view.condstore else CHANGED[:1]
-            items += [item(view, row) for name, item in names if name not in self.names]
-        space = b" " if items and self.octets else b""
-        return b"* %d FETCH (%b%b" % (number, b" ".join(items), space)
+            names = CHANGED if batch.view.condstore else CHANGED[:1]
+            more = [item for name, item in names if name not in self.names]
+            for place, row in enumerate(zip(*batch.columns, strict=True)):
+                if row[0] in seen:
+                    heads[place] += b"".join([item(batch.view, row) + b" " for item in more])
+        return heads if self.octets else [head.removesuffix(b" ") for head in heads]
 
-    def column(self, name: str, *, lazy: bool = False) -> int:
-        """Ask for a column of the index; its place in the rows, whose first value is the UID.
+    def _values(self, batch: Batch) -> Iterator[tuple[Any, ...]]:
+        columns = [column for items in self._items for column in items.values(batch)]
+        return zip(batch.numbers, *columns, strict=True)
+
+    def column(self, name: Column, *, lazy: bool = False) -> int:
+        """Ask for a column of the index; its place among the columns, whose first is the UID.
 
         `lazy`: None will do where it is not there yet.
         """
@@ -95,7 +149,8 @@ class Plan:
             peek = item.name == "RFC822.HEADER"
             self._add_section(replace(item, section=section, peek=peek))
         elif (make := ITEMS.get(item.name)) is not None:
-            self._renders.append(make(self))
+            made = make(self)
+            self._items.append(made if isinstance(made, Items) else each(made))
         else:
             raise Bad(f"{item.name} is not available")
 
@@ -105,7 +160,7 @@ class Plan:
         octets = Octets(name, section, item.partial)
         self.marks_seen |= not item.peek
         if not section.part and section.text.startswith("HEADER"):
-            self._renders.append(_header(octets, self.column("header")))
+            self._items.append(_header(octets, self))
         else:
             self.octets.append(octets)
 
@@ -129,40 +184,41 @@ CHANGED: tuple[tuple[str, Render], ...] = (("FLAGS", _flags), ("UID", _uid), ("M
 """What is told of a message whose flags have changed; FLAGS only without CONDSTORE."""
 
 
-def _size(plan: Plan) -> Render:
-    column = plan.column("size")
-    return lambda view, row: b"RFC822.SIZE %d" % row[column]
+def _all_flags(batch: Batch) -> Sequence[Iterable[bytes]]:
+    return [batch.view.flags_at([number - 1 for number in batch.numbers])]
 
 
-def _internal_date(plan: Plan) -> Render:
-    column = plan.column("internal_date")
-    return lambda view, row: b"INTERNALDATE " + response.internal_date(row[column])
+def _column(name: str, form: bytes) -> Callable[[Plan], Items]:
+    """An item that is a column as it stands."""
+
+    def make(plan: Plan) -> Items:
+        place = plan.column(name)
+        return Items(form, lambda batch: [batch.columns[place]])
+
+    return make
 
 
-def _envelope(plan: Plan) -> Render:
-    column = plan.column("envelope")
-    return lambda view, row: b"ENVELOPE %b" % row[column]
+def _internal_date(plan: Plan) -> Items:
+    place = plan.column("internal_date")
+    return Items(
+        b"INTERNALDATE %b", lambda batch: [map(response.internal_date, batch.columns[place])]
+    )
 
 
-def _bodystructure(plan: Plan) -> Render:
-    column = plan.column("bodystructure")
-    return lambda view, row: b"BODYSTRUCTURE %b" % row[column]
-
-
-def _body(plan: Plan) -> Render:
-    column = plan.column("bodystructure")
-    return lambda view, row: b"BODY " + facets.body(row[column])
+def _body(plan: Plan) -> Items:
+    place = plan.column("bodystructure")
+    return Items(b"BODY %b", lambda batch: [map(facets.body, batch.columns[place])])
 
 
 _ALWAYS_THERE = frozenset(SYSTEM_COLUMNS) - {"header"}
-ITEMS: dict[str, Callable[[Plan], Render]] = {
-    "FLAGS": lambda plan: _flags,
-    "UID": lambda plan: _uid,
+ITEMS: dict[str, Callable[[Plan], Items | Render]] = {
+    "FLAGS": lambda plan: Items(b"FLAGS %b", _all_flags),
+    "UID": lambda plan: Items(b"UID %d", lambda batch: [batch.uids]),
     "MODSEQ": lambda plan: _modseq,
-    "RFC822.SIZE": _size,
+    "RFC822.SIZE": _column("size", b"RFC822.SIZE %d"),
     "INTERNALDATE": _internal_date,
-    "ENVELOPE": _envelope,
-    "BODYSTRUCTURE": _bodystructure,
+    "ENVELOPE": _column("envelope", b"ENVELOPE %b"),
+    "BODYSTRUCTURE": _column("bodystructure", b"BODYSTRUCTURE %b"),
     "BODY": _body,
     "PREVIEW": preview.preview,
     "PREVIEW LAZY": preview.lazy_preview,
@@ -173,16 +229,15 @@ ITEMS: dict[str, Callable[[Plan], Render]] = {
 """Items that a row answers. Open: an extension adds its own."""
 
 
-def _header(octets: Octets, column: int) -> Render:
-    """Of the message's own header, which the index keeps."""
+def _header(octets: Octets, plan: Plan) -> Items:
+    """Of the message's own header, which the index keeps, and what was taken from it before."""
+    place = plan.column(octets.derived if octets.selects else "header")
 
-    def render(view: View, row: Row) -> bytes:
-        header: bytes = row[column]
-        if octets.selects:
-            header = octets.pick(header)
-        elif octets.partial is not None:
-            start, end = cut(0, len(header), octets.partial)
-            header = header[start:end]
-        return octets.name + b" " + response.literal(header)
+    def values(batch: Batch) -> Sequence[Iterable[Any]]:
+        found = batch.columns[place]
+        if octets.partial is not None:
+            partial = octets.partial
+            found = [value[slice(*cut(0, len(value), partial))] for value in found]
+        return [map(len, found), found]
 
-    return render
+    return Items(octets.name.replace(b"%", b"%%") + b" {%d}\r\n%b", values)

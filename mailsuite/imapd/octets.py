@@ -12,8 +12,9 @@ from typing import Protocol
 from mailsuite.imapd import facets
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import Section
-from mailsuite.store import MessageFile, StoreUnavailable
+from mailsuite.store import Derived, MessageFile, StoreUnavailable
 
+MAX_KEY = 1000
 PIECE = 1 << 17
 """Octets of a streamed message held in memory."""
 
@@ -104,12 +105,25 @@ class Octets:
 
     def pick(self, header: bytes) -> bytes:
         """The fields asked for."""
-        inverted = self.section.text == "HEADER.FIELDS.NOT"
-        found = facets.header_fields(header, self.section.fields, invert=inverted)
+        found = facets.header_fields(header, self.section.fields, invert=self._inverts)
         if self.partial is None:
             return found
         start, end = cut(0, len(found), self.partial)
         return found[start:end]
+
+    @property
+    def _inverts(self) -> bool:
+        return self.section.text == "HEADER.FIELDS.NOT"
+
+    @property
+    def derived(self) -> Derived:
+        """The fields asked for, whole, as a column of the index."""
+        names, inverts = self.section.fields, self._inverts
+        key = f"{'not ' * inverts}{' '.join(sorted({name.upper() for name in names}))}"
+        return Derived(
+            f"fields 1 {key}" if len(key) <= MAX_KEY else "",
+            lambda header: facets.header_fields(header, names, invert=inverts),
+        )
 
 
 def cut(start: int, end: int, partial: tuple[int, int]) -> tuple[int, int]:

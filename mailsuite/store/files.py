@@ -98,6 +98,8 @@ class AccountFiles:
             held = "(SELECT id FROM held)"
             db.execute(f"DELETE FROM header WHERE id IN {held}")
             db.execute(f"DELETE FROM facet WHERE id IN {held}")
+            known = "(SELECT number FROM derivation)"
+            db.execute(f"DELETE FROM derived WHERE number IN {known} AND id IN {held}")
             db.execute("DELETE FROM held")
         self.is_open = self.was_open = True
 

@@ -83,6 +83,14 @@ CREATE TABLE expunged(
     PRIMARY KEY(mailbox, modseq, uid)
 ) WITHOUT ROWID;
 CREATE TABLE header(id INTEGER PRIMARY KEY, block BLOB NOT NULL);
+-- Values that doors derive from header blocks: each way to derive has a number.
+CREATE TABLE derivation(number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE);
+CREATE TABLE derived(
+    number INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    octets BLOB NOT NULL,
+    PRIMARY KEY(number, id)
+) WITHOUT ROWID;
 CREATE TABLE facets(version INTEGER NOT NULL, names TEXT NOT NULL);
 """
 

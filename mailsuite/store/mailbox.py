@@ -18,7 +18,8 @@ from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder
 from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.message import MessageFile
-from mailsuite.store.values import FlagsStored, Row
+from mailsuite.store.table import Table, check_columns, table
+from mailsuite.store.values import Column, FlagsStored, Row
 from mailsuite.store.view import View
 
 if TYPE_CHECKING:
@@ -128,20 +129,26 @@ class Mailbox(View):
 
     # -- reading -----------------------------------------------------------------------------------
 
-    async def rows(
-        self, uids: Sequence[int], *, columns: Sequence[str], compute: bool = True
-    ) -> list[Row]:
-        """For each message: (uid, value of columns[0], value of columns[1], …), ascending by UID.
+    async def table(
+        self, uids: Sequence[int], *, columns: Sequence[Column], compute: bool = True
+    ) -> Table:
+        """Of all these messages: the column of their UIDs, ascending, then the asked columns.
 
-        Columns: those of `values.SYSTEM_COLUMNS`, and the facets by name (bytes). Messages that are
-        gone and not held are left out. Missing facets are computed on the way; without `compute`
-        they are None. Ask a few thousand at a time.
+        Columns: those of `values.SYSTEM_COLUMNS`, the facets by name (bytes), and what a door
+        derives from header blocks. Messages that are gone and not held are left out. Missing facets
+        are computed on the way; without `compute` they are None. Ask a few thousand at a time.
         """
         files, folder = self._account.files, self.folder
-        reading.check_columns(files, columns)
+        check_columns(files, columns)
         return await self._account.beside_writer(
-            lambda: reading.rows(files, folder, uids, columns, compute_missing=compute)
+            lambda: table(files, folder, uids, columns, compute_missing=compute)
         )
+
+    async def rows(
+        self, uids: Sequence[int], *, columns: Sequence[Column], compute: bool = True
+    ) -> list[Row]:
+        """The same, message by message: (uid, value of columns[0], value of columns[1], …)."""
+        return list(zip(*await self.table(uids, columns=columns, compute=compute), strict=True))
 
     async def read(
         self, uids: Sequence[int], *, max_octets: int = 1 << 20

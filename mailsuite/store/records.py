@@ -18,6 +18,7 @@ NEW, CUR, TMP = 0, 1, 2
 MAX_EXPUNGED = 100_000
 READ_AT_ONCE = 10_000
 WRITE_AT_ONCE = 1_000
+MAX_DERIVATIONS = 8
 T = TypeVar("T")
 PLACES = ("new", "cur", "tmp")
 _FIELDS = "place, name, state, modseq, internal_date, size, delivery"
@@ -123,14 +124,21 @@ def columns(db: apsw.Connection, mailbox: int) -> Columns:
         last = row_id(mailbox, found.uids[-1])
 
 
-def uids(db: apsw.Connection, mailbox: int, *, first: int = 1) -> list[int]:
-    """UIDs from `first` on, ascending."""
-    low, high = _span(mailbox)
+def uids(
+    db: apsw.Connection,
+    mailbox: int,
+    *,
+    first: int = 1,
+    before: int = 1 << 32,
+    table: str = "message",
+) -> list[int]:
+    """UIDs from `first` on, ascending; of the table `message` or `held`."""
+    low = mailbox << 32
     text = _value(
         db,
         "SELECT json_group_array(id & 0xffffffff) FROM"
-        " (SELECT id FROM message WHERE id >= ? AND id < ? ORDER BY id)",
-        (low | first, high),
+        f" (SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id)",
+        (low + first, low + before),
     )
     return list(json.loads(text))
 
@@ -269,6 +277,31 @@ def drop_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> Non
         for table in ("header", "facet"):
             where = "id IN (SELECT value FROM json_each(?))"
             db.execute(f"DELETE FROM {table} WHERE {where}", (rows,))
+        db.execute(
+            "DELETE FROM derived WHERE number IN (SELECT number FROM derivation)"
+            " AND id IN (SELECT value FROM json_each(?))",
+            (rows,),
+        )
+
+
+def derivation(db: apsw.Connection, key: str) -> int:
+    """The number under which values derived by `key` are kept; 0: they are not."""
+    return int(_value(db, "SELECT number FROM derivation WHERE key = ?", (key,)) or 0)
+
+
+def keep_derived(db: apsw.Connection, key: str, values: Sequence[tuple[int, bytes]]) -> None:
+    """Keep derived values of present messages (row id, octets); the oldest key makes room."""
+    number = derivation(db, key)
+    if not number:
+        db.execute("INSERT INTO derivation(key) VALUES(?)", (key,))
+        number = db.last_insert_rowid()
+        oldest = number - MAX_DERIVATIONS
+        db.execute("DELETE FROM derivation WHERE number <= ?", (oldest,))
+        db.execute("DELETE FROM derived WHERE number <= ?", (oldest,))
+    db.executemany(
+        "INSERT OR REPLACE INTO derived SELECT ?1, id, ?3 FROM message WHERE id = ?2",
+        ((number, row, octets) for row, octets in values),
+    )
 
 
 def without_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> list[int]:
@@ -344,6 +377,10 @@ def drop_mailbox(db: apsw.Connection, mailbox: int) -> None:
     """Delete a mailbox's row and all that belongs to it."""
     for table in ("message", "held", "header", "facet"):
         db.execute(f"DELETE FROM {table} WHERE id > ? AND id < ?", _span(mailbox))
+    db.execute(
+        "DELETE FROM derived WHERE number IN (SELECT number FROM derivation) AND id > ? AND id < ?",
+        _span(mailbox),
+    )
     db.execute("DELETE FROM expunged WHERE mailbox = ?", (mailbox,))
     db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
 

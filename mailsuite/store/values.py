@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -167,6 +167,20 @@ class Change:
     origin: Attachment | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A column that is computed from the header block.
+
+    key      values are kept in the index under it, and given without computing from then on, so it
+             names the function and its version; "" for values that are not to be kept
+    compute  pure: header block -> value; runs in threads, must not raise
+    """
+
+    key: str
+    compute: Callable[[bytes], bytes] = field(compare=False)
+
+
+Column: TypeAlias = str | Derived
 Row: TypeAlias = tuple[Any, ...]
 """Answer of `Mailbox.rows`: the UID, then the values of the asked columns in the asked order."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from mailsuite.imapd.fetching import Plan
+from mailsuite.imapd.fetching import Batch, Plan
 from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, UNKNOWN_CTE, Bad, Reply
 from mailsuite.imapd.resync import earlier, known
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax.model import FetchArguments
 from mailsuite.imapd.view import View, batches
-from mailsuite.store import MessageGone, Row
+from mailsuite.store import MessageGone
 
 FLAGS_BATCH = 5000
 ROWS_BATCH = 1000
@@ -78,7 +78,7 @@ def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None
         items.append(b"MODSEQ (%d)")
         columns.append([view.modseq(uid) for uid in uids])
     line = b"* %%d FETCH (%b)\r\n" % b" ".join(items)
-    session.write(b"".join([line % values for values in zip(*columns, strict=True)]))
+    session.write(line * len(uids) % tuple(chain.from_iterable(zip(*columns, strict=True))))
     if plan.has_flags:
         view.told_flags(uids)
 
@@ -90,36 +90,51 @@ class _Batch:
         self._session = session
         self._view = view
         self._plan = plan
-        self._numbers = {view.uids[position]: position + 1 for position in positions}
+        self._positions = positions
         self.decoded = True
         """No message was left out because nobody knows how to decode it."""
 
     async def run(self) -> bool:
         """Write the answers; False if some of the messages are gone."""
+        view, plan, session = self._view, self._plan, self._session
+        asked = [view.uids[position] for position in self._positions]
+        seen = await self._mark_seen(asked)
+        batch = await self._load(asked)
+        complete = len(batch.uids) == len(asked)
+        if not plan.octets and not seen:
+            session.write(plan.answers(batch))
+        else:
+            heads = dict(zip(batch.uids, plan.heads(batch, seen), strict=True))
+            if plan.octets:
+                complete &= await self._add_octets(heads, self._tables(batch, heads))
+            else:
+                session.write_all(head + b")\r\n" for head in heads.values())
+        view.told_flags(batch.uids if plan.has_flags else seen)
+        await session.breathe()
+        return complete
+
+    async def _load(self, asked: list[int]) -> Batch:
         view, plan = self._view, self._plan
-        uids = list(self._numbers)
-        seen = await self._mark_seen(uids)
-        rows: list[Row] = [(uid,) for uid in uids]
-        if plan.columns:
-            rows = await view.mailbox.rows(uids, columns=plan.columns, compute=plan.computes)
-        heads: dict[int, bytes] = {}
-        parts: dict[int, bytes] = {}
-        for row in rows:
-            uid = row[0]
-            table = row[plan.parts] if plan.parts else b""
+        numbers = [position + 1 for position in self._positions]
+        if not plan.columns:
+            return Batch(view, numbers, [asked])
+        columns = await view.mailbox.table(asked, columns=plan.columns, compute=plan.computes)
+        if len(columns[0]) != len(asked):
+            by_uid = dict(zip(asked, numbers, strict=True))
+            numbers = [by_uid[uid] for uid in columns[0]]
+        return Batch(view, numbers, columns)
+
+    def _tables(self, batch: Batch, heads: dict[int, bytes]) -> dict[int, bytes]:
+        """Parts tables of the messages; those that can't be answered leave `heads`."""
+        plan = self._plan
+        if not plan.parts:
+            return dict.fromkeys(batch.uids, b"")
+        tables = dict(zip(batch.uids, batch.columns[plan.parts], strict=True))
+        for uid, table in tables.items():
             if not all(item.possible(table) for item in plan.octets):
                 self.decoded = False
-                continue
-            heads[uid] = plan.line(view, self._numbers[uid], row, seen=uid in seen)
-            parts[uid] = table
-        complete = len(rows) == len(uids)
-        if plan.octets:
-            complete &= await self._add_octets(heads, parts)
-        else:
-            self._session.write_all(head + b")\r\n" for head in heads.values())
-        view.told_flags(heads if plan.has_flags else seen)
-        await self._session.breathe()
-        return complete
+                del heads[uid]
+        return tables
 
     async def _mark_seen(self, uids: Iterable[int]) -> set[int]:
         r"""Set \Seen, where the items say so and the mailbox may be changed."""

@@ -17,6 +17,7 @@ _NOT_QUOTED = re.compile(rb"[\x00\r\n]")
 _ASTRING = re.compile(rb"(?!NIL\Z)[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++\Z", re.IGNORECASE)
 _UNSAFE_TEXT = re.compile(r"[\x00-\x1f\x7f]+")
 _EPOCH = date(1970, 1, 1).toordinal()
+_MINUTES = [b"%02d:%02d" % divmod(minute, 60) for minute in range(24 * 60)]
 _MONTHS = b" Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(b" ")
 _SYSTEM_RANK = {flag: rank for rank, flag in enumerate(SYSTEM_FLAGS)}
 
@@ -89,9 +90,8 @@ def flag_list(flags: Iterable[str]) -> bytes:
 def internal_date(epoch: float) -> bytes:
     """`date-time` in quotes: "23-Nov-2026 09:00:00 +0000". Years 1 to 9999, nearest otherwise."""
     days, seconds = divmod(int(epoch // 1), 86400)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    return b'"%b %02d:%02d:%02d +0000"' % (_day(days), hour, minute, second)
+    minute, second = divmod(seconds, 60)
+    return b'"%b %b:%02d +0000"' % (_day(days), _MINUTES[minute], second)
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,102 @@
+"""Columns of many messages at once, and values that are derived from header blocks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mailsuite.store import Derived, Mailbox, NewMessage, Store
+
+COUNT = 150
+
+
+def message(number: int) -> bytes:
+    return b"X-Number: %d\r\n\r\nbody\r\n" % number
+
+
+class Counted:
+    """A derivation that counts how often it is asked."""
+
+    def __init__(self, key: str) -> None:
+        self.calls = 0
+        self.column = Derived(key, self._compute)
+
+    def _compute(self, header: bytes) -> bytes:
+        self.calls += 1
+        return header.removeprefix(b"X-Number: ").rstrip()
+
+
+@pytest.fixture
+async def mailbox(store: Store) -> Mailbox:
+    account = await store.account("alice@example.test")
+    await account.append("INBOX", [NewMessage(message(number)) for number in range(1, COUNT + 1)])
+    return await account.open("INBOX")
+
+
+def kept(maildir: Path) -> int:
+    with closing(sqlite3.connect(f"file:{maildir.parent}/index.db?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT count(*) FROM derived").fetchone()[0])
+
+
+async def test_what_many_asked_for_is_kept(mailbox: Mailbox, maildir: Path) -> None:
+    one = Counted("number")
+    uids = list(mailbox.uids)
+    expected = [uids, [b"%d" % uid for uid in uids]]
+    assert await mailbox.table(uids, columns=[one.column]) == expected
+    assert (one.calls, kept(maildir)) == (COUNT, COUNT)
+    assert await mailbox.table(uids, columns=[one.column]) == expected
+    assert one.calls == COUNT
+    again = await mailbox.rows([3, 7], columns=["size", one.column])
+    assert again == [(uid, len(message(uid)), b"%d" % uid) for uid in (3, 7)]
+    assert one.calls == COUNT
+
+
+async def test_few_are_computed_each_time(mailbox: Mailbox, maildir: Path) -> None:
+    one, unnamed = Counted("number"), Counted("")
+    for _ in range(2):
+        assert await mailbox.rows([5], columns=[one.column]) == [(5, b"5")]
+        await mailbox.table(list(mailbox.uids), columns=[unnamed.column])
+    assert (one.calls, unnamed.calls, kept(maildir)) == (2, 2 * COUNT, 0)
+
+
+async def test_kept_values_end_with_their_messages_and_with_their_turn(
+    mailbox: Mailbox, maildir: Path
+) -> None:
+    one = Counted("number")
+    await mailbox.table(list(mailbox.uids), columns=[one.column])
+    await mailbox.expunge([1, 2, 3], only_deleted=False)
+    assert kept(maildir) == COUNT - 3
+    for number in range(9):
+        other = Counted(f"number {number}")
+        await mailbox.table(list(mailbox.uids), columns=[other.column])
+    assert kept(maildir) == 8 * (COUNT - 3)
+    one.calls = 0
+    await mailbox.table(list(mailbox.uids), columns=[one.column])
+    assert one.calls == COUNT - 3
+
+
+@pytest.mark.parametrize(
+    "pick", [lambda uid: uid % 2, lambda uid: uid % 40 == 3, lambda uid: uid not in (20, 90)]
+)
+async def test_any_choice_of_messages(mailbox: Mailbox, pick: Callable[[int], bool]) -> None:
+    session = mailbox.attach(lambda change: None, claim_recent=True)
+    await mailbox.expunge([20, 43, 90], only_deleted=False)  # held: they can still be read
+    uids = [uid for uid in range(1, COUNT + 10) if pick(uid)]
+    found = await mailbox.table(uids, columns=["size", "start", Counted("").column])
+    there = [uid for uid in uids if uid <= COUNT]
+    assert found == [
+        there,
+        [len(message(uid)) for uid in there],
+        [message(uid)[:8] for uid in there],
+        [b"%d" % uid for uid in there],
+    ]
+    session.detach()
+
+
+async def test_an_unknown_column(mailbox: Mailbox) -> None:
+    with pytest.raises(ValueError, match="no such column"):
+        await mailbox.table([1], columns=["nothing"])
