@@ -32,6 +32,7 @@ from pathlib import Path
 
 import peer_dovecot
 
+imaplib._MAXLINE = 1 << 26  # a SEARCH of everything is one line
 USER, PASSWORD = "bob@example.test", "secret"
 SYLLABLES = re.findall("..", "bacedifoguhajekilomunapequrosutavewixoyuzach")
 RARE, SOME, OFTEN, EVERY = "xylophonist", "qwertzuiop", "jabberwocky", "undersigned"
@@ -45,6 +46,7 @@ SEARCHES = {
     "BODY, in 1 of 10": f"BODY {OFTEN}",
     "BODY, in all": f"BODY {EVERY}",
     "BODY, 2 letters": 'BODY "qx"',
+    "BODY, 2 letters, in all": "BODY lo",
     "TEXT two words": f"TEXT {SOME} TEXT {OFTEN}",
     "SUBJECT, in 5": f"SUBJECT {RARE}",
     "FROM, in 1 of 100": "FROM writer7@",
