@@ -78,16 +78,15 @@ class Plan:
     computes    columns that the index does not have yet are worth waiting for
     """
 
-    def __init__(self, items: Iterable[FetchItem], *, by_uid: bool, modseq: bool = False) -> None:
-        """`modseq`: tell it whether it was asked for or not (RFC 7162 §3.1.4.1)."""
+    def __init__(self, items: Iterable[FetchItem], *, uid: bool, modseq: bool = False) -> None:
+        """`uid`, `modseq`: tell it whether it was asked for or not (RFC 7162 §3.1.4.1)."""
         self.columns: list[Column] = []
         self.octets: list[Item] = []
         self.marks_seen = False
         self.computes = False
         self._items: list[Items] = []
         unique = dict.fromkeys(items)
-        if by_uid:
-            # A UID command's answers always tell the UID (RFC 3501 §6.4.8).
+        if uid:
             unique = dict.fromkeys((FetchItem("UID"), *unique))
         if modseq:
             unique[FetchItem("MODSEQ")] = None
@@ -105,7 +104,8 @@ class Plan:
 
     def answers(self, batch: Batch) -> bytes:
         """The whole answers, where rows have all that was asked for."""
-        form = b"* %%d FETCH (%b)\r\n" % b" ".join([items.form for items in self._items])
+        items = b" ".join([items.form for items in self._items])
+        form = b"* %%d %b (%b)\r\n" % (batch.view.word, items)
         values = self._values(batch)
         return form * len(batch.numbers) % tuple(chain.from_iterable(values))
 
@@ -115,11 +115,11 @@ class Plan:
         `seen`: the command has just set \\Seen for these UIDs, which is told as a change by others
         would be.
         """
-        form = b"* %%d FETCH (%b" % b"".join([items.form + b" " for items in self._items])
+        items = b"".join([items.form + b" " for items in self._items])
+        form = b"* %%d %b (%b" % (batch.view.word, items)
         heads = [form % values for values in self._values(batch)]
         if seen:
-            names = CHANGED if batch.view.condstore else CHANGED[:1]
-            more = [item for name, item in names if name not in self.names]
+            more = [item for name, item in _changed(batch.view) if name not in self.names]
             for place, row in enumerate(zip(*batch.columns, strict=True)):
                 if row[0] in seen:
                     heads[place] += b"".join([item(batch.view, row) + b" " for item in more])
@@ -127,7 +127,8 @@ class Plan:
 
     def _values(self, batch: Batch) -> Iterator[tuple[Any, ...]]:
         columns = [column for items in self._items for column in items.values(batch)]
-        return zip(batch.numbers, *columns, strict=True)
+        numbers = batch.uids if batch.view.enabled.uid_only else batch.numbers
+        return zip(numbers, *columns, strict=True)
 
     def column(self, name: Column, *, lazy: bool = False) -> int:
         """Ask for a column of the index; its place among the columns, whose first is the UID.
@@ -180,8 +181,13 @@ def _modseq(view: View, row: Row) -> bytes:
     return b"MODSEQ (%d)" % view.modseq(row[0])
 
 
-CHANGED: tuple[tuple[str, Render], ...] = (("FLAGS", _flags), ("UID", _uid), ("MODSEQ", _modseq))
-"""What is told of a message whose flags have changed; FLAGS only without CONDSTORE."""
+def _changed(view: View) -> Iterator[tuple[str, Render]]:
+    """What is told of a message whose flags have changed."""
+    yield "FLAGS", _flags
+    if view.enabled.condstore:
+        if not view.enabled.uid_only:
+            yield "UID", _uid
+        yield "MODSEQ", _modseq
 
 
 def _all_flags(batch: Batch) -> Sequence[Iterable[bytes]]:

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from mailsuite.imapd.syntax.model import (
-    SearchAnd,
-    SearchFuzzy,
-    SearchKey,
-    SearchModseq,
-    SearchNot,
-    SearchOr,
-)
+from mailsuite.imapd.syntax.model import SearchKey, SearchModseq
+from mailsuite.imapd.syntax.search_keys import contains
 from mailsuite.imapd.view import View
 
 
 def asked(key: SearchKey) -> bool:
     """MODSEQ is one of the program's criteria: the answer tells the highest one."""
-    match key:
-        case SearchModseq():
-            return True
-        case SearchNot(inner) | SearchFuzzy(inner):
-            return asked(inner)
-        case SearchOr(left, right):
-            return asked(left) or asked(right)
-        case SearchAnd(keys):
-            return any(map(asked, keys))
-    return False
+    return contains(key, lambda each: isinstance(each, SearchModseq))
 
 
 def highest(view: View, positions: Sequence[int], returns: Set[str] = frozenset()) -> int:

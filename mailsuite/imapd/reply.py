@@ -55,6 +55,13 @@ class Bad(Refusal):
 
 
 UNKNOWN_CTE = Reply("The encoding of a part is not known", "UNKNOWN-CTE", "NO")
+
+
+def uid_required() -> Bad:
+    """After ENABLE UIDONLY (RFC 9586 §3.2)."""
+    return Bad("Message numbers cannot be used any more", "UIDREQUIRED")
+
+
 HIGHESTMODSEQ = "HIGHESTMODSEQ"
 """The code; the session adds the value that holds when it answers (RFC 7162 §3.2.7)."""
 

@@ -31,6 +31,8 @@ class State(IntFlag):
 ANY = State.NOT_AUTHENTICATED | State.AUTHENTICATED | State.SELECTED
 SIGNED_IN = State.AUTHENTICATED | State.SELECTED
 
+_NUMBERED = {"FETCH", "STORE", "SEARCH", "SORT", "THREAD", "COPY", "MOVE", "REPLACE"}
+
 Handler = Callable[..., Awaitable[Reply | None]]
 """`async handler(session, *arguments)`: arguments are what the row's parser yields. It returns the
 reply, or None when it has answered by itself (STARTTLS, which must answer before the handshake)."""
@@ -64,6 +66,11 @@ class Row:
     try_create: bool = False
     rights: str = ""
     admit: Admit | None = None
+
+    @property
+    def takes_numbers(self) -> bool:
+        """There are message sequence numbers in it or in its answer (RFC 9586 §3.2)."""
+        return self.name in _NUMBERED
 
 
 @dataclass(frozen=True, slots=True)

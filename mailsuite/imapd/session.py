@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
 from mailsuite.imapd.announcer import News
+from mailsuite.imapd.enabled import Enabled
 from mailsuite.imapd.namespace import Namespace
-from mailsuite.imapd.reply import HIGHESTMODSEQ, Bad, No, Refusal, Reply, from_store
+from mailsuite.imapd.reply import HIGHESTMODSEQ, Bad, No, Refusal, Reply, from_store, uid_required
 from mailsuite.imapd.row import SIGNED_IN, Row, State
 from mailsuite.imapd.syntax import grammar, response
 from mailsuite.imapd.syntax.grammar import BadCharset, Cursor, SyntaxProblem
@@ -84,7 +85,7 @@ class Session:
         self.state = State.NOT_AUTHENTICATED
         self.account = ""
         self.view: View | None = None
-        self.enabled: set[str] = set()
+        self.enabled = Enabled()
         self.failed_sign_ins = 0
         self.unfinished = False
         """A response is half written (a streamed literal, say): nothing else may come now."""
@@ -228,7 +229,7 @@ class Session:
         """
         view = self.view
         wanted = reply.code == HIGHESTMODSEQ
-        if view is None or not view.condstore:
+        if view is None or not self.enabled.condstore:
             return "" if wanted else reply.code
         if wanted or (not reply.code and reply.condition == "OK" and view.behind):
             return f"{HIGHESTMODSEQ} {view.told}"
@@ -239,6 +240,8 @@ class Session:
         self._row = None
         try:
             row = self._row = self._row_for(name)
+            if row.takes_numbers and self.enabled.uid_only:
+                raise uid_required()
             arguments = grammar.parse(row.parser, cursor)
             if self.view is not None and row.states is State.SELECTED:
                 self._check_rights(row, self.view)
@@ -314,7 +317,7 @@ class Session:
 
     def enable_condstore(self) -> None:
         """The client has shown that it knows mod-sequences (RFC 7162 §3.1)."""
-        if not self.enabled & {"CONDSTORE", "QRESYNC"}:
+        if not self.enabled.condstore:
             self.enabled.add("CONDSTORE")
             if self.view is not None:
                 self.write(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % self.view.told)
@@ -389,7 +392,7 @@ class Session:
     @property
     def utf8(self) -> bool:
         """Mailbox names go out as UTF-8 (RFC 6855, RFC 9051 §5.1)."""
-        return bool(self.enabled & {"IMAP4REV2", "UTF8=ACCEPT"})
+        return self.enabled.utf8
 
     @property
     def store(self) -> Namespace:

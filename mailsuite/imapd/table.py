@@ -119,6 +119,7 @@ def _may_use(mechanism: str) -> Capability:
 
 CAPABILITIES = (
     Capability("IMAP4rev1", _always),
+    Capability("IMAP4rev2", _always, can_enable=True),  # RFC 9051
     Capability("STARTTLS", _may_start_tls),
     Capability("LOGINDISABLED", _no_login),
     *map(_may_use, sasl.mechanisms(secure=True)),
@@ -148,6 +149,7 @@ CAPABILITIES = (
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438
     Capability("CONDSTORE", _signed_in, can_enable=True),  # RFC 7162
     Capability("QRESYNC", _signed_in, can_enable=True),
+    Capability("UIDONLY", _signed_in, can_enable=True),  # RFC 9586
     Capability("ACL", _signed_in),  # RFC 4314
     Capability("RIGHTS=texk", _signed_in),
     Capability("METADATA", _signed_in, can_enable=True),  # RFC 5464

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from mailsuite.base import ranges
 from mailsuite.imapd import positions
+from mailsuite.imapd.enabled import Enabled
 from mailsuite.imapd.flags import SYSTEM_FLAGS
 from mailsuite.imapd.reply import Bad
 from mailsuite.imapd.rights import WRITING, may_set
@@ -30,7 +31,6 @@ class View:
 
     __slots__ = (
         "_changed",
-        "_enabled",
         "_examined",
         "_expunge_untold",
         "_flag_octets",
@@ -41,6 +41,7 @@ class View:
         "_who",
         "attachment",
         "deleted",
+        "enabled",
         "mailbox",
         "saved",
         "wake",
@@ -52,7 +53,7 @@ class View:
         *,
         read_only: bool,
         who: str | None = None,
-        enabled: Set[str] = frozenset(),
+        enabled: Enabled | None = None,
     ) -> None:
         """Takes over the mailbox: `close` gives it back.
 
@@ -60,7 +61,7 @@ class View:
         switched on (RFC 5161); looked at whenever something is told.
         """
         self.mailbox = mailbox
-        self._enabled = enabled
+        self.enabled = Enabled() if enabled is None else enabled
         self._examined = read_only
         self._who = who
         self._settable = self._permanent
@@ -131,7 +132,8 @@ class View:
             yield b"* %d EXISTS\r\n" % attachment.grow()
         if (recent := len(attachment.recent)) != self._recent:
             self._recent = recent
-            yield b"* %d RECENT\r\n" % recent
+            if not self.enabled.rev2:
+                yield b"* %d RECENT\r\n" % recent
         if self._changed:
             changed, self._changed = self._changed, set()
             for uid in sorted(changed):
@@ -140,7 +142,7 @@ class View:
 
     def _expunges(self, gone: list[int]) -> Iterator[bytes]:
         """VANISHED for a client that has enabled it (RFC 7162 §3.2.10.2), else EXPUNGE."""
-        if self.qresync:
+        if self.enabled.vanished:
             yield from vanished(ranges.runs(gone))
             return
         # From the end, so that no number shifts one that is still to be told.
@@ -150,25 +152,21 @@ class View:
 
     def flags_line(self, number: int, uid: int) -> bytes:
         """Untagged FETCH that nobody has asked for (RFC 7162 §3.2.4)."""
-        flags = self.flags(uid)
-        if not self.condstore:
-            return b"* %d FETCH (FLAGS %b)\r\n" % (number, flags)
-        return b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (
-            number,
-            uid,
-            flags,
-            self.modseq(uid),
-        )
+        items = [b"FLAGS " + self.flags(uid)]
+        if self.enabled.condstore:
+            if not self.enabled.uid_only:
+                items.insert(0, b"UID %d" % uid)
+            items.append(b"MODSEQ (%d)" % self.modseq(uid))
+        return self.head(number, uid) + b" ".join(items) + b")\r\n"
+
+    def head(self, number: int, uid: int) -> bytes:
+        """What a FETCH response begins with; UIDFETCH (RFC 9586 §3.3)."""
+        return b"* %d %b (" % (uid if self.enabled.uid_only else number, self.word)
 
     @property
-    def condstore(self) -> bool:
-        """Mod-sequences are told with all changes (RFC 7162 §3.1)."""
-        return bool(self._enabled & {"CONDSTORE", "QRESYNC"})
-
-    @property
-    def qresync(self) -> bool:
-        """Expunged messages are told by their UIDs."""
-        return "QRESYNC" in self._enabled
+    def word(self) -> bytes:
+        """How messages are answered for: by number, or by UID."""
+        return b"UIDFETCH" if self.enabled.uid_only else b"FETCH"
 
     @property
     def told(self) -> int:
@@ -235,7 +233,11 @@ class View:
             flags = self.mailbox.flags(uid)
         except MessageGone:
             flags = frozenset()
-        return flags | {r"\Recent"} if uid in self.attachment.recent else flags
+        return flags | {r"\Recent"} if uid in self._shown_recent else flags
+
+    @property
+    def _shown_recent(self) -> set[int]:
+        return set() if self.enabled.rev2 else self.attachment.recent
 
     def modseq(self, uid: int) -> int:
         """Of a message, also one that is gone but not yet told to be."""
@@ -258,7 +260,7 @@ class View:
 
     def flags(self, uid: int) -> bytes:
         """Flags in parentheses, as FETCH gives them."""
-        if (index := self.mailbox.index(uid)) is None or uid in self.attachment.recent:
+        if (index := self.mailbox.index(uid)) is None or uid in self._shown_recent:
             return response.flag_list(self.flags_of(uid))
         return self.flag_octets()[self.mailbox.flagsets[index]]
 
@@ -268,7 +270,7 @@ class View:
         if uids is not self.mailbox.uids:
             return [self.flags(uids[position]) for position in positions]
         octets, numbers = self.flag_octets(), self.flag_ids(positions)
-        if not (recent := self.attachment.recent):
+        if not (recent := self._shown_recent):
             return [octets[number] for number in numbers]
         table, marked = self.mailbox.flag_table, dict[int, bytes]()
         found = []

@@ -34,8 +34,10 @@ async def uid_fetch(session: Session, arguments: FetchArguments) -> Reply:
 async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -> Reply:
     view = session.selected
     since = arguments.changed_since
-    plan = Plan(arguments.items, by_uid=by_uid, modseq=since is not None)
-    if arguments.vanished and not (by_uid and since is not None and view.qresync):
+    # A UID command's answers always tell the UID (RFC 3501 §6.4.8), if by other means.
+    uid = by_uid and not session.enabled.uid_only
+    plan = Plan(arguments.items, uid=uid, modseq=since is not None)
+    if arguments.vanished and not (by_uid and since is not None and session.enabled.qresync):
         raise Bad("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC")
     found = view.resolve(arguments.numbers, by_uid=by_uid)
     if "MODSEQ" in plan.names:
@@ -66,7 +68,8 @@ def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None
     """The most frequent question of all: what it needs is in memory."""
     view = session.selected
     uids = [view.uids[position] for position in positions]
-    columns: list[Sequence[object]] = [[position + 1 for position in positions]]
+    only = session.enabled.uid_only
+    columns: list[Sequence[object]] = [uids if only else [p + 1 for p in positions]]
     items = []
     if "UID" in plan.names:
         items.append(b"UID %d")
@@ -77,7 +80,7 @@ def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None
     if "MODSEQ" in plan.names:
         items.append(b"MODSEQ (%d)")
         columns.append([view.modseq(uid) for uid in uids])
-    line = b"* %%d FETCH (%b)\r\n" % b" ".join(items)
+    line = b"* %%d %b (%b)\r\n" % (view.word, b" ".join(items))
     session.write(line * len(uids) % tuple(chain.from_iterable(zip(*columns, strict=True))))
     if plan.has_flags:
         view.told_flags(uids)

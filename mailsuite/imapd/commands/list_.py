@@ -48,7 +48,7 @@ class Wanted:
 
     def __init__(self, session: Session, arguments: ListArguments) -> None:
         self.arguments = arguments
-        self.extended = arguments.extended or "IMAP4REV2" in session.enabled
+        self.extended = arguments.extended or session.enabled.rev2
         self._patterns = [
             MailboxPattern(join_reference(arguments.reference, pattern))
             for pattern in arguments.patterns

@@ -48,7 +48,11 @@ async def delete(session: Session, name: str) -> Reply:
 
 
 async def rename(session: Session, old: str, new: str) -> Reply:
-    await session.store.rename(old, new.removesuffix("/"))
+    new = new.removesuffix("/")
+    await session.store.rename(old, new)
+    if session.enabled.rev2:  # RFC 9051 §6.3.9.7
+        names = [response.mailbox(name, utf8=True) for name in (new, old)]
+        session.write(b'* LIST () "/" %b ("OLDNAME" (%b))\r\n' % tuple(names))
     return OK
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from mailsuite.imapd import modseq
-from mailsuite.imapd.reply import OK, No, Reply
+from mailsuite.imapd.reply import OK, No, Reply, uid_required
 from mailsuite.imapd.search import Search
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
-from mailsuite.imapd.syntax.model import SearchArguments
+from mailsuite.imapd.syntax.model import SearchArguments, SearchKey, SearchSequence
+from mailsuite.imapd.syntax.search_keys import contains
 from mailsuite.imapd.view import View
 from mailsuite.store import StoreError
 
@@ -32,6 +33,10 @@ async def uid_search(session: Session, arguments: SearchArguments) -> Reply:
 async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool) -> Reply:
     view = session.selected
     returns = arguments.returns
+    if session.enabled.uid_only and contains(arguments.key, _is_numbers):
+        raise uid_required()
+    if returns is None and session.enabled.rev2:  # RFC 9051 §6.4.4
+        returns = frozenset({"ALL"})
     highest = None
     try:
         found = Search(view, session.door.threads)
@@ -52,6 +57,10 @@ async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool)
         scores = map(found.relevancy, positions) if "RELEVANCY" in returns else None
         await _write_esearch(session, positions, returns, scores, highest, by_uid=by_uid)
     return OK
+
+
+def _is_numbers(key: SearchKey) -> bool:
+    return isinstance(key, SearchSequence) and not key.numbers.saved
 
 
 async def _write_search(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from mailsuite.base import ranges
 from mailsuite.imapd.object_id import mailbox_id
-from mailsuite.imapd.reply import OK, Bad, Reply
+from mailsuite.imapd.reply import OK, Bad, Reply, uid_required
 from mailsuite.imapd.resync import earlier, known, unmoved
 from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import Resync, SelectArguments
 from mailsuite.imapd.view import View, batches
 
@@ -26,8 +27,11 @@ async def examine(session: Session, arguments: SelectArguments) -> Reply:
 
 
 async def _select(session: Session, arguments: SelectArguments, *, read_only: bool) -> Reply:
-    if arguments.resync is not None and "QRESYNC" not in session.enabled:
-        raise Bad("ENABLE QRESYNC first")
+    if arguments.resync is not None:
+        if not session.enabled.qresync:
+            raise Bad("ENABLE QRESYNC first")
+        if arguments.resync.matches is not None and session.enabled.uid_only:
+            raise uid_required()
     # Also when the new one can't be selected, the old one no longer is (RFC 3501 §6.3.1).
     if session.view is not None:
         session.deselect()
@@ -39,6 +43,9 @@ async def _select(session: Session, arguments: SelectArguments, *, read_only: bo
     view = View(chosen, read_only=read_only, who=who, enabled=session.enabled)
     session.select(view)
     _introduce(session, view)
+    if session.enabled.rev2:  # RFC 9051 §6.3.2
+        name = response.mailbox(arguments.mailbox, utf8=session.utf8)
+        session.write(b'* LIST () "/" %b\r\n' % name)
     if arguments.resync is not None and arguments.resync.uidvalidity == chosen.uidvalidity:
         await _resync(session, view, arguments.resync)
     return Reply(code="READ-ONLY" if view.read_only else "READ-WRITE")
@@ -49,8 +56,9 @@ def _introduce(session: Session, view: View) -> None:
     known_flags, permanent_flags = view.known_flags()
     session.write(known_flags)
     session.write(b"* %d EXISTS\r\n" % view.exists)
-    session.write(b"* %d RECENT\r\n" % len(view.attachment.recent))
-    if (unseen := view.first_unseen()) is not None:
+    if not session.enabled.rev2:
+        session.write(b"* %d RECENT\r\n" % len(view.attachment.recent))
+    if not (session.enabled.rev2 or session.enabled.uid_only) and (unseen := view.first_unseen()):
         session.write(b"* OK [UNSEEN %d] First unseen message\r\n" % unseen)
     session.write(permanent_flags)
     session.write(b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % mailbox.uidvalidity)

@@ -74,20 +74,20 @@ def _wanted(view: View, arguments: StoreArguments, stored: FlagsStored) -> set[i
     """
     if not arguments.silent or arguments.unchanged_since is not None:
         return None
-    return set(stored.changed) if view.condstore else set()
+    return set(stored.changed) if view.enabled.condstore else set()
 
 
 def _line(view: View, position: int, arguments: StoreArguments, *, by_uid: bool) -> bytes:
     uid = view.uids[position]
     items = []
-    if by_uid or view.condstore:
+    if (by_uid or view.enabled.condstore) and not view.enabled.uid_only:
         items.append(b"UID %d" % uid)
     if not arguments.silent:
         items.append(b"FLAGS " + view.flags(uid))
         view.told_flags((uid,))
-    if view.condstore:
+    if view.enabled.condstore:
         items.append(b"MODSEQ (%d)" % view.modseq(uid))
-    return b"* %d FETCH (%b)\r\n" % (position + 1, b" ".join(items))
+    return view.head(position + 1, uid) + b" ".join(items) + b")\r\n"
 
 
 def _set(view: View, uids: list[int], *, by_uid: bool) -> str:
