@@ -25,6 +25,7 @@ from mailsuite.store import (
     Copied,
     Mailbox,
     MailboxInfo,
+    MessageGone,
     NewMessage,
     NoSuchMailbox,
     Status,
@@ -259,6 +260,30 @@ class Namespace:
         if place.store is not self.own:
             messages = [replace(m, flags=settable(m.flags, place.rights)) for m in messages]
         return await place.store.append(place.name, messages)
+
+    async def replace(
+        self,
+        source: Mailbox,
+        uid: int,
+        target: str,
+        message: NewMessage,
+        *,
+        origin: Attachment | None = None,
+    ) -> Appended:
+        """Right "i" on the target; the rights on the source are the caller's affair.
+
+        Between accounts the new message is there before the old one goes.
+        """
+        place = await self.need(target, "i")
+        if place.store is not self.own:
+            message = replace(message, flags=settable(message.flags, place.rights))
+        if place.store is source.account:
+            return await place.store.replace(source, uid, place.name, message, origin=origin)
+        if source.index(uid) is None:
+            raise MessageGone(f"UID {uid}")
+        appended = await place.store.append(place.name, [message])
+        await source.expunge([uid], only_deleted=False, origin=origin)
+        return appended
 
     async def copy(self, source: Mailbox, uids: Sequence[int], target: str) -> Copied:
         """Right "i" on the target; flags that may not be set there are left out."""

@@ -80,3 +80,8 @@ class Capability:
     name: str
     when: Callable[[Session], Any]
     can_enable: bool = False
+    value: Callable[[Session], object] | None = None
+
+    def shown(self, session: Session) -> str:
+        """As it is announced: NAME or NAME=VALUE."""
+        return self.name if self.value is None else f"{self.name}={self.value(session)}"

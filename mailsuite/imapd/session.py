@@ -169,12 +169,13 @@ class Session:
     async def _literal(self, event: LiteralAnnounced) -> None:
         """Grant a literal, or refuse it before its octets come (RFC 9051 §4.3, RFC 7888)."""
         try:
-            if grammar.append_target(event.chunks, utf8=self.utf8) is None:
+            target = grammar.literal_target(event.chunks, utf8=self.utf8)
+            if target is None:
                 if self.state is State.NOT_AUTHENTICATED and event.size > EARLY_LITERAL:
                     raise Bad("Literal too large")
                 granted = self.receiver.accept()
             else:
-                granted = await self._stream(self._row_for("APPEND"), event)
+                granted = await self._stream(self._row_for(target.command), event)
         except (Refusal, StoreError) as error:
             reply = (
                 error.reply if isinstance(error, Refusal) else from_store(error, try_create=True)
@@ -189,6 +190,8 @@ class Session:
     async def _stream(self, row: Row, event: LiteralAnnounced) -> bool:
         if row.admit is None:
             raise Bad("No literal expected")
+        if self.view is not None and row.states is State.SELECTED:
+            self._check_rights(row, self.view)
         sink = await row.admit(self, event)
         granted = self.receiver.stream(sink)
         if not granted:
@@ -410,8 +413,15 @@ class Session:
 
     def capabilities(self) -> bytes:
         """What is announced now, in the table's order."""
-        names = [c.name for c in self.door.capabilities if c.when(self)]
-        return " ".join(names).encode()
+        return " ".join([c.shown(self) for c in self.door.capabilities if c.when(self)]).encode()
+
+    def is_own(self, user: str | None, host: str) -> bool:
+        """Does `imap://user@host/` mean this account on this server?"""
+        own, host = self.account.lower(), host.lower()
+        domain = own.rpartition("@")[2]
+        who = own if user is None else user.lower()
+        here = host in (domain, self.door.settings.hostname.lower())
+        return here and (who == own or (host == domain and f"{who}@{host}" == own))
 
     def note_client(self, fields: dict[str, str]) -> None:
         """Log what the client says of itself (RFC 2971)."""

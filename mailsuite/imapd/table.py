@@ -21,6 +21,7 @@ from mailsuite.imapd.commands import (
     mailboxes,
     metadata,
     quota,
+    replace,
     search,
     select,
     store,
@@ -54,6 +55,26 @@ _ROWS = (
     Row("LSUB", grammar.lsub, list_.lsub, SIGNED_IN),
     Row("STATUS", grammar.status, mailboxes.status, SIGNED_IN),
     Row("APPEND", grammar.append, append.append, SIGNED_IN, try_create=True, admit=append.admit),
+    Row(  # RFC 8508
+        "REPLACE",
+        grammar.replace,
+        replace.replace,
+        SELECTED,
+        writes=True,
+        try_create=True,
+        rights="te",
+        admit=append.admit,
+    ),
+    Row(
+        "UID REPLACE",
+        grammar.replace,
+        replace.uid_replace,
+        SELECTED,
+        writes=True,
+        try_create=True,
+        rights="te",
+        admit=append.admit,
+    ),
     Row("ENABLE", grammar.enable, general.enable, SIGNED_IN),  # RFC 5161
     Row("NAMESPACE", grammar.no_arguments, general.namespace, SIGNED_IN),  # RFC 2342
     Row("IDLE", grammar.no_arguments, idle.idle, SIGNED_IN),  # RFC 2177
@@ -117,6 +138,11 @@ def _may_use(mechanism: str) -> Capability:
     return Capability(f"AUTH={mechanism}", when)
 
 
+def _append_limit(session: Session) -> int:
+    """RFC 7889: the same for all mailboxes."""
+    return session.door.settings.limits.literal
+
+
 CAPABILITIES = (
     Capability("IMAP4rev1", _always),
     Capability("IMAP4rev2", _always, can_enable=True),  # RFC 9051
@@ -145,6 +171,9 @@ CAPABILITIES = (
     Capability("SAVEDATE", _signed_in),  # RFC 8514
     Capability("OBJECTID", _signed_in),  # RFC 8474
     Capability("BINARY", _signed_in),  # RFC 3516
+    Capability("CATENATE", _signed_in),  # RFC 4469
+    Capability("REPLACE", _signed_in),  # RFC 8508
+    Capability("APPENDLIMIT", _signed_in, value=_append_limit),
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502
     Capability("STATUS=SIZE", _signed_in),  # RFC 8438
     Capability("CONDSTORE", _signed_in, can_enable=True),  # RFC 7162

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +24,7 @@ from mailsuite.store import (
     tree,
     usage,
 )
+from mailsuite.store import replace as replacing
 from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
@@ -237,13 +238,42 @@ class AccountStore:
         """
         return await committed(self._append(names.canonical(name), messages))
 
-    async def _append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+    async def replace(
+        self,
+        source: Mailbox,
+        uid: int,
+        target: str,
+        message: NewMessage,
+        *,
+        origin: Attachment | None = None,
+    ) -> Appended:
+        """Append a message, then remove another (RFC 8508): both, or none of it.
+
+        Raises MessageGone (`uid`), and as `append`.
+        """
+        folder = source.folder
+
+        def submit(request: deliver.Request) -> Awaitable[Appended]:
+            def call() -> Appended:
+                keep = source.others_than(origin)
+                return replacing.replace(self.files, request, folder, uid, keep=keep, origin=origin)
+
+            return self.change(folder, call)
+
+        return await committed(self._append(names.canonical(target), [message], submit))
+
+    async def _append(
+        self,
+        name: str,
+        messages: Sequence[NewMessage],
+        submit: Callable[[deliver.Request], Awaitable[Appended]] | None = None,
+    ) -> Appended:
         prepared: list[deliver.Prepared] = []
         self._busy += 1
         appended = None
         try:
             await self.threads.run(self._prepare, messages, prepared)
-            appended = await self.writer.append(deliver.Request(name, prepared))
+            appended = await (submit or self.writer.append)(deliver.Request(name, prepared))
         except OSError as error:
             raise refused(self.files, error) from error
         finally:
@@ -264,7 +294,7 @@ class AccountStore:
                 source = source.finish(message.internal_date)
                 if isinstance(source, Path) and not message.prefix:
                     # The file has its date already, and can be linked.
-                    dated = replace(message, internal_date=None)
+                    dated = dataclasses.replace(message, internal_date=None)
             prepared.append(deliver.prepare(self.files, dated, source))
 
     async def copy(

@@ -126,7 +126,7 @@ def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | 
         groups.setdefault(request.name, []).append((number, request))
     for name, group in groups.items():
         try:
-            together = _append_group(files, name, [request for _, request in group])
+            together = append_group(files, name, [request for _, request in group])
             results.update(zip((number for number, _ in group), together, strict=True))
         except (StoreError, OSError) as error:
             if len(group) == 1:
@@ -135,7 +135,7 @@ def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | 
             # One of them spoils it: each for itself, so that the others get through.
             for number, request in group:
                 try:
-                    results[number] = _append_group(files, name, [request])[0]
+                    results[number] = append_group(files, name, [request])[0]
                 except (StoreError, OSError) as own:
                     results[number] = _neutral(own)
     return [results[number] for number in range(len(requests))]
@@ -149,7 +149,18 @@ def _neutral(error: StoreError | OSError) -> StoreError:
     return unavailable
 
 
-def _append_group(files: AccountFiles, name: str, requests: list[Request]) -> list[Appended]:
+def append_group(
+    files: AccountFiles,
+    name: str,
+    requests: Sequence[Request],
+    *,
+    freed: tuple[int, int] = (0, 0),
+) -> list[Appended]:
+    """Append for several callers at one mailbox.
+
+    `freed`: messages and octets that will go in exchange, for the quota. Raises NoSuchMailbox,
+    OverQuota, LimitReached.
+    """
     folder = files.resolve(name)
     known = _earlier(files, requests)
     wanted = [message for request in requests for message in request.messages]
@@ -162,7 +173,8 @@ def _append_group(files: AccountFiles, name: str, requests: list[Request]) -> li
             seen[message.delivery] = len(fresh)
         fresh.append(message)
     if fresh:
-        usage.check(files, len(fresh), sum(message.wire for message in fresh))
+        octets = sum(message.wire for message in fresh)
+        usage.check(files, len(fresh) - freed[0], octets - freed[1])
     uids = _place(files, folder, fresh) if fresh else []
     given = {id(message): uid for message, uid in zip(fresh, uids, strict=True)}
 
@@ -180,7 +192,7 @@ def _append_group(files: AccountFiles, name: str, requests: list[Request]) -> li
     return results
 
 
-def _earlier(files: AccountFiles, requests: list[Request]) -> dict[str, tuple[int, int]]:
+def _earlier(files: AccountFiles, requests: Sequence[Request]) -> dict[str, tuple[int, int]]:
     """Deliveries of an earlier attempt: mark -> (UIDVALIDITY, UID), from the whole account."""
     marks = {
         message.delivery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from mailsuite.base.tasks import Threads, committed
@@ -52,6 +52,24 @@ class TempMessage:
         except OSError as error:
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
         self._buffer = bytearray()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """All octets written so far. Raises StoreUnavailable."""
+        if self._fd is None:
+            yield bytes(self._buffer)
+            return
+        await committed(self._threads.run(self._spill))
+        at = 0
+        while at < self.size and self._fd is not None:
+            reading = self._threads.run(os.pread, self._fd, IN_MEMORY, at)
+            try:
+                piece = await committed(reading)
+            except OSError as error:
+                raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+            if not piece:
+                raise StoreUnavailable("a temporary file is shorter than it was")
+            at += len(piece)
+            yield piece
 
     async def rewrite(self, make: Callable[[Octets], Iterable[bytes] | None]) -> None:
         """Have all octets so far replaced by what `make` makes of them; None: leave them.

@@ -47,11 +47,11 @@ def check(files: AccountFiles, messages: int, octets: int) -> None:
 
 
 def compare(files: AccountFiles, messages: int, octets: int) -> None:
-    """As `check`, beside the writer; after `count`."""
+    """As `check`, beside the writer; after `count`. Less is always allowed."""
     quota, now = files.limits(), usage(files)
-    if quota.messages is not None and now.messages + messages > quota.messages:
+    if messages > 0 and quota.messages is not None and now.messages + messages > quota.messages:
         raise OverQuota(f"{now.messages} messages of {quota.messages}")
-    if quota.storage is not None and now.storage + octets > quota.storage:
+    if octets > 0 and quota.storage is not None and now.storage + octets > quota.storage:
         raise OverQuota(f"{now.storage} octets of {quota.storage}")
 
 

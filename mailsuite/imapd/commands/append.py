@@ -9,6 +9,10 @@ none.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from mailsuite.imapd.commands.catenate import put_together
 from mailsuite.imapd.flags import check_flags
 from mailsuite.imapd.reply import Bad, No, Reply
 from mailsuite.imapd.session import Session
@@ -16,39 +20,68 @@ from mailsuite.imapd.syntax import grammar, response
 from mailsuite.imapd.syntax.model import AppendMessage, StoredLiteral
 from mailsuite.imapd.syntax.receiver import LiteralAnnounced
 from mailsuite.message import without_nul
-from mailsuite.store import NewMessage, TempMessage
+from mailsuite.store import Appended, NewMessage, TempMessage
 
 
 async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
     """Where the announced octets go."""
-    target = grammar.append_target(announced.chunks, utf8=session.utf8)
+    target = grammar.literal_target(announced.chunks, utf8=session.utf8)
     if target is None:
         raise Bad("No literal expected here")
-    if announced.size == 0:
+    if announced.size == 0 and not target.catenates:
         raise No("A message can't be empty")
     if announced.size > session.door.settings.limits.literal:
         raise No("Message too large", "TOOBIG")
     earlier = [chunk.size for chunk in announced.chunks if isinstance(chunk, StoredLiteral)]
-    await session.store.admit(target, len(earlier) + 1, sum(earlier) + announced.size)
+    messages, octets = len(earlier) + 1, sum(earlier) + announced.size
+    if target.command != "APPEND":  # what is replaced makes room, which is known only then
+        messages = octets = 0
+    await session.store.admit(target.mailbox, messages, octets)
     return await session.store.new_temp()
 
 
 async def append(session: Session, name: str, messages: tuple[AppendMessage, ...]) -> Reply:
-    appended = await session.store.append(name, [await _new(message) for message in messages])
-    uids = response.sequence_set(appended.uids).decode()
-    return Reply(code=f"APPENDUID {appended.uidvalidity} {uids}")
+    async with prepared(session, name, messages) as new:
+        return Reply(code=appenduid(await session.store.append(name, new)))
 
 
-async def _new(message: AppendMessage) -> NewMessage:
+def appenduid(appended: Appended) -> str:
+    """The response code (RFC 4315 §3), without brackets."""
+    return f"APPENDUID {appended.uidvalidity} {response.sequence_set(appended.uids).decode()}"
+
+
+@asynccontextmanager
+async def prepared(
+    session: Session, target: str, messages: Sequence[AppendMessage]
+) -> AsyncIterator[list[NewMessage]]:
+    """The messages as the store takes them; what was put together for it is cleared away after."""
+    made: list[TempMessage] = []
+    try:
+        if any(isinstance(message.source, tuple) for message in messages):
+            # URLs are looked at only if the mailbox is there.
+            await session.store.admit(target, 0, 0)
+        yield [await _new(session, message, made) for message in messages]
+    finally:
+        for temp in made:
+            await temp.discard()
+
+
+async def _new(session: Session, message: AppendMessage, made: list[TempMessage]) -> NewMessage:
     flags = check_flags(message.flags)
-    literal = message.literal
-    if not isinstance(literal, StoredLiteral):
-        return NewMessage(literal, flags, message.date)
-    if not isinstance(literal.sink, TempMessage):
-        raise TypeError(f"unexpected {type(literal.sink).__name__}")
-    if literal.binary:
+    source = message.source
+    if isinstance(source, tuple):
+        temp = await session.store.new_temp()
+        made.append(temp)
+        binary = await put_together(session, source, temp)
+        if not temp.size:
+            raise No("A message can't be empty")
+    elif isinstance(source, StoredLiteral) and isinstance(source.sink, TempMessage):
+        temp, binary = source.sink, source.binary
+    else:
+        raise TypeError(f"unexpected {type(source).__name__}")
+    if binary:
         try:
-            await literal.sink.rewrite(without_nul)
+            await temp.rewrite(without_nul)
         except ValueError:
             raise No("A NUL octet stands where it cannot be kept", "UNKNOWN-CTE") from None
-    return NewMessage(literal.sink, flags, message.date, exact=literal.binary)
+    return NewMessage(temp, flags, message.date, exact=binary)

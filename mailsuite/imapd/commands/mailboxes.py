@@ -77,11 +77,14 @@ async def status(session: Session, name: str, items: tuple[str, ...]) -> Reply:
 
 def status_response(session: Session, name: str, items: tuple[str, ...], found: Status) -> bytes:
     """Untagged STATUS."""
-    values = " ".join(
-        mailbox_id(found.mailboxid)
-        if item == "MAILBOXID"
-        else f"{item} {getattr(found, STATUS_ITEMS[item])}"
-        for item in items
-    )
+    values = " ".join(_status_value(session, item, found) for item in items)
     mailbox = response.mailbox(name, utf8=session.utf8)
     return b"* STATUS " + mailbox + b" (" + values.encode() + b")\r\n"
+
+
+def _status_value(session: Session, item: str, found: Status) -> str:
+    if item == "MAILBOXID":
+        return mailbox_id(found.mailboxid)
+    if item == "APPENDLIMIT":  # RFC 7889; the same for all mailboxes
+        return f"APPENDLIMIT {session.door.settings.limits.literal}"
+    return f"{item} {getattr(found, STATUS_ITEMS[item])}"

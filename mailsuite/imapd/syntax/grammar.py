@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from mailsuite.imapd.syntax.cursor import BadCharset, Cursor, SyntaxProblem
+from mailsuite.imapd.syntax.model import LiteralTarget
 from mailsuite.imapd.syntax.parse_acl import identified, setacl
 from mailsuite.imapd.syntax.parse_fetch import fetch
 from mailsuite.imapd.syntax.parse_mailbox import create, list_, lsub, mailbox, rename, status
 from mailsuite.imapd.syntax.parse_message import (
     append,
-    append_before_literal,
+    before_literal,
     copy,
+    replace,
     store,
     uid_expunge,
 )
@@ -46,7 +48,6 @@ __all__ = [
     "Parser",
     "SyntaxProblem",
     "append",
-    "append_target",
     "authenticate",
     "command_head",
     "copy",
@@ -59,12 +60,14 @@ __all__ = [
     "id_",
     "identified",
     "list_",
+    "literal_target",
     "login",
     "lsub",
     "mailbox",
     "no_arguments",
     "parse",
     "rename",
+    "replace",
     "search",
     "select",
     "setacl",
@@ -109,14 +112,14 @@ def parse(parser: Parser, cursor: Cursor) -> tuple[object, ...]:
     return arguments
 
 
-def append_target(chunks: Sequence[Chunk], *, utf8: bool = False) -> str | None:
-    """The mailbox of an APPEND whose message's literal has just been announced, else None.
+def literal_target(chunks: Sequence[Chunk], *, utf8: bool = False) -> LiteralTarget | None:
+    """Where a message's literal belongs that has just been announced; None for other literals.
 
-    None also for an APPEND whose mailbox name is the literal, and for one that is malformed so
-    far. Lets the session check the mailbox before it grants the literal.
+    None also for a mailbox name that is the literal, and for a command that is malformed so far.
+    Lets the session check the mailbox before it grants the literal.
     """
     try:
-        _, name, cursor = command_head(chunks, utf8=utf8)
-        return append_before_literal(cursor) if name == "APPEND" else None
+        _, _, cursor = command_head(chunks, utf8=utf8)
+        return before_literal(cursor)
     except SyntaxProblem:
         return None

@@ -212,12 +212,35 @@ SearchKey: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class UrlPart:
+    """URL of CATENATE (RFC 4469): octets that are on the server already."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppendMessage:
-    """One message of APPEND. `flags` without \\Recent; `date` seconds since the epoch or None."""
+    """One message of APPEND. `flags` without \\Recent; `date` seconds since the epoch or None.
+
+    source  the literal, or the parts of CATENATE
+    """
 
     flags: tuple[str, ...]
     date: float | None
-    literal: StoredLiteral | bytes
+    source: StoredLiteral | bytes | tuple[StoredLiteral | bytes | UrlPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralTarget:
+    """Where a message literal that has just been announced belongs.
+
+    command    "APPEND", "REPLACE", "UID REPLACE"
+    catenates  it is a part of CATENATE
+    """
+
+    command: str
+    mailbox: str
+    catenates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _body(cursor: Cursor, name: str) -> FetchItem:
     peek = name == "BODY.PEEK"
     if not peek and not cursor.next_is(b"["):
         return FetchItem("BODY")
-    return FetchItem("BODY[", peek, _section(cursor), _partial(cursor))
+    return FetchItem("BODY[", peek, section(cursor), _partial(cursor))
 
 
 def _binary(cursor: Cursor, name: str) -> FetchItem:
@@ -120,10 +120,10 @@ def _binary(cursor: Cursor, name: str) -> FetchItem:
     The whole of `section` is understood, and a partial without a count: other servers do that, and
     clients have come to rely on it.
     """
-    section = _section(cursor)
+    found = section(cursor)
     if name == "BINARY.SIZE":
-        return FetchItem("BINARY.SIZE[", False, section)
-    return FetchItem("BINARY[", name == "BINARY.PEEK", section, _partial(cursor, open_end=True))
+        return FetchItem("BINARY.SIZE[", False, found)
+    return FetchItem("BINARY[", name == "BINARY.PEEK", found, _partial(cursor, open_end=True))
 
 
 def _preview(cursor: Cursor, name: str) -> FetchItem:
@@ -142,7 +142,7 @@ ITEMS: dict[str, ItemParser] = {
 }
 
 
-def _section(cursor: Cursor) -> Section:
+def section(cursor: Cursor) -> Section:
     """`section`"""
     cursor.expect(b"[")
     if cursor.skip(b"]"):

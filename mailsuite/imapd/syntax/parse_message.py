@@ -1,12 +1,20 @@
 """Pure. Commands on messages but FETCH and SEARCH: APPEND, STORE, COPY, MOVE, UID EXPUNGE.
 
-(RFC 9051 §6.3.12, §6.4; several messages in one APPEND: RFC 3502.)
+(RFC 9051 §6.3.12, §6.4; several messages in one APPEND: RFC 3502; REPLACE: RFC 8508.)
 """
 
 from __future__ import annotations
 
 from mailsuite.imapd.syntax.cursor import Cursor
-from mailsuite.imapd.syntax.model import AppendMessage, SequenceSet, StoreArguments, StoredLiteral
+from mailsuite.imapd.syntax.events import Literal
+from mailsuite.imapd.syntax.model import (
+    AppendMessage,
+    LiteralTarget,
+    SequenceSet,
+    StoreArguments,
+    StoredLiteral,
+    UrlPart,
+)
 from mailsuite.imapd.syntax.parse_mailbox import mailbox_name
 from mailsuite.imapd.syntax.parse_values import (
     date_time,
@@ -17,6 +25,15 @@ from mailsuite.imapd.syntax.parse_values import (
 )
 
 MAX_STORE_FLAGS = 1000
+MAX_PARTS = 1000
+"""Parts of one CATENATE."""
+
+
+class _LiteralComes(Exception):
+    """The octets end where a message's literal is to come; `catenates`: within CATENATE."""
+
+    def __init__(self, *, catenates: bool) -> None:
+        self.catenates = catenates
 
 
 def append(cursor: Cursor) -> tuple[str, tuple[AppendMessage, ...]]:
@@ -25,10 +42,39 @@ def append(cursor: Cursor) -> tuple[str, tuple[AppendMessage, ...]]:
     name = mailbox_name(cursor)
     messages = []
     while True:
-        flags, date = _append_options(cursor)
-        messages.append(AppendMessage(flags, date, _append_data(cursor)))
+        messages.append(_whole_message(cursor))
         if cursor.at_end:
             return name, tuple(messages)
+
+
+def replace(cursor: Cursor) -> tuple[SequenceSet, str, AppendMessage]:
+    """REPLACE, UID REPLACE (RFC 8508): (the one number, mailbox name, message)"""
+    number = _number(cursor)
+    cursor.sp()
+    name = mailbox_name(cursor)
+    return number, name, _whole_message(cursor)
+
+
+def _number(cursor: Cursor) -> SequenceSet:
+    """`SP seq-number`"""
+    cursor.sp()
+    numbers = sequence_set(cursor)
+    if numbers.saved or len(numbers.ranges) != 1 or len(set(numbers.ranges[0])) != 1:
+        raise cursor.problem("one message, not several")
+    return numbers
+
+
+def _whole_message(cursor: Cursor) -> AppendMessage:
+    try:
+        return _message(cursor)
+    except _LiteralComes:
+        raise cursor.unexpected("a literal") from None
+
+
+def _message(cursor: Cursor) -> AppendMessage:
+    """`append-message`: `append-opts SP append-data` (RFC 4466 §6)"""
+    flags, date = _append_options(cursor)
+    return AppendMessage(flags, date, _append_data(cursor))
 
 
 def _append_options(cursor: Cursor) -> tuple[tuple[str, ...], float | None]:
@@ -46,32 +92,70 @@ def _append_options(cursor: Cursor) -> tuple[tuple[str, ...], float | None]:
     return flags, date
 
 
-def _append_data(cursor: Cursor) -> StoredLiteral | bytes:
-    """`literal`, `literal8`, or RFC 6855 §4 `UTF8 (literal8)`."""
-    wrapped = cursor.skip_word(b"UTF8")
-    if wrapped:
+def _append_data(
+    cursor: Cursor,
+) -> StoredLiteral | bytes | tuple[StoredLiteral | bytes | UrlPart, ...]:
+    """`literal`, `literal8`, RFC 6855 §4 `UTF8 (literal8)`, RFC 4469 `CATENATE (...)`."""
+    if cursor.skip_word(b"CATENATE"):
+        return _parts(cursor)
+    if not cursor.skip_word(b"UTF8"):
+        return _octets(_literal(cursor))
+    cursor.sp()
+    cursor.expect(b"(")
+    value = _literal(cursor)
+    if not value.binary:
+        raise cursor.problem("UTF8 needs a literal8")
+    cursor.expect(b")")
+    return _octets(value)
+
+
+def _parts(cursor: Cursor) -> tuple[StoredLiteral | bytes | UrlPart, ...]:
+    """`SP "(" cat-part *(SP cat-part) ")"` (RFC 4469 §5)"""
+    cursor.sp()
+    cursor.expect(b"(")
+    parts: list[StoredLiteral | bytes | UrlPart] = []
+    while True:
+        kind = cursor.word("TEXT or URL")
         cursor.sp()
-        cursor.expect(b"(")
-    value = cursor.literal()
-    if wrapped:
-        if not value.binary:
-            raise cursor.problem("UTF8 needs a literal8")
-        cursor.expect(b")")
+        if kind == "TEXT":
+            parts.append(_octets(_literal(cursor, catenates=True)))
+        elif kind == "URL":
+            parts.append(UrlPart(cursor.astring("a URL").decode("latin-1")))
+        else:
+            raise cursor.problem(f"unknown kind of part '{kind[:40]}'")
+        if cursor.skip(b")"):
+            return tuple(parts)
+        cursor.sp()
+        if len(parts) >= MAX_PARTS:
+            raise cursor.problem(f"more than {MAX_PARTS} parts")
+
+
+def _literal(cursor: Cursor, *, catenates: bool = False) -> Literal | StoredLiteral:
+    if cursor.at_end:
+        raise _LiteralComes(catenates=catenates)
+    return cursor.literal()
+
+
+def _octets(value: Literal | StoredLiteral) -> StoredLiteral | bytes:
     return value if isinstance(value, StoredLiteral) else value.data
 
 
-def append_before_literal(cursor: Cursor) -> str:
-    """The mailbox of an APPEND that has been received up to a message's literal.
+def before_literal(cursor: Cursor) -> LiteralTarget | None:
+    """Of a command that has been received up to a message's literal: where that belongs.
 
-    Raises SyntaxProblem where the octets so far don't lead up to one.
+    None where the octets so far don't lead up to one, and for other commands. Raises SyntaxProblem.
     """
+    if cursor.command not in ("APPEND", "REPLACE", "UID REPLACE"):
+        return None
+    if cursor.command != "APPEND":
+        _number(cursor)
     cursor.sp()
     name = mailbox_name(cursor)
-    while True:
-        _append_options(cursor)
-        if cursor.at_end or (cursor.skip(b"UTF8 (") and cursor.at_end):
-            return name
-        _append_data(cursor)
+    try:
+        while True:
+            _message(cursor)
+    except _LiteralComes as coming:
+        return LiteralTarget(cursor.command, name, coming.catenates)
 
 
 def store(cursor: Cursor) -> tuple[StoreArguments]:

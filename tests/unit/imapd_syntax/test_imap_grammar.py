@@ -14,6 +14,7 @@ from mailsuite.imapd.syntax.model import (
     STAR,
     AppendMessage,
     ListArguments,
+    LiteralTarget,
     Resync,
     SelectArguments,
     SequenceSet,
@@ -357,9 +358,10 @@ def test_append_problems(chunks: Sequence[Chunk]) -> None:
         parse(grammar.append, *chunks)
 
 
-def test_append_target() -> None:
+def test_literal_target() -> None:
     def target(*chunks: Chunk) -> str | None:
-        return grammar.append_target(chunks)
+        found = grammar.literal_target(chunks)
+        return None if found is None else found.mailbox
 
     assert target(b"a APPEND x ") == "x"
     assert target(b"a append inbox (\\Seen) ") == "INBOX"
@@ -367,7 +369,14 @@ def test_append_target() -> None:
     assert target(b"a APPEND x UTF8 (") == "x"
     assert target(b"a APPEND ", Literal(b"box"), b" ") == "box"
     assert target(b"a APPEND x ", STORED, b" (\\Seen) ") == "x"
-    assert grammar.append_target([b"a APPEND &AOQ- "], utf8=True) == "&AOQ-"
+    utf8 = grammar.literal_target([b"a APPEND &AOQ- "], utf8=True)
+    assert utf8 == LiteralTarget("APPEND", "&AOQ-")
+    assert target(b"a UID REPLACE 4 x (\\Seen) ") == "x"
+    assert target(b"a REPLACE * x ") == "x"
+    catenate = grammar.literal_target([b'a APPEND x CATENATE (URL "/x/;UID=1" TEXT '])
+    assert catenate == LiteralTarget("APPEND", "x", catenates=True)
+    assert target(b"a APPEND x CATENATE (URL ") is None
+    assert target(b"a REPLACE 4:5 x ") is None
     for other in (b"a APPEND ", b"a APPEND x", b"a APPEND x ()", b"a APPEND x (a ", b"a LOGIN x "):
         assert target(other) is None
     assert target(b"") is None

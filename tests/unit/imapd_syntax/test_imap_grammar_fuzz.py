@@ -82,7 +82,7 @@ def test_nothing_else_ever(parser: grammar.Parser, chunks: list[Chunk], utf8: bo
     else:
         assert isinstance(arguments, tuple)
         hash(arguments)
-    grammar.append_target(chunks, utf8=utf8)
+    grammar.literal_target(chunks, utf8=utf8)
 
 
 BY_NAME = {
@@ -113,7 +113,7 @@ def test_receiver_and_grammar_together(session: list[tuple[bytes, list[bytes]]])
     receiver.feed(b"".join(b"t %b %b\r\n" % (name, b"".join(rest)) for name, rest in session))
     while (event := receiver.next_event()) is not None:
         if isinstance(event, LiteralAnnounced):
-            if grammar.append_target(event.chunks) is not None:
+            if grammar.literal_target(event.chunks) is not None:
                 receiver.stream("sink")
             else:
                 receiver.accept()

@@ -1,0 +1,41 @@
+"""REPLACE and UID REPLACE: a new message for an old one, in one step (RFC 8508).
+
+Promises: the old message goes only when the new one is durable; the client hears of neither before
+both is done. Only the difference counts for the quota.
+"""
+
+from __future__ import annotations
+
+from mailsuite.imapd.commands import append
+from mailsuite.imapd.reply import OK, No, Reply
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax.model import AppendMessage, SequenceSet
+
+
+async def replace(
+    session: Session, number: SequenceSet, target: str, message: AppendMessage
+) -> Reply:
+    return await _replace(session, number, target, message, by_uid=False)
+
+
+async def uid_replace(
+    session: Session, number: SequenceSet, target: str, message: AppendMessage
+) -> Reply:
+    return await _replace(session, number, target, message, by_uid=True)
+
+
+async def _replace(
+    session: Session, number: SequenceSet, target: str, message: AppendMessage, *, by_uid: bool
+) -> Reply:
+    """APPENDUID comes before EXISTS and EXPUNGE, which the session writes (§4.3)."""
+    view = session.selected
+    uids = view.uids_in(view.resolve(number, by_uid=by_uid))
+    if not uids:
+        raise No("No such message", "NONEXISTENT")
+    async with append.prepared(session, target, (message,)) as (new,):
+        appended = await session.store.replace(
+            view.mailbox, uids[0], target, new, origin=view.attachment
+        )
+    code = append.appenduid(appended)
+    session.write(f"* OK [{code}] Replacement message ready\r\n".encode())
+    return OK

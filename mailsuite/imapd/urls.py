@@ -1,0 +1,105 @@
+"""What an IMAP URL names on this server: octets of a message, as FETCH BODY[…] would give them.
+
+Promises: only what the account may read; nothing is marked as seen; memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from mailsuite.imapd.octets import PIECE, Octets
+from mailsuite.imapd.reply import Refusal
+from mailsuite.store import MessageFile, MessageGone, StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from mailsuite.imapd.namespace import Namespace
+    from mailsuite.imapd.syntax.url import MessageUrl
+
+
+class BadUrl(Exception):
+    """There is nothing at this URL, or nothing that the account may read."""
+
+
+class Named:
+    """The octets that a URL names. Close it, or use it in `with`.
+
+    parts  the parts table of the message, b"" for a whole message
+    """
+
+    __slots__ = ("_data", "_end", "_start", "file", "parts")
+
+    def __init__(
+        self, file: MessageFile, parts: bytes, start: int, end: int, data: bytes | None
+    ) -> None:
+        self.file = file
+        self.parts = parts
+        self._start = start
+        self._end = end
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        """How many octets."""
+        return self._end - self._start if self._data is None else len(self._data)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The octets. Raises StoreUnavailable."""
+        if self._data is not None:
+            yield self._data
+            return
+        at = self._start
+        while at < self._end:
+            piece = await self.file.read(at, min(PIECE, self._end - at))
+            if not piece:
+                raise StoreUnavailable("message shorter than its index says")
+            yield piece
+            at += len(piece)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self.file.close()
+
+    def __enter__(self) -> Named:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+async def find(store: Namespace, mailbox: str, url: MessageUrl) -> Named:
+    """What `url` names in this mailbox. Raises BadUrl, StoreUnavailable."""
+    try:
+        return await _find(store, mailbox, url)
+    except StoreUnavailable:
+        raise
+    except (Refusal, StoreError) as error:
+        raise BadUrl(str(error)) from error
+
+
+async def _find(store: Namespace, name: str, url: MessageUrl) -> Named:
+    wanted = Octets(b"", url.section, url.partial)
+    mailbox = await store.open(name)
+    try:
+        if url.uidvalidity not in (None, mailbox.uidvalidity) or mailbox.index(url.uid) is None:
+            raise BadUrl("no such message")
+        parts = b""
+        if wanted.needs_parts:
+            rows = await mailbox.rows([url.uid], columns=("parts",))
+            if not rows:
+                raise MessageGone(f"UID {url.uid}")
+            parts = rows[0][1]
+        file = await mailbox.open_message(url.uid)
+    finally:
+        mailbox.release()
+    try:
+        found = wanted.locate(parts, file.size)
+        if found is None:
+            raise BadUrl("no such part")
+        data = None
+        if wanted.selects:
+            data = wanted.pick(await file.read(found[0], found[1] - found[0]))
+        return Named(file, parts, *found, data)
+    except BaseException:
+        file.close()
+        raise
