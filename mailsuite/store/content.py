@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from mailsuite.store import filename
 
@@ -80,6 +81,43 @@ def read_wire(path: str) -> bytes:
     finally:
         os.close(fd)
     return data if is_exact(path.rpartition("/")[2]) else to_wire(data)
+
+
+class Folders:
+    """new/ and cur/ held open, for reading many small files in them (half the time a file)."""
+
+    __slots__ = ("_fds", "_paths")
+
+    def __init__(self, *paths: str) -> None:
+        self._paths = paths
+        self._fds: dict[int, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self._fds.values():
+            os.close(fd)
+
+    def read(self, place: int, name: str, size: int) -> bytes | None:
+        """A message of `size` octets over the wire that needs no conversion; else None.
+
+        `place` counts the paths from 0.
+        """
+        if f",S={size},W={size}" not in name:
+            return None
+        try:
+            if (folder := self._fds.get(place)) is None:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+                folder = self._fds[place] = os.open(self._paths[place], flags)
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        try:
+            data = os.read(fd, size + 1)
+        finally:
+            os.close(fd)
+        return data if len(data) == size else None
 
 
 def open_wire(path: str, scratch: Path) -> tuple[int, int]:

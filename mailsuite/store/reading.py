@@ -72,24 +72,37 @@ def read(
     files: AccountFiles, folder: Folder, uids: Sequence[int], max_octets: int
 ) -> list[tuple[int, bytes | None]]:
     """Whole messages from the front of `uids`, as `Mailbox.read` promises."""
-    entries = {entry.uid: entry for entry in find(files, folder, uids)}
+    with files.index.reader() as db:
+        places = records.places(db, folder.id, uids)
     found: list[tuple[int, bytes | None]] = []
     left = max_octets
-    for uid in uids:
-        entry = entries.get(uid)
-        if entry is None:
-            found.append((uid, None))
-            continue
-        if entry.size > left:
-            return found or [(uid, None)]
-        try:
-            data = with_file(files, folder, entry, content.read_wire)
-        except MessageGone:
-            found.append((uid, None))
-            continue
-        left -= len(data)
-        found.append((uid, data))
+    with content.Folders(folder.new, folder.cur) as folders:
+        for uid in uids:
+            if (where := places.get(uid)) is not None:
+                place, name, size = where
+                if size > left:
+                    return found or [(uid, None)]
+                data = folders.read(place, name, size)
+            else:
+                data = None
+            if data is None:
+                # Held for this session, renamed, of another size than its name says, or gone.
+                data = _read_anew(files, folder, uid, left)
+                if data is None and found and find(files, folder, [uid]):
+                    return found
+            left -= 0 if data is None else len(data)
+            found.append((uid, data))
     return found
+
+
+def _read_anew(files: AccountFiles, folder: Folder, uid: int, left: int) -> bytes | None:
+    """A message as `find` knows it; None if it is gone or larger than `left`."""
+    entries = find(files, folder, [uid])
+    if not entries or entries[0].size > left:
+        return None
+    with contextlib.suppress(MessageGone):
+        return with_file(files, folder, entries[0], content.read_wire)
+    return None
 
 
 def examine(

@@ -176,6 +176,22 @@ def entries(db: apsw.Connection, mailbox: int, wanted: Iterable[int] | None) -> 
     return found
 
 
+def places(
+    db: apsw.Connection, mailbox: int, wanted: Sequence[int]
+) -> dict[int, tuple[int, str, int]]:
+    """UID -> (place, name, size over the wire) of these messages, as far as they exist."""
+    row = db.execute(
+        "SELECT group_concat(id & 0xffffffff), group_concat(place), group_concat(name, char(10)),"
+        " group_concat(size) FROM (SELECT m.id, place, name, size FROM json_each(?) AS j"
+        " CROSS JOIN message AS m ON m.id = j.value)",
+        (ids(mailbox, wanted),),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return {}
+    uids_, places_, sizes = (map(int, text.split(",")) for text in (row[0], row[1], row[3]))
+    return dict(zip(uids_, zip(places_, row[2].split("\n"), sizes, strict=True), strict=True))
+
+
 def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry]:
     """Rows of messages still in new/ with UIDs less than `before`."""
     low, _ = _span(mailbox)

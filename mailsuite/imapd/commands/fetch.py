@@ -6,7 +6,9 @@ cost bounded by its buffer; a large message streams from the disk, and only the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from itertools import chain
 
 from mailsuite.imapd.fetching import Batch, Plan
@@ -19,8 +21,8 @@ from mailsuite.store import MessageGone
 
 FLAGS_BATCH = 5000
 ROWS_BATCH = 1000
-READ_AHEAD = 1 << 18
-"""Octets of small messages read in one go; a larger message is streamed."""
+READ_AHEAD = 1 << 19
+"""Octets of small messages read in one go, twice held in memory; a larger message is streamed."""
 
 
 async def fetch(session: Session, arguments: FetchArguments) -> Reply:
@@ -151,30 +153,50 @@ class _Batch:
         return set(stored.changed)
 
     async def _add_octets(self, heads: dict[int, bytes], parts: dict[int, bytes]) -> bool:
-        session, mailbox = self._session, self._view.mailbox
+        session = self._session
         complete = True
-        uids = list(heads)
-        while uids:
-            messages = await mailbox.read(uids, max_octets=READ_AHEAD)
-            del uids[: len(messages)]
-            for uid, data in messages:
-                if data is not None:
+        async with aclosing(self._messages(list(heads))) as found:
+            async for messages in found:
+                for uid, data in messages:
+                    if data is None:
+                        complete &= await self._stream(uid, heads[uid], parts[uid])
+                        continue
                     answers = (item.answer(data, parts[uid]) for item in self._plan.octets)
                     session.write(b"%b%b)\r\n" % (heads[uid], b" ".join(answers)))
-                    continue
-                try:
-                    file = await mailbox.open_message(uid)
-                except MessageGone:
-                    complete = False
-                    continue
-                with file:
-                    session.unfinished = True
-                    session.write(heads[uid])
-                    for place, item in enumerate(self._plan.octets):
-                        if place:
-                            session.write(b" ")
-                        await item.send(session, file, parts[uid])
-                    session.write(b")\r\n")
-                    session.unfinished = False
-            await session.breathe()
+                await session.breathe()
         return complete
+
+    async def _stream(self, uid: int, head: bytes, parts: bytes) -> bool:
+        """A large message; False if it is gone."""
+        session = self._session
+        try:
+            file = await self._view.mailbox.open_message(uid)
+        except MessageGone:
+            return False
+        with file:
+            session.unfinished = True
+            session.write(head)
+            for place, item in enumerate(self._plan.octets):
+                if place:
+                    session.write(b" ")
+                await item.send(session, file, parts)
+            session.write(b")\r\n")
+            session.unfinished = False
+        return True
+
+    async def _messages(self, uids: list[int]) -> AsyncGenerator[list[tuple[int, bytes | None]]]:
+        """Small messages some at a time; the next are read while these are being sent."""
+        if not uids:
+            return
+        mailbox = self._view.mailbox
+        reading = asyncio.ensure_future(mailbox.read(uids, max_octets=READ_AHEAD))
+        try:
+            while uids:
+                messages = await reading
+                uids = uids[len(messages) :]
+                if uids:
+                    reading = asyncio.ensure_future(mailbox.read(uids, max_octets=READ_AHEAD))
+                yield messages
+        finally:
+            if not reading.cancel() and not reading.cancelled():
+                reading.exception()  # looked at
