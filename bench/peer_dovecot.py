@@ -50,6 +50,10 @@ default_internal_user = {OWNER}
 default_internal_group = nogroup
 mail_max_userip_connections = 10000
 mail_location = maildir:{home}/Maildir
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
 service imap-login {{
   chroot =
   inet_listener imap {{
