@@ -12,6 +12,7 @@ from mailsuite.base.tasks import Threads
 from mailsuite.imapd.announcer import Announcer
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.settings import Settings
+from mailsuite.imapd.sort_cache import SortCache
 from mailsuite.imapd.table import CAPABILITIES, COMMANDS
 from mailsuite.net import Connection
 from mailsuite.store import Store
@@ -31,7 +32,7 @@ class Imapd:
         threads: Threads,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`threads` search message texts. `tls` is for STARTTLS; None: it is not offered."""
+        """`threads` search and sort. `tls` is for STARTTLS; None: it is not offered."""
         self.settings = settings
         self.directory = directory
         self.store = store
@@ -40,6 +41,7 @@ class Imapd:
         self.commands = COMMANDS
         self.capabilities = CAPABILITIES
         self.announcer = Announcer()
+        self.sort_cache = SortCache(threads)
 
     async def session(self, connection: Connection) -> None:
         """Serve one client until it or we say goodbye."""

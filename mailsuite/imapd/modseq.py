@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection
 
 from mailsuite.imapd.syntax.model import SearchKey, SearchModseq
 from mailsuite.imapd.syntax.search_keys import contains
@@ -14,15 +14,9 @@ def asked(key: SearchKey) -> bool:
     return contains(key, lambda each: isinstance(each, SearchModseq))
 
 
-def highest(view: View, positions: Sequence[int], returns: Set[str] = frozenset()) -> int:
-    """The highest mod-sequence of the messages that the answer tells of; there must be some.
-
-    `returns`: the result options; MIN and MAX alone tell of one message each.
-    """
-    if returns & {"MIN", "MAX"} and not returns & {"ALL", "COUNT"}:
-        ends = [("MIN", positions[0]), ("MAX", positions[-1])]
-        positions = [position for name, position in ends if name in returns]
+def highest(view: View, places: Collection[int]) -> int:
+    """The highest mod-sequence of messages, of which there must be some."""
     uids, mailbox = view.uids, view.mailbox
     if uids is mailbox.uids:
-        return max(map(mailbox.modseqs.__getitem__, positions))
-    return max(view.modseq(uids[position]) for position in positions)
+        return max(map(mailbox.modseqs.__getitem__, places))
+    return max(view.modseq(uids[place]) for place in places)

@@ -53,6 +53,7 @@ class Row:
     writes        it changes the selected mailbox: refused after EXAMINE
     try_create    a missing mailbox is one that the client is invited to create
     rights        on the selected mailbox, without which it is refused (RFC 4314 §4)
+    long          it may take its time: the client is told of its progress (RFC 9585)
     admit         asked when a large literal is announced: gives the sink that takes it, or raises
                   a Refusal before its octets are sent
     """
@@ -65,6 +66,7 @@ class Row:
     writes: bool = False
     try_create: bool = False
     rights: str = ""
+    long: bool = False
     admit: Admit | None = None
 
     @property

@@ -17,6 +17,7 @@ from mailsuite.base.tasks import Threads
 from mailsuite.imapd import positions, search_text
 from mailsuite.imapd.fuzzy import Pattern, pattern
 from mailsuite.imapd.positions import Positions
+from mailsuite.imapd.progress import Report, no_report
 from mailsuite.imapd.search_rows import ROW_KEYS, ByRow
 from mailsuite.imapd.syntax.model import (
     SearchAll,
@@ -46,17 +47,19 @@ _LOW = 0 if sys.byteorder == "little" else -1
 class Search:
     """One search."""
 
-    def __init__(self, view: View, threads: Threads) -> None:
+    def __init__(self, view: View, threads: Threads, report: Report = no_report) -> None:
         self._view = view
         self._threads = threads
+        self._report = report
         self._count = view.exists
         self._told: dict[tuple[str, Where], tuple[Positions, Positions] | None] = {}
         self._fuzzy = False
         self._scores: dict[int, list[int]] = {}
 
-    async def run(self, key: SearchKey) -> list[int]:
-        """The matching positions, ascending."""
-        return positions.listed(await self._narrow(key, positions.every(self._count)))
+    async def run(self, key: SearchKey, among: Positions | None = None) -> Positions:
+        """Which of the view's messages match, or of some of them."""
+        every = positions.every(self._count)
+        return await self._narrow(key, every if among is None else positions.both(every, among))
 
     def relevancy(self, position: int) -> int:
         """How well a position that was found matches the FUZZY keys: 1 to 100 (RFC 6203 §4)."""
@@ -172,6 +175,7 @@ class Search:
         for start in range(0, len(left), ROWS_BATCH):
             by_uid = {view.uids[place]: place for place in left[start : start + ROWS_BATCH]}
             rows = await view.mailbox.rows(list(by_uid), columns=(column,))
+            self._report(start, len(left))
             found += await self._threads.run(_said, rows, look, by_uid)
         return found
 
@@ -226,11 +230,13 @@ class Search:
         view = self._view
         found: list[tuple[int, int]] = []
         left = positions.listed(among)
+        goal = len(left)
         while left:
             by_uid = {view.uids[place]: place for place in left[:READ_BATCH]}
             seen = await view.mailbox.examine(list(by_uid), look, max_octets=READ_AHEAD)
             found += [(by_uid[uid], said) for uid, said in seen if said]
             del left[: len(seen)]
+            self._report(goal - len(left), goal)
         return found
 
     # -- inexact texts (RFC 6203) ------------------------------------------------------------------

@@ -17,6 +17,7 @@ from mailsuite.imapd.syntax.model import (
     SearchObjectId,
     SearchSaved,
     SearchSize,
+    SearchWithin,
 )
 from mailsuite.message import fold
 from mailsuite.store import Row
@@ -58,6 +59,13 @@ def _date(key: SearchDate) -> ByRow:
     return ByRow("header" if key.sent else "internal_date", matches)
 
 
+def _within(key: SearchWithin) -> ByRow:
+    moment = key.now - key.seconds
+    if key.older:
+        return ByRow("internal_date", lambda row: bool(row[1] <= moment))
+    return ByRow("internal_date", lambda row: bool(row[1] >= moment))
+
+
 def _header(key: SearchHeader) -> ByRow:
     needle = fold(key.value)
     text = needle or fold(f"{key.name}:")
@@ -81,4 +89,5 @@ ROW_KEYS: dict[type, Callable[[Any], ByRow]] = {
     SearchHeader: _header,
     SearchSaved: _saved,
     SearchObjectId: _object_id,
+    SearchWithin: _within,
 }

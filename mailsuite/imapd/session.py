@@ -17,6 +17,7 @@ from mailsuite.base.log import get_logger
 from mailsuite.imapd.announcer import News
 from mailsuite.imapd.enabled import Enabled
 from mailsuite.imapd.namespace import Namespace
+from mailsuite.imapd.progress import Progress, Report, no_report
 from mailsuite.imapd.reply import HIGHESTMODSEQ, Bad, No, Refusal, Reply, from_store, uid_required
 from mailsuite.imapd.row import SIGNED_IN, Row, State
 from mailsuite.imapd.syntax import grammar, response
@@ -71,6 +72,7 @@ class Session:
         "failed_sign_ins",
         "news",
         "receiver",
+        "report",
         "state",
         "tag",
         "unfinished",
@@ -92,6 +94,8 @@ class Session:
         self.news = News()
         self.wake: Callable[[], object] | None = None
         """Called when there is something to tell that concerns no selected mailbox (IDLE)."""
+        self.report: Report = no_report
+        """Long commands tell it how far they are."""
         self._deadline = asyncio.get_running_loop().time() + door.settings.login_timeout
         self._store: Namespace | None = None
         self._errors = 0
@@ -248,7 +252,7 @@ class Session:
             arguments = grammar.parse(row.parser, cursor)
             if self.view is not None and row.states is State.SELECTED:
                 self._check_rights(row, self.view)
-            return await row.handler(self, *arguments)
+            return await self._run(row, arguments)
         except Refusal as refusal:
             return refusal.reply
         except SyntaxProblem as problem:
@@ -265,6 +269,22 @@ class Session:
         except Exception:
             log.exception("command failed", command=name, account=self.account)
             return Reply("Internal error", "SERVERBUG", "NO")
+
+    async def _run(self, row: Row, arguments: tuple[object, ...]) -> Reply | None:
+        if not row.long:
+            return await row.handler(self, *arguments)
+        with Progress(self.tag, self.door.settings.progress, self._interject) as progress:
+            self.report = progress.at
+            try:
+                return await row.handler(self, *arguments)
+            finally:
+                self.report = no_report
+
+    def _interject(self, line: bytes) -> None:
+        """An untagged response that says nothing of the mailbox: sent at once, if it may be."""
+        if not self.unfinished:
+            self.write(line)
+            self._send()
 
     def _row_for(self, name: str) -> Row:
         """The command's row. Raises Bad if there is none or the state does not allow it."""

@@ -20,6 +20,7 @@ class Settings:
     idle_timeout      without a command, after sign-in; at least 1,800 (RFC 3501 §5.4)
     write_timeout     for a client to take some octets of an answer
     keep_alive        between `* OK Still here` in IDLE
+    progress          between two notices of how far a long command is (RFC 9585)
     failure_delay     before a failed sign-in is answered; doubles with each
     version           of the program, for ID
     admin             URI of whoever runs the server, for METADATA; "" for none
@@ -34,6 +35,7 @@ class Settings:
     idle_timeout: float = 1860
     write_timeout: float = 300
     keep_alive: float = 120
+    progress: float = 10
     failure_delay: float = 1
     version: str = ""
     admin: str = ""

@@ -103,6 +103,6 @@ def _ids(found: Found, *, reply: bool) -> bytes:
 
 
 def _hash(message_id: bytes) -> int:
-    """Never 0."""
+    """Neither 0 nor 1."""
     digest = hashlib.blake2b(message_id, digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1
+    return max(int.from_bytes(digest, "little"), 2)

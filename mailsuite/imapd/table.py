@@ -7,6 +7,8 @@ when it is whole.
 
 from __future__ import annotations
 
+import dataclasses
+
 from mailsuite import sasl
 from mailsuite.imapd.commands import (
     acl,
@@ -24,7 +26,9 @@ from mailsuite.imapd.commands import (
     replace,
     search,
     select,
+    sort,
     store,
+    thread,
 )
 from mailsuite.imapd.row import ANY, SIGNED_IN, Capability, Row, State
 from mailsuite.imapd.session import Session
@@ -96,6 +100,11 @@ _ROWS = (
     Row("UID EXPUNGE", grammar.uid_expunge, expunge.uid_expunge, SELECTED, writes=True, rights="e"),
     Row("SEARCH", grammar.search, search.search, SELECTED, uses_numbers=True),
     Row("UID SEARCH", grammar.search, search.uid_search, SELECTED),
+    # RFC 5256
+    Row("SORT", grammar.sort, sort.sort, SELECTED, uses_numbers=True),
+    Row("UID SORT", grammar.sort, sort.uid_sort, SELECTED),
+    Row("THREAD", grammar.thread, thread.thread, SELECTED, uses_numbers=True),
+    Row("UID THREAD", grammar.thread, thread.uid_thread, SELECTED),
     Row("FETCH", grammar.fetch, fetch.fetch, SELECTED, uses_numbers=True),
     Row("UID FETCH", grammar.fetch, fetch.uid_fetch, SELECTED),
     Row("STORE", grammar.store, store.store, SELECTED, uses_numbers=True, writes=True),
@@ -108,7 +117,12 @@ _ROWS = (
         "UID MOVE", grammar.copy, copy.uid_move, SELECTED, writes=True, try_create=True, rights="te"
     ),
 )
-COMMANDS = {row.name: row for row in _ROWS}
+_LONG = {"SELECT", "EXAMINE", "RENAME", "DELETE", "EXPUNGE", "SEARCH", "SORT", "THREAD", "FETCH"}
+_LONG |= {"STORE", "COPY", "MOVE"}
+"""Commands that may take their time; UID forms too (RFC 9585)."""
+COMMANDS = {
+    row.name: dataclasses.replace(row, long=row.name.removeprefix("UID ") in _LONG) for row in _ROWS
+}
 
 
 def _always(session: Session) -> bool:
@@ -170,6 +184,14 @@ CAPABILITIES = (
     Capability("PREVIEW", _signed_in),  # RFC 8970
     Capability("SAVEDATE", _signed_in),  # RFC 8514
     Capability("OBJECTID", _signed_in),  # RFC 8474
+    Capability("WITHIN", _signed_in),  # RFC 5032
+    Capability("PARTIAL", _signed_in),  # RFC 9394
+    Capability("SORT", _signed_in),  # RFC 5256
+    Capability("SORT=DISPLAY", _signed_in),  # RFC 5957
+    Capability("THREAD=ORDEREDSUBJECT", _signed_in),  # RFC 5256
+    Capability("THREAD=REFERENCES", _signed_in),
+    Capability("ESORT", _signed_in),  # RFC 5267
+    Capability("INPROGRESS", _signed_in),  # RFC 9585
     Capability("BINARY", _signed_in),  # RFC 3516
     Capability("CATENATE", _signed_in),  # RFC 4469
     Capability("REPLACE", _signed_in),  # RFC 8508

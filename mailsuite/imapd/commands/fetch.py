@@ -1,4 +1,5 @@
-"""FETCH and UID FETCH (RFC 3501 §6.4.5, §6.4.8; what has changed since: RFC 7162 §3.1.4, §3.2.6).
+"""FETCH and UID FETCH (RFC 3501 §6.4.5, §6.4.8; what has changed since: RFC 7162 §3.1.4, §3.2.6;
+some of many: RFC 9394).
 
 Promises: other sessions get their turn between batches; a slow reader holds up only itself, at a
 cost bounded by its buffer; a large message streams from the disk, and only the octets asked for.
@@ -12,6 +13,7 @@ from contextlib import aclosing
 from itertools import chain
 
 from mailsuite.imapd.fetching import Batch, Plan
+from mailsuite.imapd.partial import cut
 from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, UNKNOWN_CTE, Bad, Reply
 from mailsuite.imapd.resync import earlier, known
 from mailsuite.imapd.session import Session
@@ -51,6 +53,8 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
             uids = known(view, arguments.numbers)
             session.write_all(await earlier(view, since, uids))
         wanted = view.changed_since(found, view.mailbox.known_since(since))
+    if arguments.partial is not None:
+        wanted = cut(list(wanted), arguments.partial)
     if plan.names <= {"FLAGS", "UID", "MODSEQ"}:
         for positions in batches(wanted, FLAGS_BATCH):
             _write_flags(session, plan, positions)

@@ -38,6 +38,7 @@ from mailsuite.imapd.syntax.parse_session import (
     login,
     no_arguments,
 )
+from mailsuite.imapd.syntax.parse_sort import sort, thread
 from mailsuite.imapd.syntax.receiver import Chunk, tag_in
 
 Parser: TypeAlias = Callable[[Cursor], tuple[object, ...]]
@@ -73,9 +74,11 @@ __all__ = [
     "setacl",
     "setmetadata",
     "setquota",
+    "sort",
     "status",
     "store",
     "tag_of",
+    "thread",
     "uid_expunge",
 ]
 

@@ -189,6 +189,18 @@ class SearchFuzzy:
     key: SearchKey
 
 
+@dataclass(frozen=True, slots=True)
+class SearchWithin:
+    """OLDER, YOUNGER: the internal date lies `seconds` before now, or earlier, or later (RFC 5032).
+
+    now: seconds since the epoch; what the parser leaves open, the command puts in.
+    """
+
+    older: bool
+    seconds: int
+    now: float = 0
+
+
 SearchKey: TypeAlias = (
     SearchAll
     | SearchFlag
@@ -205,7 +217,16 @@ SearchKey: TypeAlias = (
     | SearchOr
     | SearchAnd
     | SearchFuzzy
+    | SearchWithin
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SortCriterion:
+    """`sort-criterion`: ARRIVAL, CC, DATE, DISPLAYFROM, …, upper-case; in descending order?"""
+
+    key: str
+    reverse: bool = False
 
 
 # -- the arguments of commands -------------------------------------------------------------------
@@ -285,11 +306,18 @@ class ListArguments:
 
 @dataclass(frozen=True, slots=True)
 class SearchArguments:
-    """SEARCH: `returns` None for the old form, else ESEARCH options ({"ALL"} for `()`)."""
+    """SEARCH, SORT, THREAD.
+
+    returns   None for the old form, else ESEARCH options ({"ALL"} for `()`)
+    partial   PARTIAL's range as the client wrote it, both positive or both negative, else None
+    criteria  of SORT; none for the others
+    """
 
     key: SearchKey
     returns: frozenset[str] | None = None
     charset: str | None = None
+    partial: tuple[int, int] | None = None
+    criteria: tuple[SortCriterion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,13 +338,15 @@ class StoreArguments:
 class FetchArguments:
     """FETCH: macros ALL, FAST, FULL are already resolved.
 
-    `changed_since` and `vanished` are modifiers (RFC 7162 §3.1.4.1, §3.2.6).
+    `changed_since` and `vanished` are modifiers (RFC 7162 §3.1.4.1, §3.2.6); so is `partial`, which
+    is as in SearchArguments.
     """
 
     numbers: SequenceSet
     items: tuple[FetchItem, ...]
     changed_since: int | None = None
     vanished: bool = False
+    partial: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

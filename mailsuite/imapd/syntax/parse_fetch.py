@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from mailsuite.imapd.syntax.cursor import MAX_NUMBER64, Cursor
 from mailsuite.imapd.syntax.model import FetchArguments, FetchItem, Section
-from mailsuite.imapd.syntax.parse_values import mod_sequence, sequence_set
+from mailsuite.imapd.syntax.parse_values import mod_sequence, partial_range, sequence_set
 
 ItemParser: TypeAlias = Callable[[Cursor, str], FetchItem]
 
@@ -41,7 +41,11 @@ def fetch(cursor: Cursor) -> tuple[FetchArguments]:
     modifiers = _modifiers(cursor) if cursor.skip(b" ") else {}
     return (
         FetchArguments(
-            numbers, items, modifiers.get("CHANGEDSINCE"), modifiers.get("VANISHED", False)
+            numbers,
+            items,
+            modifiers.get("CHANGEDSINCE"),
+            modifiers.get("VANISHED", False),
+            modifiers.get("PARTIAL"),
         ),
     )
 
@@ -85,6 +89,7 @@ def _changed_since(cursor: Cursor) -> int:
 MODIFIERS: dict[str, Callable[[Cursor], object]] = {
     "CHANGEDSINCE": _changed_since,  # RFC 7162 §3.1.4.1
     "VANISHED": lambda cursor: True,  # RFC 7162 §3.2.6
+    "PARTIAL": partial_range,  # RFC 9394
 }
 
 

@@ -29,13 +29,14 @@ from mailsuite.imapd.syntax.model import (
     SearchSize,
     SearchText,
     SearchUid,
+    SearchWithin,
 )
-from mailsuite.imapd.syntax.parse_values import date_, mod_sequence, sequence_set
+from mailsuite.imapd.syntax.parse_values import date_, mod_sequence, partial_range, sequence_set
 
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+(?![A-Za-z0-9_-])")
 MAX_DEPTH = 100
 MAX_KEYS = 2000
-RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE", "RELEVANCY"}
+RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE", "RELEVANCY", "PARTIAL"}
 CHARSETS = (
     *("US-ASCII", "UTF-8", "UTF-16", "ISO-8859-1", "ISO-8859-2", "ISO-8859-15"),
     *("WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "KOI8-R", "ISO-2022-JP", "SHIFT_JIS"),
@@ -104,37 +105,51 @@ KeyParser: TypeAlias = Callable[[Program], SearchKey]
 def search(cursor: Cursor) -> tuple[SearchArguments]:
     """SEARCH, UID SEARCH: (SearchArguments,)"""
     cursor.sp()
-    returns = None
-    if cursor.skip_word(b"RETURN"):
-        cursor.sp()
-        returns = _return_options(cursor)
-        cursor.sp()
-    charset = None
-    codec = "utf-8"
+    returns, partial = return_options(cursor)
+    charset = codec = None
     if cursor.skip_word(b"CHARSET"):
         cursor.sp()
-        octets = cursor.quoted() if cursor.next_is(b'"') else cursor.atom("a charset").encode()
-        charset, codec = _charset(octets)
+        charset, codec = charset_(cursor)
         cursor.sp()
-    program = Program(cursor, codec)
-    key = program.keys()
-    if returns is not None and "RELEVANCY" in returns and not program.fuzzy:
+    key = program(cursor, codec or "utf-8", relevancy="RELEVANCY" in (returns or ()))
+    return (SearchArguments(key, returns, charset, partial),)
+
+
+def program(cursor: Cursor, codec: str, *, relevancy: bool) -> SearchKey:
+    """`search-key *(SP search-key)`, and nothing behind. `relevancy`: there must be a FUZZY."""
+    found = Program(cursor, codec)
+    key = found.keys()
+    if relevancy and not found.fuzzy:
         raise cursor.problem("RELEVANCY without FUZZY")  # RFC 6203 §4
-    return (SearchArguments(key, returns, charset),)
+    return key
 
 
-def _return_options(cursor: Cursor) -> frozenset[str]:
-    """`search-return-opts`; none at all means ALL (RFC 4731 §3.1)."""
+def return_options(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
+    """`RETURN search-return-opts SP`, if that comes next, and the range of PARTIAL in it.
+
+    No option at all means ALL (RFC 4731 §3.1); PARTIAL and ALL exclude each other (RFC 9394 §3.1).
+    """
+    if not cursor.skip_word(b"RETURN"):
+        return None, None
+    cursor.sp()
     cursor.expect(b"(")
     options: set[str] = set()
+    partial = None
     while not cursor.skip(b")"):
         if options:
             cursor.sp()
         option = cursor.word("a return option")
         if option not in RETURN_OPTIONS:
             raise cursor.problem(f"unknown return option '{option[:40]}'")
+        if option == "PARTIAL":
+            if partial is not None:
+                raise cursor.problem("PARTIAL stands there twice")
+            partial = partial_range(cursor)
         options.add(option)
-    return frozenset(options or {"ALL"})
+    if options >= {"PARTIAL", "ALL"}:
+        raise cursor.problem("PARTIAL and ALL exclude each other")
+    cursor.sp()
+    return frozenset(options or {"ALL"}), partial
 
 
 # Codecs of Python that are no charsets of text on the wire.
@@ -145,11 +160,12 @@ _CODECS = set(encodings.aliases.aliases.values()) - _NO_CHARSETS
 _CODECS |= {"koi8_u", "koi8_t", "cp874", "cp720", "cp737", "cp856", "cp875", "cp1006"}
 
 
-def _charset(octets: bytes) -> tuple[str, str]:
-    """The charset's name and Python's name for it. Raises BadCharset.
+def charset_(cursor: Cursor) -> tuple[str, str]:
+    """`charset`: its name and Python's name for it. Raises BadCharset.
 
     Only names that are known beforehand reach the codec registry, which keeps all it is asked for.
     """
+    octets = cursor.quoted() if cursor.next_is(b'"') else cursor.atom("a charset").encode()
     name = octets.decode("ascii", "replace")
     plain = name.lower().replace("-", "_").replace(" ", "_").replace(".", "_")
     codec = encodings.aliases.aliases.get(plain, plain)
@@ -240,6 +256,14 @@ def _modseq(program: Program) -> SearchKey:
     return SearchModseq(mod_sequence(cursor))
 
 
+def _within(*, older: bool) -> KeyParser:
+    def parse(program: Program) -> SearchKey:
+        program.cursor.sp()
+        return SearchWithin(older, program.cursor.number("an interval", low=1))
+
+    return parse
+
+
 def _uid(program: Program) -> SearchKey:
     program.cursor.sp()
     return SearchUid(sequence_set(program.cursor))
@@ -291,6 +315,8 @@ KEYS: dict[str, KeyParser] = {
     "SAVEDATESUPPORTED": lambda program: SearchAll(),
     "EMAILID": _object_id("EMAILID"),
     "THREADID": _object_id("THREADID"),
+    "OLDER": _within(older=True),  # RFC 5032
+    "YOUNGER": _within(older=False),
     "LARGER": _size("larger"),
     "SMALLER": _size("smaller"),
     "MODSEQ": _modseq,  # RFC 7162

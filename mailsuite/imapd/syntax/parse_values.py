@@ -56,6 +56,18 @@ def mod_sequence(cursor: Cursor) -> int:
     return cursor.number("a mod-sequence", high=MAX_NUMBER64)
 
 
+def partial_range(cursor: Cursor) -> tuple[int, int]:
+    """SP and `partial-range`: both ends count from the first result, or (-) from the last.
+
+    RFC 9394 §4; as the client wrote it, so that the answer can repeat it.
+    """
+    cursor.sp()
+    sign = -1 if cursor.skip(b"-") else 1
+    first = cursor.number("a result's number", low=1)
+    cursor.expect(b":-" if sign < 0 else b":")
+    return sign * first, sign * cursor.number("a result's number", low=1)
+
+
 def date_(cursor: Cursor) -> date:
     """`date`: 1-Feb-1994, with or without quotes."""
     found = cursor.match(_DATE)

@@ -117,6 +117,27 @@ def spans(pieces: Iterable[range]) -> Iterator[bytes]:
         yield b"%d" % last if piece.start == last else b"%d:%d" % (piece.start, last)
 
 
+def runs_in_order(numbers: Iterable[int]) -> Iterator[bytes]:
+    """The pieces of a sequence set that keeps an order: only what ascends is a range (RFC 5267).
+
+    §3.2: a range from a greater to a smaller number would be read as ascending.
+    """
+    first = last = 0
+    for number in numbers:
+        if first and number == last + 1:
+            last = number
+            continue
+        if first:
+            yield _run(first, last)
+        first = last = number
+    if first:
+        yield _run(first, last)
+
+
+def _run(first: int, last: int) -> bytes:
+    return b"%d" % first if first == last else b"%d:%d" % (first, last)
+
+
 # -- FETCH ---------------------------------------------------------------------------------------
 
 

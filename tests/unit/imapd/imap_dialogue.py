@@ -5,6 +5,7 @@ A dialogue is a text file; each line is one step:
     # comment
     notls | noplain  at the top: no STARTTLS offered; passwords only under TLS
     mail NAME [FLAG…] put the message NAME (see MESSAGES) into alice's INBOX, dated 23-Nov-2026
+    make FIELD | …   put a message with these header fields into alice's INBOX, dated likewise
     A> text          connection A sends a line (several A> in a row go out in one segment)
     A< text          the next response must be this; `...` stands for anything
     A= command       connection A sends a command; everything up to its tagged OK is skipped
@@ -197,8 +198,11 @@ class Runner:
         raise AssertionError(f"{self.listener.sessions} sessions are still there")
 
     async def deliver(self, name: str, flags: frozenset[str] = frozenset()) -> None:
+        await self.put(MESSAGES[name], flags)
+
+    async def put(self, message: bytes, flags: frozenset[str] = frozenset()) -> None:
         account = await self.store.account("alice@example.test")
-        await account.append("INBOX", [NewMessage(MESSAGES[name], flags, DATE)])
+        await account.append("INBOX", [NewMessage(message, flags, DATE)])
 
     async def run(self, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         unsent: dict[str, bytes] = {}
@@ -215,6 +219,9 @@ class Runner:
             elif step.startswith("mail "):
                 message, *flags = step.split()[1:]
                 await self.deliver(message, frozenset(flags))
+            elif step.startswith("make "):
+                fields = step.removeprefix("make ").replace(" | ", "\r\n")
+                await self.put(encoded(fields + "\r\n\r\nText.\r\n"))
             else:
                 await self._step(await self.client(name), step, kind, rest)
 

@@ -33,8 +33,10 @@ PARSERS = [
     grammar.setacl,
     grammar.setmetadata,
     grammar.setquota,
+    grammar.sort,
     grammar.status,
     grammar.store,
+    grammar.thread,
     grammar.uid_expunge,
 ]
 WORDS = [
@@ -91,6 +93,8 @@ BY_NAME = {
     "LIST": grammar.list_,
     "APPEND": grammar.append,
     "SEARCH": grammar.search,
+    "SORT": grammar.sort,
+    "UID THREAD": grammar.thread,
     "FETCH": grammar.fetch,
     "STORE": grammar.store,
     "UID FETCH": grammar.fetch,

@@ -28,6 +28,7 @@ from mailsuite.imapd.syntax.model import (
     SearchSize,
     SearchText,
     SearchUid,
+    SearchWithin,
     SequenceSet,
 )
 from mailsuite.imapd.syntax.parse_search import CHARSETS, KEYS
@@ -83,6 +84,8 @@ KEYS_AND_VALUES: list[tuple[bytes, SearchKey]] = [
     (b"EMAILID Mx_-1", SearchObjectId("EMAILID", "Mx_-1")),
     (b"THREADID Tx", SearchObjectId("THREADID", "Tx")),
     (b"LARGER 0", SearchSize("larger", 0)),
+    (b"OLDER 86400", SearchWithin(older=True, seconds=86400)),
+    (b"YOUNGER 1", SearchWithin(older=False, seconds=1)),
     (b"SMALLER 9223372036854775807", SearchSize("smaller", 9223372036854775807)),
     (b"MODSEQ 0", SearchModseq(0)),
     (rb'MODSEQ "/flags/\\draft" all 620162338', SearchModseq(620162338)),
@@ -137,6 +140,14 @@ def test_every_key_is_tested() -> None:
 )
 def test_return_options(text: bytes, options: set[str]) -> None:
     assert search(text) == SearchArguments(SearchAll(), frozenset(options))
+
+
+@pytest.mark.parametrize(
+    ("text", "partial"), [(b"1:100", (1, 100)), (b"9:3", (9, 3)), (b"-1:-5", (-1, -5))]
+)
+def test_partial(text: bytes, partial: tuple[int, int]) -> None:
+    arguments = search(b"RETURN (MIN PARTIAL " + text + b") ALL")
+    assert arguments == SearchArguments(SearchAll(), frozenset({"MIN", "PARTIAL"}), None, partial)
 
 
 def test_relevancy_needs_a_fuzzy_key_anywhere() -> None:
@@ -202,6 +213,16 @@ def test_unknown_charsets(name: bytes) -> None:
         ([b'KEYWORD "x"'], "a keyword"),
         ([b"HEADER x"], "expected"),
         ([b"LARGER x"], "a size"),
+        ([b"OLDER 0"], "an interval"),
+        ([b"YOUNGER -1"], "an interval"),
+        ([b"RETURN (PARTIAL 1:2 ALL) ALL"], "exclude"),
+        ([b"RETURN (PARTIAL 1:2 PARTIAL 3:4) ALL"], "twice"),
+        ([b"RETURN (PARTIAL 0:2) ALL"], "a result's number"),
+        ([b"RETURN (PARTIAL 1:*) ALL"], "a result's number"),
+        ([b"RETURN (PARTIAL -1:2) ALL"], "expected"),
+        ([b"RETURN (PARTIAL 1:-2) ALL"], "a result's number"),
+        ([b"RETURN (PARTIAL 1) ALL"], "expected"),
+        ([b"RETURN (PARTIAL) ALL"], "expected"),
         ([b"LARGER 9223372036854775808"], "out of range"),
         ([b"UID x"], "sequence set"),
         ([b"UID 0"], "sequence set"),

@@ -1,0 +1,38 @@
+"""THREAD and UID THREAD (RFC 5256)."""
+
+from __future__ import annotations
+
+from mailsuite.imapd import results
+from mailsuite.imapd.reply import OK, Reply
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax.model import SearchArguments
+from mailsuite.imapd.thread_tree import rendered
+
+
+async def thread(session: Session, algorithm: str, arguments: SearchArguments) -> Reply:
+    return await _thread(session, algorithm, arguments, by_uid=False)
+
+
+async def uid_thread(session: Session, algorithm: str, arguments: SearchArguments) -> Reply:
+    return await _thread(session, algorithm, arguments, by_uid=True)
+
+
+async def _thread(
+    session: Session, algorithm: str, arguments: SearchArguments, *, by_uid: bool
+) -> Reply:
+    view = session.selected
+    _, found = await results.search(session, arguments)
+    cache = session.door.sort_cache
+    shape = await cache.threaded(view, algorithm, found, session.report)
+    every = results.numbers_of(view, range(len(found)), by_uid=by_uid)
+    names = [*[str(number) for number in every], ")", "("]
+    session.unfinished = True
+    session.write(b"* THREAD")
+    if shape:
+        session.write(b" ")
+        for piece in rendered(shape, names):
+            session.write(piece)
+            await session.breathe()
+    session.write(b"\r\n")
+    session.unfinished = False
+    return OK

@@ -1,0 +1,176 @@
+"""What SEARCH, SORT and THREAD have in common: the search itself, ESEARCH, the saved result.
+
+RFC 4731, RFC 5182, RFC 5267, RFC 9394. Long answers are written in slices, no faster than the
+client reads.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from mailsuite.imapd import modseq
+from mailsuite.imapd.partial import cut
+from mailsuite.imapd.positions import Positions
+from mailsuite.imapd.reply import OK, No, Reply, uid_required
+from mailsuite.imapd.search import Search
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
+from mailsuite.imapd.syntax.model import SearchArguments
+from mailsuite.imapd.syntax.search_keys import dated, has_numbers
+from mailsuite.imapd.view import View
+from mailsuite.store import StoreError
+
+SLICE = 5000
+"""Numbers rendered before other sessions get their turn."""
+_TOLD = {"MIN", "MAX", "ALL", "COUNT", "PARTIAL", "RELEVANCY"}
+
+
+async def search(session: Session, arguments: SearchArguments) -> tuple[Search, Positions]:
+    """What matches in the selected mailbox. When that fails, the saved result is empty."""
+    view = session.selected
+    if session.enabled.uid_only and has_numbers(arguments.key):
+        raise uid_required()
+    found = Search(view, session.door.threads, session.report)
+    try:
+        return found, await found.run(dated(arguments.key, time.time()))
+    except (No, StoreError):
+        if arguments.returns and "SAVE" in arguments.returns:
+            view.saved = array("I")  # RFC 5182 §2.1
+        raise
+
+
+async def answer(
+    session: Session,
+    arguments: SearchArguments,
+    found: Search,
+    places: Sequence[int],
+    *,
+    by_uid: bool,
+) -> Reply:
+    """The answer to SEARCH or SORT. `places`: the positions found, in the order asked for."""
+    view, returns = session.selected, arguments.returns
+    told = _told(arguments, places)
+    highest = None
+    if modseq.asked(arguments.key):
+        session.enable_condstore()
+        highest = modseq.highest(view, told) if told else None
+    numbers = numbers_of(view, places, by_uid=by_uid)
+    if returns is None:
+        name = b"SORT" if arguments.criteria else b"SEARCH"
+        await _write_numbers(session, name, numbers, highest)
+        return OK
+    if "SAVE" in returns:
+        view.saved = array("I", sorted(view.uids[place] for place in told))
+    if returns & _TOLD:
+        scores = map(found.relevancy, places) if "RELEVANCY" in returns else None
+        extra = Extra(highest, scores)
+        await write_esearch(session, arguments, numbers, extra, by_uid=by_uid)
+    return OK
+
+
+def _told(arguments: SearchArguments, places: Sequence[int]) -> Collection[int]:
+    """What the options tell of: MIN, MAX and PARTIAL alone of some, all others of all.
+
+    That is what SAVE saves and MODSEQ looks at (RFC 5182 §2.4, RFC 9394 §3.2, RFC 4731 §3.2).
+    """
+    returns = arguments.returns or frozenset()
+    if returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX", "PARTIAL"}:
+        return places
+    some = {"MIN": places[:1], "MAX": places[-1:]}
+    if arguments.partial is not None:
+        some["PARTIAL"] = cut(places, arguments.partial)
+    return {place for name, these in some.items() if name in returns for place in these}
+
+
+async def _write_numbers(
+    session: Session, name: bytes, numbers: Sequence[int], highest: int | None
+) -> None:
+    session.unfinished = True
+    session.write(b"* " + name)
+    if numbers:
+        session.write(b" ")
+        await write_slices(session, (b"%d" % number for number in numbers), b" ")
+    if highest is not None:
+        session.write(b" (MODSEQ %d)" % highest)
+    session.write(b"\r\n")
+    session.unfinished = False
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What ESEARCH may tell besides.
+
+    highest  MODSEQ
+    scores   RELEVANCY, in the order of the numbers
+    where    what stands behind the tag (RFC 7377)
+    """
+
+    highest: int | None = None
+    scores: Iterable[int] | None = None
+    where: bytes = b""
+
+
+async def write_esearch(
+    session: Session,
+    arguments: SearchArguments,
+    numbers: Sequence[int],
+    extra: Extra,
+    *,
+    by_uid: bool,
+) -> None:
+    """`* ESEARCH`; `numbers` in the order asked for.
+
+    MIN, MAX and ALL are left out when nothing matches (RFC 4731 §3.1).
+    """
+    returns = arguments.returns or frozenset()
+    runs = response.runs_in_order if arguments.criteria else response.runs
+    session.unfinished = True
+    session.write(b"* ESEARCH (TAG " + response.string(session.tag.encode()) + extra.where + b")")
+    if by_uid:
+        session.write(b" UID")
+    if numbers and "MIN" in returns:
+        session.write(b" MIN %d" % numbers[0])
+    if numbers and "MAX" in returns:
+        session.write(b" MAX %d" % numbers[-1])
+    if numbers and "ALL" in returns:
+        session.write(b" ALL ")
+        await write_slices(session, runs(numbers), b",")
+    if arguments.partial is not None:
+        session.write(b" PARTIAL (%d:%d " % arguments.partial)
+        if some := cut(numbers, arguments.partial):
+            await write_slices(session, runs(some), b",")
+            session.write(b")")
+        else:
+            session.write(b"NIL)")
+    if "COUNT" in returns:
+        session.write(b" COUNT %d" % len(numbers))
+    if extra.scores is not None:  # RFC 6203 §4, in the order of ALL
+        session.write(b" RELEVANCY (")
+        await write_slices(session, (b"%d" % score for score in extra.scores), b" ")
+        session.write(b")")
+    if extra.highest is not None:
+        session.write(b" MODSEQ %d" % extra.highest)
+    session.write(b"\r\n")
+    session.unfinished = False
+
+
+def numbers_of(view: View, places: Sequence[int], *, by_uid: bool) -> Sequence[int]:
+    """The messages as the client knows them; `places` in any order."""
+    if places == range(view.exists):
+        return view.uids[: view.exists] if by_uid else range(1, view.exists + 1)
+    return array("I", map(view.uids.__getitem__ if by_uid else (1).__add__, places))
+
+
+async def write_slices(session: Session, texts: Iterator[bytes], between: bytes) -> None:
+    """Write texts, some at a time; other sessions have their turn."""
+    some = between.join(islice(texts, SLICE))
+    while some:
+        session.write(some)
+        await session.breathe()
+        some = between.join(islice(texts, SLICE))
+        if some:
+            session.write(between)
