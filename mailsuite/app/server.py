@@ -34,7 +34,8 @@ from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
 from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
 from mailsuite.mail import Courier, Remote
-from mailsuite.net import Connection, ConnectionLimits, Listener, bind
+from mailsuite.net import Connection, ConnectionLimits, Listener, bind, bind_unix
+from mailsuite.net.unix import remove
 from mailsuite.pop3d import Pop3d
 from mailsuite.pop3d import Settings as Pop3Settings
 from mailsuite.pop3d.door import BUSY as POP3_BUSY
@@ -46,6 +47,7 @@ from mailsuite.smtpd import Smtpd
 from mailsuite.store import Facets, Store
 
 log = get_logger("app")
+LOCAL_SOCKET = "submit.sock"
 STORE_THREADS = 4
 QUEUE_THREADS = 6
 DELIVERY_THREADS = 2
@@ -125,6 +127,7 @@ class Server:
             self._undo.append(lambda: self.queue.stop(grace=1.0))
             for bound in self.sockets:
                 await self._open_door(bound)
+            await self._open_local_socket()
             self.lag.start()
             self._undo.append(self.lag.stop)
         except BaseException:
@@ -235,6 +238,25 @@ class Server:
         await door.start(bound.sock)
         self._doors[endpoint.name] = door
 
+    async def _open_local_socket(self) -> None:
+        """The way for programs of this machine; without it the server serves all the same."""
+        named = self.config.local_socket
+        path = self.config.data / LOCAL_SOCKET if named is None else named
+        try:
+            sock, inode = bind_unix(
+                path,
+                mode=0o600 if named is None else 0o666,
+                busy=f"{path}: another server has this socket",
+            )
+        except UserError as error:
+            log.warning("programs of this machine can't hand in mail", why=str(error))
+            return
+        settings = dataclasses.replace(self._smtp_settings(None), kind="local")
+        door = Smtpd(settings, self.router, self.directory, self.queue, None, clock=self._clock)
+        self._undo.append(closing(partial(remove, path, inode)))
+        await door.start(sock)
+        self._doors["local socket"] = door
+
     def _imap_session(self, endpoint: Endpoint) -> Session:
         tls = None if endpoint.tls == "none" else self._tls
         imapd = Imapd(self._imap_settings(), self.directory, self.store, self._searchers, tls)
@@ -247,11 +269,13 @@ class Server:
 
     # -- settings of the rooms ------------------------------------------------------------------
 
-    def _smtp_settings(self, endpoint: Endpoint) -> SmtpSettings:
+    def _smtp_settings(self, endpoint: Endpoint | None) -> SmtpSettings:
+        """Of a listener; None: of the local socket."""
+        own_users = endpoint is None or endpoint.protocol == "submission"
         return SmtpSettings(
-            kind="submission" if endpoint.protocol == "submission" else "smtp",
+            kind="submission" if own_users else "smtp",
             hostname=self.hostname,
-            implicit_tls=endpoint.tls == "implicit",
+            implicit_tls=endpoint is not None and endpoint.tls == "implicit",
             allow_plain_auth=self._plain_auth,
             max_message_size=self.config.limits.max_message_size,
             max_recipients=self.config.limits.recipients,
@@ -294,6 +318,8 @@ class Server:
             door = self._doors.get(bound.endpoint.name)
             if isinstance(door, Smtpd):
                 door.apply(self._smtp_settings(bound.endpoint))
+        if isinstance(local := self._doors.get("local socket"), Smtpd):
+            local.apply(self._smtp_settings(None))
 
     @property
     def listening(self) -> list[Listening]:

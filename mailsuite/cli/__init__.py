@@ -7,18 +7,21 @@ that needs them, because a command's start is felt.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mailsuite import __version__
 from mailsuite.base.errors import UserError
-from mailsuite.cli import alias, config, domain, output, queue, serve, status, user
+from mailsuite.cli import alias, config, domain, output, queue, sending, serve, status, user
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 not done (the reason is on standard error), 2 wrong usage,"
     " 3 no server is running (status)."
 )
+
+CALLED = {"sendmail": ["sendmail"], "mailq": ["sendmail", "-bp"], "newaliases": ["sendmail", "-bi"]}
 
 app = typer.Typer(
     name="mailsuite",
@@ -32,6 +35,12 @@ app = typer.Typer(
 app.command()(serve.dev)
 app.command(name="serve")(serve.serve)
 app.command(name="status")(status.status)
+app.command(name="send", no_args_is_help=True)(sending.send)
+app.command(
+    name="sendmail",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)(sending.sendmail)
 app.add_typer(config.app, name="config")
 app.add_typer(domain.app, name="domain")
 app.add_typer(user.app, name="user")
@@ -68,5 +77,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """The `mailsuite` program."""
-    sys.exit(run(sys.argv[1:]))
+    """The `mailsuite` program, also under the names that programs know it by."""
+    name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
+    sys.exit(run([*CALLED.get(name, ()), *arguments]))

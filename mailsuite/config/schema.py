@@ -276,6 +276,14 @@ class Config(Section):
         'one character such as "+", or "" for none',
         "+",
     )
+    local_socket: values.FilePath | None = setting(
+        "Unix socket where programs of this machine hand in mail without signing in, by `mailsuite"
+        " sendmail`. Every user of the machine may use one that is named here; its folder must be"
+        " there. Left away: submit.sock in the data folder, for the server's own user and root.",
+        "the name of a file",
+        None,
+        example="/run/mailsuite/submit.sock",
+    )
     apparently_fields: bool = setting(
         "Mail of our users without From or To: true adds Apparently-From and Apparently-To, as"
         " mail systems of old did; false adds From, and To: undisclosed-recipients:;. The names of"

@@ -2,14 +2,14 @@
 
 import json
 import os
-import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from mailsuite.base.errors import UserError
-from mailsuite.control import address
+from mailsuite.net import connect_unix
 
+SOCKET = "control.sock"
 MAX_ANSWER = 1 << 28  # octets
 
 
@@ -23,26 +23,17 @@ class Client:
     def __init__(self, data: Path, *, timeout: float = 60.0) -> None:
         """Connect. Raises NotRunning, or UserError when this user may not; `timeout` in seconds."""
         self._data = data
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout)
         try:
-            with address.reachable(data) as name:
-                self._socket.connect(name)
+            self._socket = connect_unix(data / SOCKET, timeout)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
-            self._socket.close()
             raise NotRunning(f"no server is running in {data}") from error
         except PermissionError as error:
-            self._socket.close()
             raise UserError(
                 f"{data}: this user may not talk to the server there; "
                 "run this as the server's user or as root"
             ) from error
         except OSError as error:
-            self._socket.close()
-            raise UserError(f"{data / address.NAME}: {error.strerror or error}") from error
-        except BaseException:
-            self._socket.close()
-            raise
+            raise UserError(f"{data / SOCKET}: {error.strerror or error}") from error
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:

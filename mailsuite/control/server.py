@@ -7,13 +7,9 @@ is logged and costs that request only.
 """
 
 import asyncio
-import contextlib
 import inspect
 import json
 import os
-import socket
-import stat
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,7 +17,9 @@ from typing import Any, TypeAlias
 from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks
-from mailsuite.control import address
+from mailsuite.control.client import SOCKET
+from mailsuite.net import bind_unix, peer_uid
+from mailsuite.net.unix import remove
 
 MAX_REQUEST = 1 << 16  # octets of a line
 MAX_CONNECTIONS = 32
@@ -48,48 +46,28 @@ class Server:
 
     async def start(self) -> None:
         """Listen from now on. UserError when another server has the data folder."""
-        sock = self._bind()
+        sock, self._inode = bind_unix(
+            self._data / SOCKET,
+            mode=0o600,
+            busy="another mailsuite is running in this data folder",
+        )
         try:
             self._server = await asyncio.start_unix_server(
-                self._opened, sock=sock, limit=MAX_REQUEST
+                self._opened, sock=sock, limit=MAX_REQUEST, backlog=MAX_CONNECTIONS
             )
         except BaseException:
             sock.close()
             raise
-
-    def _bind(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with address.reachable(self._data) as name:
-                _remove_stale(name)
-                sock.bind(name)
-                # Nobody can connect before `listen`, so the permissions come in time.
-                Path(name).chmod(0o600)
-                found = Path(name).stat()
-                self._inode = (found.st_dev, found.st_ino)
-            sock.listen(MAX_CONNECTIONS)
-            sock.setblocking(False)
-        except OSError as error:
-            sock.close()
-            raise UserError(f"{self._data / address.NAME}: {error.strerror}") from error
-        except BaseException:
-            sock.close()
-            raise
-        return sock
 
     async def stop(self) -> None:
         """Answer no more and remove the socket."""
         if self._server is not None:
             self._server.close()
         await self._tasks.cancel()
-        with contextlib.suppress(OSError, UserError):
-            path = address.location(self._data)
-            found = path.stat()
-            if (found.st_dev, found.st_ino) == self._inode:  # not that of our successor
-                path.unlink()
+        remove(self._data / SOCKET, self._inode)
 
     def _opened(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        uid = _peer_uid(writer.get_extra_info("socket"))
+        uid = peer_uid(writer.get_extra_info("socket"))
         if uid not in (None, 0, os.geteuid()) or len(self._tasks) >= MAX_CONNECTIONS:
             log.warning("refused", uid=uid, connections=len(self._tasks))
             writer.close()
@@ -134,31 +112,3 @@ class Server:
         except Exception:  # a bug in a handler must not end the server's control
             log.exception("request failed", call=name)
             return {"error": f"{name} failed inside the server; its log has the details"}
-
-
-def _remove_stale(name: str) -> None:
-    """Take away the socket that a killed server left; UserError when one answers there."""
-    try:
-        if not stat.S_ISSOCK(Path(name).lstat().st_mode):
-            raise UserError(f"{name}: in the way of the control socket, and not a socket")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
-        try:
-            probe.connect(name)
-        except (ConnectionRefusedError, FileNotFoundError):
-            Path(name).unlink(missing_ok=True)
-            return
-        except (TimeoutError, BlockingIOError):
-            pass  # it is too busy to answer, so somebody is there
-    raise UserError("another mailsuite is running in this data folder")
-
-
-def _peer_uid(sock: Any) -> int | None:
-    """User id of the other side; None where the system does not tell (the mode 0600 remains)."""
-    option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return None
-    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, option, 12))
-    return int(uid)

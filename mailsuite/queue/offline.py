@@ -5,13 +5,18 @@ server (or another command) has the queue. Blocks; for commands only.
 """
 
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
 import apsw
 
 from mailsuite.base.errors import UserError
+from mailsuite.mail import Envelope
+from mailsuite.queue.attempts import NOBODY
+from mailsuite.queue.changes import arrival
 from mailsuite.queue.entries import Counts, Entry
+from mailsuite.queue.ids import Ids
 from mailsuite.queue.lock import Lock
 from mailsuite.queue.records import Records
 from mailsuite.queue.spool import Spool
@@ -52,6 +57,66 @@ class Offline:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def submit(
+        self, envelope: Envelope, message: Callable[[str], Iterable[bytes]], *, limit: int
+    ) -> str:
+        """Take a message for the next start of the server; gives its queue id once it is durable.
+
+        message  gives the octets for the id
+        limit    octets of the largest message that is taken
+
+        Raises UserError: in use, too large, or the disk refuses.
+        """
+        try:
+            if self._records is None:
+                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._lock = self._lock or Lock(self._root)
+                self._records = Records(self._root / "queue.db")
+            return self._submit(self._records, envelope, message, limit)
+        except (OSError, apsw.Error) as error:
+            raise UserError(f"the message can't be kept in {self._root}: {error}") from error
+
+    def _submit(
+        self,
+        records: Records,
+        envelope: Envelope,
+        message: Callable[[str], Iterable[bytes]],
+        limit: int,
+    ) -> str:
+        spool = Spool(self._root / "spool")
+        id = Ids(time.time).next()
+        size = 0
+
+        def counted() -> Iterable[bytes]:
+            nonlocal size
+            for piece in message(id):
+                size += len(piece)
+                if size > limit:
+                    raise UserError(f"the message has more than {limit} octets")
+                yield piece
+
+        spool.settle(spool.write(id, counted()))
+        try:
+            spool.sync()
+            now = time.time()
+            couriers = [NOBODY] * len(envelope.recipients)
+            row = arrival(
+                id,
+                envelope,
+                received_at=now,
+                size=size,
+                offset=0,
+                prefixed=False,
+                couriers=couriers,
+                leased=(),
+                due=now,
+            )
+            records.apply([row])
+        except BaseException:
+            spool.remove([id])
+            raise
+        return id
 
     def list(self, *, after: str = "", limit: int = 1000) -> list[Entry]:
         """Up to `limit` messages with ids greater than `after`, the oldest first."""

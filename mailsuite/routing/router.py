@@ -141,6 +141,19 @@ class Router:
             return sender
         return self._srs.forward(sender, alias.rpartition("@")[2])
 
+    def origin(self, hostname: str) -> str:
+        """The domain that stands behind a bare name such as `root`.
+
+        The host's own name where mail for it is taken here, else the nearest domain above it that
+        is ours, else our first one; the host's name where there is none.
+        """
+        labels = hostname.split(".")
+        for start in range(len(labels)):
+            domain = ".".join(labels[start:])
+            if self._directory.is_local(domain):
+                return domain
+        return next((row.name for row in self._directory.domains()), hostname)
+
     def may_send_as(self, account: str, sender: str) -> bool:
         """Whether `account` may give `sender` as its reverse-path (RFC 6409 §6.1).
 

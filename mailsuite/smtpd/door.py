@@ -25,7 +25,7 @@ LAST_WORDS = 1.0  # seconds that closing connections have at the stop
 
 
 class Smtpd:
-    """One listener of kind "smtp" or "submission"."""
+    """One listener."""
 
     def __init__(
         self,
@@ -95,6 +95,11 @@ class Smtpd:
     async def start(self, sock: socket.socket) -> None:
         """Accept clients on `sock`, which is bound, from now on."""
         loop = asyncio.get_running_loop()
+        if sock.family == socket.AF_UNIX:
+            self._server = await loop.create_unix_server(
+                lambda: SmtpSession(self._context, loop), sock=sock, backlog=BACKLOG
+            )
+            return
         self._server = await loop.create_server(
             lambda: SmtpSession(self._context, loop),
             sock=sock,

@@ -144,11 +144,13 @@ class Reception:
     def _submitter(self) -> Submitter:
         account = self._envelope.submitter or ""
         address = self._envelope.sender or account
+        # Who may use the socket may say who writes, as sendmail(8) has it.
+        local = self._context.settings.kind == "local"
         if not (address.isascii() or self._envelope.smtputf8):
             address = ""  # no field could name it
         return Submitter(
             address,
-            owns=lambda author: self._context.router.may_send_as(account, author),
+            owns=lambda author: local or self._context.router.may_send_as(account, author),
             recipients=tuple(one.address for one in self._envelope.recipients),
             apparently=self._context.settings.apparently_fields,
         )
@@ -180,6 +182,7 @@ class Reception:
                 utf8=self._envelope.smtputf8,
             ),
             queue_id=self._incoming.id,
+            rdns=self._session.local_user,
             epoch=self._context.clock.now(),
             recipient=recipients[0].address if len(recipients) == 1 else None,
             cipher=cipher[0] if cipher is not None else None,

@@ -10,6 +10,7 @@ The base class is aiosmtpd's; docs/decisions/0001-smtp-session.md says what of i
 import asyncio
 
 from mailsuite.base.log import get_logger
+from mailsuite.net import peer_uid
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.context import Context
 from mailsuite.smtpd.grammar import SyntaxRefused
@@ -28,6 +29,7 @@ class SmtpSession(Wire):
     idle_commands  commands that brought no mail forward, since then
     messages       accepted
     auth_failures  wrong names or passwords
+    local_user     "uid 1000" of a program on this machine, None for clients from the network
     """
 
     # Made in `opened`, and again after STARTTLS.
@@ -41,6 +43,7 @@ class SmtpSession(Wire):
         self.idle_commands = 0
         self.messages = 0
         self.auth_failures = 0
+        self.local_user: str | None = None
         self._counted = False
         self._ended = False
         self._between_commands = False
@@ -61,6 +64,10 @@ class SmtpSession(Wire):
 
     def opened(self) -> None:
         context = self.context
+        if context.settings.kind == "local" and self.transport is not None:
+            uid = peer_uid(self.transport.get_extra_info("socket"))
+            self.local_user = None if uid is None else f"uid {uid}"
+            self.peer = self.local_user or "local"
         if not context.limits.enter(self.peer):
             context.counters.connections_refused += 1
             log.warning("too many connections", client=self.peer, open=context.limits.count)

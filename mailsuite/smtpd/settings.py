@@ -9,7 +9,9 @@ class Settings:
     """Settings of one listener. Sizes in octets, times in seconds.
 
     kind                  "smtp" takes mail for our domains from anybody (port 25), "submission"
-                          takes mail from our users to anybody (RFC 6409, ports 587 and 465)
+                          takes mail from our users to anybody (RFC 6409, ports 587 and 465),
+                          "local" the same from programs of this machine, which need not sign in,
+                          over a Unix socket
     hostname              our name in the greeting and in Received
     implicit_tls          TLS from the first octet (RFC 8314); otherwise STARTTLS is offered where
                           there is a TLS context
@@ -34,7 +36,7 @@ class Settings:
     message_timeout       for a whole message
     """
 
-    kind: Literal["smtp", "submission"]
+    kind: Literal["smtp", "submission", "local"]
     hostname: str
     implicit_tls: bool = False
     allow_plain_auth: bool = False
@@ -59,4 +61,9 @@ class Settings:
     @property
     def submission(self) -> bool:
         """Whether our users hand in their own mail here."""
+        return self.kind in ("submission", "local")
+
+    @property
+    def sign_in(self) -> bool:
+        """Whether clients sign in."""
         return self.kind == "submission"

@@ -33,7 +33,7 @@ def secure(session: SmtpSession) -> bool:
 
 def offered(session: SmtpSession) -> list[str]:
     """The mechanisms that may be used in this session, now."""
-    if not session.context.settings.submission:
+    if not session.context.settings.sign_in:
         return []
     return sasl.mechanisms(secure=secure(session))
 
@@ -54,7 +54,7 @@ async def auth(session: SmtpSession, argument: str) -> Reply | None:
 
 
 def _refusal(session: SmtpSession, name: str) -> Reply | None:
-    if not session.context.settings.submission:
+    if not session.context.settings.sign_in:
         return NOT_HERE
     if not session.session.extended_smtp:
         return NEEDS_EHLO

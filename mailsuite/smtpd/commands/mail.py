@@ -18,7 +18,7 @@ NO_PARAMETERS = reply(555, "5.5.4", "Parameters need EHLO")
 async def mail(session: SmtpSession, argument: str) -> Reply:
     """Check path and parameters, then open the transaction."""
     context = session.context
-    if context.settings.submission and session.session.account is None:
+    if context.settings.sign_in and session.session.account is None:
         return replies.AUTH_REQUIRED
     if session.envelope.mail_from is not None:
         return NESTED

@@ -1,7 +1,7 @@
 """The service extensions, in the order of the reply to EHLO. A new one is a file and a row."""
 
 from mailsuite.smtpd.commands import starttls
-from mailsuite.smtpd.extensions import auth, body, size, smtputf8
+from mailsuite.smtpd.extensions import auth, body, origin, size, smtputf8
 from mailsuite.smtpd.model import Extension
 
 TABLE = (
@@ -12,5 +12,6 @@ TABLE = (
     Extension(lambda session: "STARTTLS" if starttls.offered(session) else None),  # RFC 3207
     auth.EXTENSION,
     Extension(lambda session: "ENHANCEDSTATUSCODES"),  # RFC 2034
+    origin.EXTENSION,
     Extension(lambda session: "HELP"),
 )

@@ -19,7 +19,7 @@ def _announce(session: SmtpSession) -> str | None:
 def _auth(session: SmtpSession, transaction: Transaction, value: str | None) -> Reply | None:
     # Who a relaying client says has written the message. No user is trusted to say that for
     # others, so it is as if it said <> (§5), and nothing is passed on.
-    if not session.context.settings.submission:
+    if not session.context.settings.sign_in:
         return reply(555, "5.5.4", "MAIL parameter AUTH is not known here")
     if value is None or not _XTEXT.fullmatch(value):
         return BAD_VALUE

@@ -15,7 +15,8 @@ import structlog
 
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
-from mailsuite.control import Client, Handler, NotRunning, Server, address, server
+from mailsuite.control import Client, Handler, NotRunning, Server, server
+from mailsuite.net import unix
 
 
 async def echo(*, text: str, times: int = 1) -> Any:
@@ -124,7 +125,7 @@ async def test_the_idle_are_sent_away(running: Path, monkeypatch: pytest.MonkeyP
 
 
 async def test_strangers_are_refused(running: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_peer_uid", lambda sock: os.geteuid() + 1)
+    monkeypatch.setattr(server, "peer_uid", lambda sock: os.geteuid() + 1)
     with pytest.raises(UserError, match="hung up"):
         await asyncio.to_thread(ask, running, ("echo", {"text": "a"}))
 
@@ -176,7 +177,7 @@ async def test_folders_with_long_names(
     if not descriptors:  # as on macOS
         short = Path("/tmp") / f"mailsuite-test-{os.getpid()}"
         short.mkdir()
-        monkeypatch.setattr(address, "_DESCRIPTORS", tmp_path / "no")
+        monkeypatch.setattr(unix, "_DESCRIPTORS", tmp_path / "no")
         monkeypatch.setattr("tempfile.tempdir", str(short))
     data = tmp_path / ("a" * 100) / ("b" * 100)
     data.mkdir(parents=True)

@@ -190,3 +190,22 @@ def test_an_alias_that_leads_to_nobody_is_not_accepted(
         accepted = router.accept(f"{address}@example.test")
         assert accepted == router.route(f"{address}@example.test") != Unknown(address)
     assert router.accept("x@elsewhere.test") == Remote("elsewhere.test")
+
+
+@pytest.mark.parametrize(
+    ("hostname", "domain"),
+    [
+        ("example.test", "example.test"),
+        ("mail.example.test", "example.test"),
+        ("mx.deep.bücher.example", "bücher.example"),
+        ("laptop", "example.test"),
+    ],
+)
+def test_the_domain_of_bare_names(router: Router, hostname: str, domain: str) -> None:
+    assert router.origin(hostname) == domain
+
+
+def test_the_domain_of_bare_names_without_any_of_ours(tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "accounts.db")
+    assert Router(directory).origin("laptop.lan") == "laptop.lan"
+    directory.close()

@@ -1,0 +1,384 @@
+"""A stand-in for sendmail(1), for cron, mutt, git and every other program that sends.
+
+Takes the options that programs use, of sendmail and Postfix; those that mean nothing here are
+passed over. Promises: exit code 0 means that the server has the message durably, or that it lies in
+the queue of a server that is not running; any other code (sysexits.h) means that nothing was sent.
+"""
+
+import contextlib
+import getpass
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mailsuite.base.errors import UserError
+from mailsuite.cli.handing import (
+    EX_DATAERR,
+    EX_TEMPFAIL,
+    EX_USAGE,
+    Mail,
+    NoServer,
+    NotSent,
+    connect,
+    find_socket,
+    hand_in,
+    local_server,
+    origin,
+)
+
+if TYPE_CHECKING:
+    from mailsuite.message import Field
+
+HEADER_LIMIT = 1 << 18  # octets of a header that is looked at, as the server does
+LINE = 1 << 16
+BUSY_TRIES, BUSY_WAIT = 40, 0.25  # the queue of a server that is not running, in use by another
+
+# Options with a value, in the same word or the next; and what they are to us.
+VALUED = {
+    "B": "body", "C": "config", "F": "name", "f": "sender", "r": "sender", "N": "notify",
+    "R": "ret", "V": "envid", "h": "", "L": "", "M": "", "o": "", "O": "", "p": "", "X": "",
+    "D": "", "A": "",
+}  # fmt: skip
+# Whose value, if any, stands in the same word.
+GLUED = frozenset("oAqdpD")
+FLAGS = frozenset("GnUvmsx")
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What the command line says."""
+
+    mode: str = "m"
+    addresses: list[str] = field(default_factory=list)
+    from_header: bool = False
+    ignore_dots: bool = False
+    values: dict[str, str] = field(default_factory=dict)
+    flush: bool = False
+
+
+def run(arguments: list[str]) -> int:
+    """Do what the arguments say; gives the exit code. Raises UserError."""
+    wanted = parse(arguments)
+    config = Path(wanted.values["config"]) if "config" in wanted.values else None
+    if wanted.mode == "i":
+        return 0  # aliases are in force at once
+    path, data = find_socket(config, None)
+    if wanted.mode == "p" or wanted.flush:
+        from mailsuite.cli import queue
+
+        if wanted.mode == "p":
+            queue.list_(config=config, data=None if config else data)
+        else:
+            queue.retry(ids=None, config=config, data=None if config else data, every=True)
+        return 0
+    if wanted.mode == "s":
+        return _speak(path)
+    return _send(wanted, sys.stdin.buffer, path, data)
+
+
+def parse(arguments: list[str]) -> Wanted:
+    """The options and addresses; NotSent (usage) for an option that would change the meaning."""
+    wanted = Wanted()
+    rest = iter(arguments)
+    for word in rest:
+        if word == "--":
+            wanted.addresses += rest
+        elif not word.startswith("-") or word == "-":
+            wanted.addresses.append(word)
+        elif word[1] == "b":
+            wanted.mode = word[2:] or next(rest, "")
+        else:
+            _option(wanted, word, rest)
+    if wanted.mode not in ("m", "s", "p", "i"):
+        raise NotSent(EX_USAGE, f"-b{wanted.mode} is not offered (-bm, -bs, -bp and -bi are)")
+    return wanted
+
+
+def _option(wanted: Wanted, word: str, rest: Iterator[str]) -> None:
+    letter, value = word[1], word[2:]
+    if letter == "t" and not value:
+        wanted.from_header = True
+    elif word in ("-i", "-oi", "-ti", "-it"):
+        wanted.ignore_dots = True
+        wanted.from_header |= "t" in word
+    elif letter == "I":
+        wanted.mode = "i"
+    elif letter == "q":
+        wanted.flush = True
+    elif letter in VALUED:
+        if not value and letter not in GLUED:
+            found = next(rest, None)
+            if found is None:
+                raise NotSent(EX_USAGE, f"-{letter} needs a value")
+            value = found
+        if VALUED[letter]:
+            wanted.values[VALUED[letter]] = value
+    elif not set(word[1:]) <= FLAGS:
+        raise NotSent(EX_USAGE, f"the option {word} is not known")
+
+
+# -- the message on standard input ---------------------------------------------------------------
+
+
+def lines(source: BinaryIO, *, ignore_dots: bool) -> Iterator[bytes]:
+    """Lines with CRLF, up to the end or a lone dot; a line of any length comes in pieces."""
+    begin = True
+    while line := source.readline(LINE):
+        while line.endswith(b"\r") and (more := source.read(1)):
+            line += more  # a CR at the cut of a long line may belong to a CRLF
+        if begin and not ignore_dots and line in (b".\n", b".\r\n", b"."):
+            return
+        begin = line.endswith(b"\n")
+        plain = line.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        yield plain.replace(b"\n", b"\r\n")
+
+
+def read_header(source: Iterator[bytes]) -> tuple[bytes, bytes]:
+    """(header fields, the line that ends them): a blank one, or what is no field any more."""
+    header: list[bytes] = []
+    size = 0
+    for line in source:
+        if not header and line.startswith((b"From ", b">From ")):
+            continue  # of an mbox file
+        if line == b"\r\n":
+            return b"".join(header), line
+        name, colon, _ = line.partition(b":")
+        folded = line[:1] in (b" ", b"\t") and header
+        if not folded and (not colon or not name.strip() or b" " in name.strip()):
+            return b"".join(header), b"\r\n" + line  # the blank line was forgotten
+        header.append(line)
+        size += len(line)
+        if size > HEADER_LIMIT:
+            raise NotSent(EX_DATAERR, "the header of the message is too large")
+    return b"".join(header), b"\r\n"
+
+
+def user_name() -> str:
+    """Who runs this program."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid-{os.getuid()}"
+
+
+def _speak(path: Path) -> int:
+    """Speak SMTP on standard input and output (RFC 5321), as a program asks with -bs."""
+    sock = connect(path)
+
+    def upload() -> None:
+        with contextlib.suppress(OSError):
+            while octets := os.read(0, LINE):
+                sock.sendall(octets)
+            sock.shutdown(socket.SHUT_WR)
+
+    threading.Thread(target=upload, daemon=True).start()
+    with sock:
+        while octets := sock.recv(LINE):
+            sys.stdout.buffer.write(octets)
+            sys.stdout.buffer.flush()
+    return 0
+
+
+def _send(wanted: Wanted, stdin: BinaryIO, path: Path, data: Path | None) -> int:
+    body = lines(stdin, ignore_dots=wanted.ignore_dots)
+    header, blank = read_header(body)
+    try:
+        with local_server(path) as client:
+            letter = Letter(wanted, header, origin(client))
+            hand_in(client, letter.mail, _chain(letter.header, blank, body))
+    except NoServer as error:
+        if data is None or not os.access(data, os.W_OK):
+            raise
+        _keep(wanted, header, _chain(b"", blank, body), data, error)
+    return 0
+
+
+def _chain(*parts: bytes | Iterable[bytes]) -> Iterator[bytes]:
+    for part in parts:
+        if isinstance(part, bytes):
+            yield part
+        else:
+            yield from part
+
+
+class Letter:
+    """One message's envelope and header, bare names completed with the domain `origin`."""
+
+    def __init__(self, wanted: Wanted, header: bytes, origin: str) -> None:
+        from mailsuite.message import fields
+
+        self._origin = origin
+        found = fields(header)
+        sender = wanted.values.get("sender")
+        if sender is None:
+            sender = user_name()
+        self.sender = "" if sender.strip("<>") == "" else self._whole(sender)
+        recipients = [address for word in wanted.addresses for address in self._listed(word)]
+        if wanted.from_header:
+            resent = any(one.key.startswith("resent-") for one in found)
+            keys = {f"{'resent-' if resent else ''}{name}" for name in ("to", "cc", "bcc")}
+            for one in found:
+                if one.key in keys:
+                    recipients += self._listed(one.unfolded.decode("utf-8", "replace"))
+        if not recipients:
+            raise NotSent(EX_USAGE, "no recipients (name them, or -t to take them from the header)")
+        self.header = b"".join(self._completed(one) for one in found)
+        if not any(one.key == "from" for one in found):
+            self.header = self._from(wanted.values.get("name", "")) + self.header
+        notify = wanted.values.get("notify")
+        addresses = [self.sender, *recipients]
+        self.mail = Mail(
+            self.sender,
+            list(dict.fromkeys(recipients)),
+            eight_bit=wanted.values.get("body", "8BITMIME").upper() != "7BIT",
+            utf8=not all(address.isascii() for address in addresses) or not self.header.isascii(),
+            mail=_given(RET=_ret(wanted.values.get("ret")), ENVID=wanted.values.get("envid")),
+            rcpt=_given(NOTIFY=notify.upper() if notify else None),
+        )
+
+    def _whole(self, text: str) -> str:
+        from mailsuite.message import mailboxes, parse_addresses
+
+        found = mailboxes(parse_addresses(text.encode("utf-8", "surrogateescape")))
+        if len(found) != 1:
+            raise NotSent(EX_USAGE, f"{text!r} is not an address")
+        return self._complete(found[0].address)
+
+    def _listed(self, text: str) -> list[str]:
+        from mailsuite.message import mailboxes, parse_addresses
+
+        found = mailboxes(parse_addresses(text.encode("utf-8", "surrogateescape")))
+        return [self._complete(one.address) for one in found if one.address]
+
+    def _complete(self, address: str) -> str:
+        from mailsuite.message import parse_mailbox
+
+        whole = address if "@" in address else f"{address}@{self._origin}"
+        try:
+            return parse_mailbox(whole)
+        except ValueError as error:
+            raise NotSent(EX_DATAERR, f"{address!r} is not an address: {error}") from error
+
+    def _completed(self, one: "Field") -> bytes:
+        """An address field whose bare names have their domain; any other as it is."""
+        from mailsuite.message import Group, mailboxes, parse_addresses
+        from mailsuite.message.writing import Mailbox, MailboxGroup, address_field
+
+        key = one.key.removeprefix("resent-")
+        if key not in ("from", "sender", "reply-to", "to", "cc", "bcc"):
+            return one.raw
+        listed = parse_addresses(one.value)
+        if not any(who.mailbox and not who.host for who in mailboxes(listed)):
+            return one.raw
+
+        entries: list[Mailbox | MailboxGroup] = []
+        for entry in listed:
+            members = entry.members if isinstance(entry, Group) else [entry]
+            named = [
+                Mailbox(who.display_name, self._complete(who.address))
+                for who in members
+                if who.address
+            ]
+            if isinstance(entry, Group):
+                entries.append(MailboxGroup(entry.display_name, tuple(named)))
+            else:
+                entries += named
+        return address_field(one.name, entries) if entries else one.raw
+
+    def _from(self, name: str) -> bytes:
+        from mailsuite.message.writing import Mailbox, address_field
+
+        name = name or os.environ.get("NAME", "")
+        if not self.sender:
+            return b""
+        return address_field("From", [Mailbox(name, self.sender)])
+
+
+def _given(**parameters: str | None) -> tuple[str, ...]:
+    return tuple(f"{name}={value}" for name, value in parameters.items() if value)
+
+
+def _ret(text: str | None) -> str | None:
+    return None if text is None else {"h": "HDRS", "f": "FULL"}.get(text[:1].lower())
+
+
+# -- without a server ----------------------------------------------------------------------------
+
+
+def _keep(
+    wanted: Wanted, header: bytes, body: Iterator[bytes], data: Path, error: NoServer
+) -> None:
+    """Put the message into the queue of a server that is not running; it begins with it."""
+    from mailsuite.accounts import Directory
+    from mailsuite.mail import Envelope, Recipient
+    from mailsuite.message import Submitter, received, repair_submission
+    from mailsuite.queue import Offline
+    from mailsuite.routing import Router
+
+    owner = data.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        # What root writes the server could not read.
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+    if not (data / "accounts.db").exists():
+        raise error
+    hostname, limit = _server(wanted)
+    directory = Directory(data / "accounts.db")
+    try:
+        letter = Letter(wanted, header, Router(directory).origin(hostname))
+    finally:
+        directory.close()
+
+    def message(id: str) -> Iterator[bytes]:
+        now = time.time()
+        yield received(
+            helo="localhost", peer="", by=hostname, protocol="ESMTP", queue_id=id, epoch=now,
+            rdns=f"uid {os.getuid()}",
+        )  # fmt: skip
+        yield repair_submission(
+            letter.header,
+            now=now,
+            hostname=hostname,
+            message_id=lambda: id,
+            submitter=Submitter(
+                letter.sender, owns=lambda address: True, recipients=tuple(letter.mail.recipients)
+            ),
+        )
+        yield from body
+
+    envelope = Envelope(
+        letter.sender,
+        tuple(Recipient(address) for address in letter.mail.recipients),
+        body="8BITMIME",
+        smtputf8=letter.mail.utf8,
+    )
+    for _ in range(BUSY_TRIES):
+        try:
+            with Offline(data / "queue") as queue:
+                queue.submit(envelope, message, limit=limit)
+            return
+        except UserError as busy:
+            if "in use" not in str(busy):
+                raise NotSent(EX_TEMPFAIL, str(busy)) from busy
+            time.sleep(BUSY_WAIT)
+    raise NotSent(EX_TEMPFAIL, f"the queue in {data} is in use by another process") from error
+
+
+def _server(wanted: Wanted) -> tuple[str, int]:
+    """Host name and largest message by the settings, else by their defaults."""
+    from mailsuite.cli.options import load_settings
+    from mailsuite.config import Config, system_hostname
+
+    try:
+        config = load_settings(Path(named) if (named := wanted.values.get("config")) else None)
+        found = config.config
+    except UserError:
+        found = Config()
+    return found.hostname or system_hostname(), found.limits.max_message_size

@@ -1,0 +1,110 @@
+"""What sendmail's options and input mean; DATA's stuffing.
+
+- Whatever comes in, lines go out with CRLF, and only a lone dot ends them.
+- Stuffed octets, unstuffed by the server's reader, are the same octets, however they were cut.
+"""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailsuite.cli.handing import NotSent, stuffed
+from mailsuite.cli.sendmail import LINE, Letter, Wanted, lines, parse, read_header
+from mailsuite.smtpd.data_reader import DataReader
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], Wanted()),
+        (["a", "b"], Wanted(addresses=["a", "b"])),
+        (["-t", "-i"], Wanted(from_header=True, ignore_dots=True)),
+        (["-oi", "-oem", "-odb"], Wanted(ignore_dots=True)),
+        (["-ti"], Wanted(from_header=True, ignore_dots=True)),
+        (["-f", "a@b", "-FJoe", "--", "-x"],
+         Wanted(addresses=["-x"], values={"sender": "a@b", "name": "Joe"})),
+        (["-ra@b", "-B", "8BITMIME"], Wanted(values={"sender": "a@b", "body": "8BITMIME"})),
+        (["-f", "", "-N", "success,failure", "-R", "hdrs", "-V", "e1"],
+         Wanted(values={"sender": "", "notify": "success,failure", "ret": "hdrs", "envid": "e1"})),
+        (["-bs"], Wanted(mode="s")),
+        (["-b", "p"], Wanted(mode="p")),
+        (["-q30m"], Wanted(flush=True)),
+        (["-Am", "-G", "-v", "-O", "DeliveryMode=b", "-om", "a"], Wanted(addresses=["a"])),
+    ],
+)  # fmt: skip
+def test_options(arguments: list[str], wanted: Wanted) -> None:
+    assert parse(arguments) == wanted
+
+
+@pytest.mark.parametrize("arguments", [["-bd"], ["-f"], ["-Z"], ["--help"], ["-tZ"]])
+def test_options_that_are_not_known(arguments: list[str]) -> None:
+    with pytest.raises(NotSent) as error:
+        parse(arguments)
+    assert error.value.code == 64
+
+
+pieces = st.lists(st.sampled_from([b".", b"\n", b"\r\n", b"\r", b"x", b"y" * (LINE - 1), b"\0"]))
+
+
+@given(pieces)
+def test_lines(octets: list[bytes]) -> None:
+    whole = b"".join(octets)
+    out = b"".join(lines(io.BytesIO(whole), ignore_dots=True))
+    plain = whole.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    assert out == plain.replace(b"\n", b"\r\n")
+
+
+def test_a_lone_dot_ends_the_message() -> None:
+    for end in (b"\n", b"\r\n", b""):
+        found = lines(io.BytesIO(b"a\n..\n.b\n." + end), ignore_dots=False)
+        assert b"".join(found) == b"a\r\n..\r\n.b\r\n"
+    assert b"".join(lines(io.BytesIO(b"a\n.\nb"), ignore_dots=True)) == b"a\r\n.\r\nb"
+    cut = b"y" * LINE + b".\nz\n"
+    assert b"".join(lines(io.BytesIO(cut), ignore_dots=False)) == cut.replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "header", "rest"),
+    [
+        (b"A: b\n c\n\nbody\n", b"A: b\r\n c\r\n", b"\r\nbody\r\n"),
+        (b"From x Mon\nA: b\n\nbody\n", b"A: b\r\n", b"\r\nbody\r\n"),
+        (b"A: b\nno field\n", b"A: b\r\n", b"\r\nno field\r\n"),
+        (b"just text: yes\n", b"", b"\r\njust text: yes\r\n"),
+        (b"", b"", b"\r\n"),
+    ],
+)
+def test_headers(text: bytes, header: bytes, rest: bytes) -> None:
+    source = lines(io.BytesIO(text), ignore_dots=True)
+    found, blank = read_header(source)
+    assert (found, blank + b"".join(source)) == (header, rest)
+
+
+def test_bare_names_get_a_domain_and_others_keep_their_octets() -> None:
+    header = (
+        b'To: Root <root>,\r\n "a,b" <c@d.test>\r\nCC:  kept@x.test \r\nBcc: hidden\r\nX: y\r\n'
+    )
+    letter = Letter(Wanted(from_header=True, values={"sender": "me"}), header, "x.test")
+    assert letter.mail.sender == "me@x.test"
+    assert letter.mail.recipients == ["root@x.test", "c@d.test", "kept@x.test", "hidden@x.test"]
+    assert letter.header == (
+        b'From: me@x.test\r\nTo: Root <root@x.test>, "a,b" <c@d.test>\r\n'
+        b"CC:  kept@x.test \r\nBcc: hidden@x.test\r\nX: y\r\n"
+    )
+
+
+def test_resent_messages_go_to_whom_they_are_resent() -> None:
+    header = b"From: a@x.test\r\nTo: b@x.test\r\nResent-To: c@x.test\r\n"
+    letter = Letter(Wanted(from_header=True, values={"sender": "<>"}), header, "x.test")
+    assert (letter.mail.sender, letter.mail.recipients) == ("", ["c@x.test"])
+
+
+@given(pieces.map(lambda found: [piece.replace(b"y", b".") for piece in found]))
+def test_stuffing(octets: list[bytes]) -> None:
+    whole = b"".join(octets)
+    reader = DataReader()
+    found = reader.feed(b"".join(stuffed(octets)) + b"QUIT\r\n")
+    assert reader.done
+    assert reader.rest == b"QUIT\r\n"
+    assert found == (whole if whole.endswith(b"\r\n") or not whole else whole + b"\r\n")
