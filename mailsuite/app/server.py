@@ -302,6 +302,7 @@ class Server:
             waits=growing(chosen.first_retry, chosen.growth, chosen.longest_retry),
             lifetime=chosen.lifetime,
             concurrency={RELAY: self.config.relay.connections},
+            per_domain={RELAY: self.config.relay.connections_per_destination},
             delay_notice=chosen.delay_notice or None,
         )
 

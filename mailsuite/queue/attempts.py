@@ -85,7 +85,8 @@ class Attempts:
         self.lanes: dict[str, Lane] = {}
         for name, courier in {NOBODY: _Nobody(), **couriers}.items():
             limit = settings.concurrency.get(name, settings.default_concurrency)
-            self.lanes[name] = Lane(name, courier, limit, settings.ready)
+            per_domain = settings.per_domain.get(name)
+            self.lanes[name] = Lane(name, courier, limit, settings.ready, per_domain)
         self.due: dict[str, float] = {}
         self.backlog = False
         self.wake = asyncio.Event()
@@ -198,7 +199,7 @@ class Attempts:
     def _put(self, flight: Flight) -> None:
         lane = flight.lane
         self._flights.setdefault(flight.job.id, []).append(flight)
-        lane.ready.append(flight)
+        lane.put(flight)
         if lane.workers < lane.limit and not self._stopping.is_set():
             lane.workers += 1
             self._tasks.start(self._work(lane), lane.name)
@@ -210,7 +211,10 @@ class Attempts:
             while not self._stopping.is_set() and (flight := lane.next()) is not None:
                 if self.backlog and lane.room > lane.capacity // 2:
                     self.wake.set()
-                await self._attempt(flight)
+                try:
+                    await self._attempt(flight)
+                finally:
+                    lane.done(flight)
         finally:
             lane.workers -= 1
         if self.backlog:

@@ -19,28 +19,86 @@ class Flight:
 
 
 class Lane:
-    """Places are reserved before a commit, so that what is leased also finds room in memory."""
+    """Places are reserved before a commit, so that what is leased also finds room in memory.
 
-    __slots__ = ("capacity", "courier", "limit", "name", "ready", "reserved", "workers")
+    Where a bound per domain is set, domains take turns, each with so many jobs at once; otherwise
+    all jobs stand in one line. A job counts for the domain of its first recipient.
+    """
 
-    def __init__(self, name: str, courier: Courier, limit: int, capacity: int) -> None:
+    __slots__ = (
+        "_lines",
+        "_per_domain",
+        "_running",
+        "_turns",
+        "capacity",
+        "courier",
+        "in_line",
+        "limit",
+        "name",
+        "reserved",
+        "workers",
+    )
+
+    def __init__(
+        self, name: str, courier: Courier, limit: int, capacity: int, per_domain: int | None = None
+    ) -> None:
         self.name = name
         self.courier = courier
         self.limit = max(1, limit)
         self.capacity = max(1, capacity)
-        self.ready: deque[Flight] = deque()
+        self.in_line = 0
         self.reserved = 0
         self.workers = 0
+        self._per_domain = per_domain
+        self._lines: dict[str, deque[Flight]] = {}
+        self._running: dict[str, int] = {}
+        self._turns: deque[str] = deque()  # domains that have jobs in line and may begin one
 
     @property
     def room(self) -> int:
         """Jobs that may still get in line."""
-        return self.capacity - len(self.ready) - self.reserved
+        return self.capacity - self.in_line - self.reserved
+
+    def put(self, flight: Flight) -> None:
+        """At the end of its line."""
+        key = self._key(flight.job)
+        line = self._lines.setdefault(key, deque())
+        line.append(flight)
+        self.in_line += 1
+        if len(line) == 1 and self._may_begin(key):
+            self._turns.append(key)
 
     def next(self) -> Flight | None:
-        """The next job to attempt, if any."""
-        while self.ready:
-            flight = self.ready.popleft()
+        """The next job to attempt, if any may begin; `done` follows."""
+        while self._turns:
+            key = self._turns.popleft()
+            line = self._lines[key]
+            flight = line.popleft()
+            self.in_line -= 1
+            if not flight.withdrawn:
+                self._running[key] = self._running.get(key, 0) + 1
+            if not line:
+                del self._lines[key]
+            elif self._may_begin(key):
+                self._turns.append(key)
             if not flight.withdrawn:
                 return flight
         return None
+
+    def done(self, flight: Flight) -> None:
+        """The attempt has ended."""
+        key = self._key(flight.job)
+        full = not self._may_begin(key)
+        self._running[key] -= 1
+        if not self._running[key]:
+            del self._running[key]
+        if full and key in self._lines:
+            self._turns.append(key)
+
+    def _may_begin(self, key: str) -> bool:
+        return self._per_domain is None or self._running.get(key, 0) < self._per_domain
+
+    def _key(self, job: Job) -> str:
+        if self._per_domain is None:
+            return ""
+        return job.recipients[0].address.rpartition("@")[2].lower()
