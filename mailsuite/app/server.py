@@ -288,6 +288,7 @@ class Server:
             allow_plain_auth=self._plain_auth,
             limits=ImapLimits(literal=self.config.limits.max_message_size),
             version=__version__,
+            unauthenticate=self.config.imap.unauthenticate,
             admin=f"mailto:{self.config.postmaster or f'postmaster@{self.hostname}'}",
         )
 

@@ -108,6 +108,18 @@ class Limits(Section):
     )
 
 
+class Imap(Section):
+    """What IMAP clients may do."""
+
+    unauthenticate: bool = setting(
+        "Sign out and in again, as somebody else perhaps, on one connection (UNAUTHENTICATE)."
+        " Turn it off behind a proxy that checks only the first sign-in.",
+        "true or false",
+        True,
+        live=True,
+    )
+
+
 class Quota(Section):
     """What an account may keep, unless `mailsuite user quota` says otherwise for it."""
 
@@ -293,6 +305,7 @@ class Config(Section):
     )
     limits: Limits = setting("Bounds.", "a mapping of limits", Limits(), live=True)
     quota: Quota = setting("Quota.", "a mapping with storage and messages", Quota(), live=True)
+    imap: Imap = setting("IMAP.", "a mapping with unauthenticate", Imap(), live=True)
     queue: Queue = setting("Retries.", "a mapping of waits and lifetime", Queue())
     log: Log = setting("Log.", "a mapping with format and level", Log(), live=True)
 

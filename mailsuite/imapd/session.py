@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
 from mailsuite.imapd.announcer import News
+from mailsuite.imapd.compression import CorruptStream
 from mailsuite.imapd.enabled import Enabled
 from mailsuite.imapd.namespace import Namespace
 from mailsuite.imapd.progress import Progress, Report, no_report
@@ -35,6 +36,7 @@ from mailsuite.imapd.syntax.receiver import (
     Refused,
 )
 from mailsuite.imapd.view import View
+from mailsuite.imapd.wire import Wire
 from mailsuite.net import Connection
 from mailsuite.store import StoreError, StoreUnavailable, TempMessage
 
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
     from mailsuite.imapd.door import Imapd
 
 log = get_logger("imapd")
-SLICE = 1 << 16
-"""Octets of answers that are gathered before they are sent."""
 EARLY_LITERAL = 1 << 12
 """The largest literal before sign-in: a user name or a password."""
 
@@ -61,8 +61,6 @@ class Session:
         "__weakref__",
         "_deadline",
         "_errors",
-        "_out",
-        "_out_size",
         "_row",
         "_store",
         "account",
@@ -78,11 +76,13 @@ class Session:
         "unfinished",
         "view",
         "wake",
+        "wire",
     )
 
     def __init__(self, door: Imapd, connection: Connection) -> None:
         self.door = door
         self.connection = connection
+        self.wire = Wire(connection)
         self.receiver = Receiver(door.settings.limits)
         self.state = State.NOT_AUTHENTICATED
         self.account = ""
@@ -101,8 +101,6 @@ class Session:
         self._errors = 0
         self.tag = "*"
         self._row: Row | None = None
-        self._out: list[bytes] = []
-        self._out_size = 0
 
     async def run(self) -> None:
         """Serve the client. Ends by LOGOUT, by its hanging up, by a limit, or by cancellation."""
@@ -117,11 +115,11 @@ class Session:
             await self.flush()
         except Goodbye as goodbye:
             self.write(b"* BYE " + response.text(str(goodbye)) + b"\r\n")
-            self._send()
+            self.wire.send()
         except asyncio.CancelledError:
             if not self.unfinished:
                 self.write(b"* BYE Server shutting down\r\n")
-                self._send()
+                self.wire.send()
             raise
         finally:
             self.deselect()
@@ -143,7 +141,9 @@ class Session:
             await self.flush()
             try:
                 async with asyncio.timeout(timeout):
-                    data = await self.connection.read()
+                    data = await self.wire.read()
+            except CorruptStream:
+                raise Goodbye("Compressed octets make no sense") from None
             except TimeoutError:
                 raise Goodbye("Autologout; idle for too long") from None
             if not data:
@@ -284,7 +284,7 @@ class Session:
         """An untagged response that says nothing of the mailbox: sent at once, if it may be."""
         if not self.unfinished:
             self.write(line)
-            self._send()
+            self.wire.send()
 
     def _row_for(self, name: str) -> Row:
         """The command's row. Raises Bad if there is none or the state does not allow it."""
@@ -349,33 +349,19 @@ class Session:
 
     def write(self, data: bytes) -> None:
         """Add octets to the answer. Follow big or many writes with `flush`."""
-        self._out.append(data)
-        self._out_size += len(data)
-        if self._out_size >= SLICE:
-            self._send()
+        self.wire.write(data)
 
     def write_all(self, chunks: Iterable[bytes]) -> None:
         """Add several pieces."""
         for chunk in chunks:
             self.write(chunk)
 
-    def _send(self) -> None:
-        if self._out:
-            out, self._out, self._out_size = self._out, [], 0
-            self.connection.writelines(out)
-
     async def flush(self) -> None:
         """Send what was written and wait while the client does not read.
 
         Raises ConnectionError when it is gone or has stopped reading.
         """
-        self._send()
-        try:
-            async with asyncio.timeout(self.door.settings.write_timeout):
-                await self.connection.drain()
-        except TimeoutError:
-            self.connection.abort()
-            raise ConnectionResetError("client has stopped reading") from None
+        await self.wire.flush(self.door.settings.write_timeout)
 
     async def breathe(self) -> None:
         """Send, and let other sessions have their turn: between the slices of long work."""
@@ -473,9 +459,27 @@ class Session:
             if self.state is State.SELECTED:
                 self.state = State.AUTHENTICATED
 
+    def sign_out(self) -> None:
+        """Answer OK and be as a new session over the same connection (RFC 8437 §3, §4.1)."""
+        log.info("signed out", account=self.account, peer=self.connection.peer)
+        self.deselect()
+        self.state = State.NOT_AUTHENTICATED
+        self.account = ""
+        self._store = None
+        self.enabled = Enabled()
+        self.news = News()
+        self._deadline = asyncio.get_running_loop().time() + self.door.settings.login_timeout
+        self._answer(self.tag, Reply("Signed out"))
+        self.wire.end_compression()
+
+    def start_compression(self) -> None:
+        """Answer OK, uncompressed, and compress what comes after it (RFC 4978 §3)."""
+        self._answer(self.tag, Reply("DEFLATE active"))
+        self.wire.compress(self.receiver.take_pending())
+
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Answer OK and go over to TLS; what the client sent after the command is discarded."""
-        self._send()
+        self.wire.send()
         await self.connection.start_tls(
             context, self._tagged(self.tag, Reply("Begin TLS negotiation now"))
         )

@@ -23,6 +23,7 @@ class Settings:
     progress          between two notices of how far a long command is (RFC 9585)
     failure_delay     before a failed sign-in is answered; doubles with each
     version           of the program, for ID
+    unauthenticate    clients may sign out and in again on one connection (RFC 8437)
     admin             URI of whoever runs the server, for METADATA; "" for none
     """
 
@@ -38,4 +39,5 @@ class Settings:
     progress: float = 10
     failure_delay: float = 1
     version: str = ""
+    unauthenticate: bool = True
     admin: str = ""

@@ -13,6 +13,7 @@ from mailsuite import sasl
 from mailsuite.imapd.commands import (
     acl,
     append,
+    compress,
     copy,
     expunge,
     fetch,
@@ -29,6 +30,7 @@ from mailsuite.imapd.commands import (
     sort,
     store,
     thread,
+    unauthenticate,
 )
 from mailsuite.imapd.row import ANY, SIGNED_IN, Capability, Row, State
 from mailsuite.imapd.session import Session
@@ -78,6 +80,10 @@ _ROWS = (
         try_create=True,
         rights="te",
         admit=append.admit,
+    ),
+    Row("COMPRESS", grammar.compress, compress.compress, SIGNED_IN),  # RFC 4978
+    Row(  # RFC 8437
+        "UNAUTHENTICATE", grammar.no_arguments, unauthenticate.unauthenticate, SIGNED_IN
     ),
     Row("ENABLE", grammar.enable, general.enable, SIGNED_IN),  # RFC 5161
     Row("NAMESPACE", grammar.no_arguments, general.namespace, SIGNED_IN),  # RFC 2342
@@ -152,6 +158,14 @@ def _may_use(mechanism: str) -> Capability:
     return Capability(f"AUTH={mechanism}", when)
 
 
+def _may_compress(session: Session) -> bool:
+    return _signed_in(session) and not session.wire.compressed
+
+
+def _may_sign_out(session: Session) -> bool:
+    return _signed_in(session) and session.door.settings.unauthenticate
+
+
 def _append_limit(session: Session) -> int:
     """RFC 7889: the same for all mailboxes."""
     return session.door.settings.limits.literal
@@ -192,6 +206,8 @@ CAPABILITIES = (
     Capability("THREAD=REFERENCES", _signed_in),
     Capability("ESORT", _signed_in),  # RFC 5267
     Capability("INPROGRESS", _signed_in),  # RFC 9585
+    Capability("COMPRESS=DEFLATE", _may_compress),  # RFC 4978
+    Capability("UNAUTHENTICATE", _may_sign_out),  # RFC 8437
     Capability("BINARY", _signed_in),  # RFC 3516
     Capability("CATENATE", _signed_in),  # RFC 4469
     Capability("REPLACE", _signed_in),  # RFC 8508

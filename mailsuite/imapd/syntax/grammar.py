@@ -32,6 +32,7 @@ from mailsuite.imapd.syntax.parse_search import search
 from mailsuite.imapd.syntax.parse_select import select
 from mailsuite.imapd.syntax.parse_session import (
     authenticate,
+    compress,
     decode_base64,
     enable,
     id_,
@@ -51,6 +52,7 @@ __all__ = [
     "append",
     "authenticate",
     "command_head",
+    "compress",
     "copy",
     "create",
     "decode_base64",

@@ -72,6 +72,12 @@ def id_(cursor: Cursor) -> tuple[tuple[tuple[str, str | None], ...] | None]:
     return (tuple(pairs),)
 
 
+def compress(cursor: Cursor) -> tuple[str]:
+    """(algorithm upper-case,) (RFC 4978)"""
+    cursor.sp()
+    return (cursor.word("an algorithm"),)
+
+
 def enable(cursor: Cursor) -> tuple[tuple[str, ...]]:
     """(capabilities upper-case,) (RFC 5161)"""
     cursor.sp()

@@ -218,6 +218,13 @@ class Receiver:
         """Octets are here that no event has been made of (the client pipelines)."""
         return bool(self._buffer)
 
+    def take_pending(self) -> bytes:
+        """Give back octets that no event has been made of: they are compressed (RFC 4978)."""
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        self._scanned = 0
+        return data
+
     def reset(self) -> None:
         """Forget everything received (after STARTTLS: RFC 9051 §6.2.1)."""
         self._buffer.clear()

@@ -12,6 +12,9 @@ A dialogue is a text file; each line is one step:
     A= login         the same, signing in as alice
     A$ hang up       connection A drops
     A$ tls           connection A does the TLS handshake now
+    A$ deflate       connection A compresses from now on, both ways
+    A$ plain         and from now on it does not
+    A$ octets text   connection A sends these octets, without a line end, as they are
     A$ closed        the server must have closed connection A
     A$ silent        nothing comes for a short while
     ! deliver NAME   a delivery puts the message NAME into alice's INBOX
@@ -28,6 +31,7 @@ import base64
 import calendar
 import re
 import ssl
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,24 +110,60 @@ class Client:
         self.reader = reader
         self.writer = writer
         self.commands = 0
+        self.buffer = b""
+        self.inflater: zlib._Decompress | None = None
+        self.deflater: zlib._Compress | None = None
+
+    def send(self, octets: bytes) -> None:
+        if self.deflater is not None:
+            octets = self.deflater.compress(octets) + self.deflater.flush(zlib.Z_SYNC_FLUSH)
+        self.writer.write(octets)
+
+    def compress(self) -> None:
+        self.inflater, self.deflater = zlib.decompressobj(-15), zlib.compressobj(9, wbits=-15)
+
+    async def readline(self) -> bytes:
+        while b"\n" not in self.buffer and await self._fill():
+            pass
+        end = self.buffer.find(b"\n") + 1 or len(self.buffer)
+        line, self.buffer = self.buffer[:end], self.buffer[end:]
+        return line
+
+    async def readexactly(self, count: int) -> bytes:
+        while len(self.buffer) < count:
+            if not await self._fill():
+                raise asyncio.IncompleteReadError(self.buffer, count)
+        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        return data
+
+    async def _fill(self) -> bool:
+        data = await self.reader.read(1 << 16)
+        if self.inflater is None:
+            self.buffer += data
+            return bool(data)
+        self.buffer += self.inflater.decompress(data)
+        if self.inflater.eof:
+            self.buffer += self.inflater.unused_data
+            self.inflater = None
+        return bool(data)
 
     async def response(self) -> bytes:
         """A response with its literals, without the last line end."""
         response = b""
         async with asyncio.timeout(10):
             while True:
-                line = await self.reader.readline()
+                line = await self.readline()
                 response += line
                 literal = re.search(rb"\{(\d+)\}\r\n\Z", line)
                 if literal is None:
                     return response.removesuffix(b"\r\n")
-                response += await self.reader.readexactly(int(literal[1]))
+                response += await self.readexactly(int(literal[1]))
 
     async def command(self, text: str) -> list[bytes]:
         """Send a command; its untagged responses, once it is answered OK."""
         self.commands += 1
         tag = b"auto%d" % self.commands
-        self.writer.write(tag + b" " + encoded(text) + b"\r\n")
+        self.send(tag + b" " + encoded(text) + b"\r\n")
         responses: list[bytes] = []
         while True:
             response = await self.response()
@@ -212,7 +252,7 @@ class Runner:
                 unsent[name] = unsent.get(name, b"") + encoded(self._known(rest)) + b"\r\n"
                 continue
             for sender, octets in unsent.items():
-                (await self.client(sender)).writer.write(octets)
+                (await self.client(sender)).send(octets)
             unsent.clear()
             if name == "!":
                 await self._act(step.removeprefix("! "), monkeypatch)
@@ -239,12 +279,18 @@ class Runner:
             await client.writer.start_tls(
                 self.client_tls or ssl.create_default_context(), server_hostname="mail.example.test"
             )
+        elif rest == "deflate":
+            client.compress()
+        elif rest == "plain":
+            client.deflater = None
+        elif rest.startswith("octets "):
+            client.writer.write(encoded(rest.removeprefix("octets ")))
         elif rest == "closed":
             assert await client.response() == b""
         elif rest == "silent":
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await client.reader.readline()
+                    await client.readline()
         else:
             raise AssertionError(f"unknown step {step}")
 
