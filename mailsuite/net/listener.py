@@ -27,7 +27,9 @@ def bind(address: str, port: int) -> socket.socket:
     Raises UserError that names the address and port.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP: asyncio sets TCP_NODELAY only then, and without it an answer in two pieces waits
+    # for the client's delayed acknowledgement.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

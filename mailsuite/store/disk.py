@@ -36,6 +36,11 @@ def unlink_quietly(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
+def changed_at(path: str) -> int:
+    """Modification time, ns. Raises FileNotFoundError."""
+    return os.stat(path).st_mtime_ns  # noqa: PTH116 (a Path costs more than the look itself)
+
+
 def list_messages(path: str) -> list[str]:
     """File names in new/ or cur/ that can be messages."""
     return [name for name in os.listdir(path) if not name.startswith(".")]

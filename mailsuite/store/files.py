@@ -50,6 +50,7 @@ class AccountFiles:
     limits   what the account may keep, asked anew each time; may raise StoreUnavailable
     updates  what was merged on the way; the writer takes it from here after each job
     acls     lists by mailbox name, of those that have one; None: not looked for
+    looked   mailboxes not opened, but looked at for their counts; never changed
     uses     special uses by folder name, as far as they have been read
     infos    the list of mailboxes, with what it was made from
     counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
@@ -70,6 +71,7 @@ class AccountFiles:
     is_open: bool = False
     was_open: bool = False
     counted: bool = False
+    looked: dict[str, Folder] = field(default_factory=dict)
     uses: dict[str, str | None] = field(default_factory=dict)
     infos: tuple[object, list[MailboxInfo]] | None = None
     _validities: tuple[int, int] = (0, 0)
@@ -111,6 +113,7 @@ class AccountFiles:
         self.folders.clear()
         self.counted = False
         self.uses.clear()
+        self.looked.clear()
         self.infos = None
         self.tree.forget()
         self.fulltext.close()
@@ -126,6 +129,7 @@ class AccountFiles:
     def _rebuild_index(self) -> None:
         self.index.reset()
         self.counted = False
+        self.looked.clear()
         with self.index.transaction() as db:
             for folder in self.folders.values():
                 folder.adopt_from, folder.adopt_below = 1, folder.uidnext
@@ -225,6 +229,7 @@ class AccountFiles:
         if folder is None:
             folder = self.open_folder(name)
             self.folders[name] = folder
+            self.looked.pop(name, None)
             try:
                 merge.catch_up(self, folder)
             except BaseException:

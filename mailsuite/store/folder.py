@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 
-from mailsuite.store import flags, journal, records
+from mailsuite.store import disk, flags, journal, records
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
 from mailsuite.store.filename import MAX_UID
 from mailsuite.store.sidecar import MailboxSidecar
@@ -203,8 +203,7 @@ class Folder:
     def times(self) -> tuple[int, int]:
         """Modification times (ns) of new/ and cur/. Raises NoSuchMailbox."""
         try:
-            new = Path(self.new).stat().st_mtime_ns
-            return new, Path(self.cur).stat().st_mtime_ns
+            return disk.changed_at(self.new), disk.changed_at(self.cur)
         except FileNotFoundError as error:
             raise NoSuchMailbox(self.name) from error
 

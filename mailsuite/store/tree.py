@@ -82,12 +82,29 @@ def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
 
     `claimed_before`: UIDs below are \Recent for some session already.
     """
-    folder = _unopened(files, name) or files.resolve(name)
-    if folder.name in files.folders:
+    folder_name = names.to_folder(name)
+    folder = files.folders.get(folder_name) or files.looked.get(folder_name)
+    if folder is not None:
+        with contextlib.suppress(NoSuchMailbox):  # by now another folder may have its name
+            if merge.is_current(files, folder):
+                return _status(files, folder, claimed_before)
+    files.looked.pop(folder_name, None)
+    folder = _unopened(files, name)
+    if folder is not None:
+        files.looked[folder.name] = folder
+    else:
+        folder = files.resolve(name)
         merge.refresh(files, folder)
-    with files.index.reader() as db:
-        recent = records.count_from(db, folder.id, max(folder.first_recent, claimed_before))
-        deleted_size = records.deleted_size(db, folder.id) if folder.deleted else 0
+    return _status(files, folder, claimed_before)
+
+
+def _status(files: AccountFiles, folder: Folder, claimed_before: int) -> Status:
+    recent = deleted_size = 0
+    first_recent = max(folder.first_recent, claimed_before)
+    if folder.messages and (first_recent < folder.uidnext or folder.deleted):
+        with files.index.reader() as db:
+            recent = records.count_from(db, folder.id, first_recent)
+            deleted_size = records.deleted_size(db, folder.id) if folder.deleted else 0
     return Status(
         messages=folder.messages,
         recent=recent,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -150,3 +151,19 @@ async def test_stopping_lets_sessions_say_goodbye() -> None:
         await asyncio.sleep(0.05)
     assert await reader.read() == b"BYE\r\n"
     writer.close()
+
+
+async def test_small_answers_are_not_held_back() -> None:
+    """Nagle's algorithm is off: two small writes do not wait for the client's acknowledgement."""
+    found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def look(connection: Connection) -> None:
+        transport = connection._transport
+        assert transport is not None
+        sock = transport.get_extra_info("socket")
+        found.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    async with listening(look) as address:
+        _, writer = await asyncio.open_connection(*address)
+        assert await found == 1
+        writer.close()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
-from mailsuite.store import AccountStore, Attachment, Facets, Mailbox, NewMessage, Store
+from mailsuite.store import AccountStore, Attachment, Facets, Mailbox, NewMessage, Store, Usage
 
 NAMES = ("INBOX", "Archive")
 FLAGS = ("\\Seen", "\\Deleted", "\\Flagged", "$Forwarded", "work", "Junk")
@@ -233,6 +233,8 @@ class World:
             assert known == sorted(set(known))
             assert set(session.expunged) == set(known) - set(uids)
             assert session.arrived == len(set(uids) - set(known))
+        kept = [len(m.text) for box in self.model.boxes.values() for m in box.values()]
+        assert await self.account.usage() == Usage(sum(kept), len(kept))
 
 
 @settings(max_examples=30)
