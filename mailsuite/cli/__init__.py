@@ -14,7 +14,18 @@ import typer
 
 from mailsuite import __version__
 from mailsuite.base.errors import UserError
-from mailsuite.cli import alias, config, domain, output, queue, sending, serve, status, user
+from mailsuite.cli import (
+    alias,
+    config,
+    domain,
+    message,
+    output,
+    queue,
+    sending,
+    serve,
+    status,
+    user,
+)
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 not done (the reason is on standard error), 2 wrong usage,"
@@ -46,6 +57,7 @@ app.add_typer(domain.app, name="domain")
 app.add_typer(user.app, name="user")
 app.add_typer(alias.app, name="alias")
 app.add_typer(queue.app, name="queue")
+app.add_typer(message.app, name="message")
 
 
 def _version(wanted: bool) -> None:

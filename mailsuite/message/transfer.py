@@ -141,8 +141,8 @@ def choose_encoding(traits: Traits, *, text: bool, eight_bit: bool = False) -> E
         return "7bit"
     if eight_bit and text and not (traits.odd or traits.long_line):
         return "8bit"
-    # An octet quoted is three, of base64 four are three: from a sixth on the latter is shorter.
-    if text and (traits.high + traits.odd) * 6 <= traits.size:
+    # Readable even where base64 would be a little shorter, which it is from a sixth on.
+    if text and (traits.high + traits.odd) * 4 <= traits.size:
         return "quoted-printable"
     return "base64"
 
