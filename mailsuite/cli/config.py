@@ -85,6 +85,7 @@ def _around(loaded: "Loaded") -> "Iterator[Mistake]":
                 yield loaded.at(("tls", "certificate"), text)
         except UserError as error:
             yield loaded.at(("tls",), str(error))
+    yield from _around_relay(loaded)
     if settings.user is not None:
         try:
             pwd.getpwnam(settings.user)
@@ -95,3 +96,20 @@ def _around(loaded: "Loaded") -> "Iterator[Mistake]":
             grp.getgrnam(settings.group)
         except KeyError:
             yield loaded.at(("group",), f'there is no group "{settings.group}" on this machine')
+
+
+def _around_relay(loaded: "Loaded") -> "Iterator[Mistake]":
+    from mailsuite.relay import Contexts
+    from mailsuite.relay.credentials import load
+
+    relay = loaded.config.relay
+    if relay.credentials is not None:
+        try:
+            load(relay.credentials)
+        except UserError as error:
+            yield loaded.at(("relay", "credentials"), str(error))
+    if relay.ca_file is not None:
+        try:
+            Contexts(str(relay.ca_file))
+        except UserError as error:
+            yield loaded.at(("relay", "ca_file"), str(error))

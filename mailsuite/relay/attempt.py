@@ -129,7 +129,7 @@ class Attempt:
         except NoRoute as error:
             raise SessionFailed(error.status, error.text) from error
         sts = None
-        if self._house.sts is not None and smarthost is None:
+        if self._house.sts is not None and smarthost is None and not key.tls_optional:
             sts = await self._house.sts.policy(key.domain)
         count = 0
         for host in found.hosts:
@@ -141,6 +141,7 @@ class Attempt:
                     key.domain,
                     sts=sts,
                     require_tls=key.require_tls,
+                    tls_optional=key.tls_optional,
                     resolver=self._house.resolver,
                     settings=settings,
                 )

@@ -5,6 +5,7 @@ read. What blocks runs in threads.
 """
 
 import mmap
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,13 +17,18 @@ from mailsuite.message.downgrade import Conversion, NextHop, downgrade
 from mailsuite.message.traits import Traits, examine
 
 BLOCK = 1 << 18
+HEADER = 1 << 16  # octets of a message that are searched for a header field
+_TLS_OPTIONAL = re.compile(rb"^tls-required[ \t]*:[ \t]*no[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 SLICED = 1 << 16  # a message up to this size is examined at once, larger ones in a thread
 
 
 class Content:
-    """A message in memory (`data`), or in a file from `offset` on."""
+    """A message in memory (`data`), or in a file from `offset` on.
 
-    __slots__ = ("_file", "_offset", "_path", "_threads", "data", "traits")
+    `tls_optional`: its sender would rather have it sent in the clear than not at all.
+    """
+
+    __slots__ = ("_file", "_offset", "_path", "_threads", "data", "tls_optional", "traits")
 
     def __init__(
         self,
@@ -33,8 +39,10 @@ class Content:
         path: str = "",
         offset: int = 0,
         file: IO[bytes] | None = None,
+        tls_optional: bool = False,
     ) -> None:
         self.traits = traits
+        self.tls_optional = tls_optional
         self.data = data
         self._threads = threads
         self._path = path
@@ -120,17 +128,35 @@ def _read(file: IO[bytes], at: int, count: int) -> bytes:
 
 async def load(message: QueuedMessage, threads: Threads) -> Content:
     """The content of a queued message. Raises OSError."""
-    if message.data is not None and len(message.data) <= SLICED:
-        return Content(examine(message.data), threads, data=message.data)
-    traits = await threads.run(_examine, message)
-    return Content(traits, threads, data=message.data, path=message.path, offset=message.offset)
+    data = message.data
+    if data is not None and len(data) <= SLICED:
+        return Content(examine(data), threads, data=data, tls_optional=says_tls_optional(data))
+    traits, optional = await threads.run(_examine, message)
+    return Content(
+        traits,
+        threads,
+        data=data,
+        path=message.path,
+        offset=message.offset,
+        tls_optional=optional,
+    )
 
 
-def _examine(message: QueuedMessage) -> Traits:
+def _examine(message: QueuedMessage) -> tuple[Traits, bool]:
     if message.data is not None:
-        return examine(message.data)
-    with Path(message.path).open("rb") as file:
-        if not message.size:
-            return Traits()
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return examine(mapped, message.offset, message.offset + message.size)
+        return examine(message.data), says_tls_optional(message.data)
+    if not message.size:
+        return Traits(), False
+    end = message.offset + message.size
+    with (
+        Path(message.path).open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        header = mapped[message.offset : min(end, message.offset + HEADER)]
+        return examine(mapped, message.offset, end), says_tls_optional(header)
+
+
+def says_tls_optional(octets: bytes) -> bool:
+    """Whether the message has the header field "TLS-Required: No" (RFC 8689 §5)."""
+    end = octets.find(b"\r\n\r\n", 0, HEADER)
+    return _TLS_OPTIONAL.search(octets, 0, end + 2 if end >= 0 else HEADER) is not None

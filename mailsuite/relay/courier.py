@@ -54,7 +54,7 @@ class RelayCourier:
         outcomes: dict[int, Outcome] = {}
         groups: dict[Key, list[int]] = {}
         for place, recipient in enumerate(job.recipients):
-            key = self._key(recipient.address, job)
+            key = self._key(recipient.address, job, content)
             if key is None:
                 words = f"{recipient.address} is not an address with a domain"
                 outcomes[place] = Bounced("5.1.3", words)
@@ -72,7 +72,7 @@ class RelayCourier:
                 outcomes |= each
         return [outcomes[place] for place in range(len(job.recipients))]
 
-    def _key(self, address: str, job: Job) -> Key | None:
+    def _key(self, address: str, job: Job, content: Content) -> Key | None:
         _, at, domain = address.rpartition("@")
         if not at or not domain:
             return None
@@ -81,7 +81,9 @@ class RelayCourier:
         except ValueError:
             return None
         rule = self.settings.rule(domain)
-        return Key("" if rule.smarthost else domain, rule, job.envelope.require_tls)
+        required = job.envelope.require_tls
+        optional = content.tls_optional and not required
+        return Key("" if rule.smarthost else domain, rule, required, optional)
 
     async def _gated(
         self,

@@ -1,7 +1,7 @@
 """One destination: its sessions, how many at once, and when it is to be left alone.
 
-A destination is a domain (by MX) or a smarthost, and apart from that the one for mail that requires
-TLS. Promises: never more sessions at once than the settings say; an unused session is closed soon;
+A destination is a domain (by MX) or a smarthost; mail whose sender has wishes about TLS has its
+own. Promises: never more sessions at once than the settings say; an unused session is closed soon;
 one that nobody could be reached at is not tried again at once by every message.
 """
 
@@ -18,11 +18,15 @@ from mailsuite.relay.verdicts import SessionFailed
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`domain` is in lower case; "" for a smarthost, which serves all domains of its rule."""
+    """`domain` is in lower case; "" for a smarthost, which serves all domains of its rule.
+
+    require_tls, tls_optional  what the sender wants (RFC 8689)
+    """
 
     domain: str
     rule: Rule
     require_tls: bool = False
+    tls_optional: bool = False
 
 
 class Destination:

@@ -22,6 +22,7 @@ async def plan_for(
     *,
     sts: Policy | None,
     require_tls: bool,
+    tls_optional: bool,
     resolver: Resolver,
     settings: Settings,
 ) -> Plan:
@@ -33,13 +34,16 @@ async def plan_for(
     implicit = bool(smarthost and smarthost.implicit)
     if need is Need.OFF and not require_tls:
         return Plan(Need.OFF, why)
+    if tls_optional and smarthost is None:
+        # RFC 8689 §4.3: the sender prefers delivery to what policies ask for.
+        return Plan(Need.MAY, "opportunistic, TLS-Required: No")
     enforced = sts is not None and sts.mode == "enforce" and smarthost is None
     if enforced and sts is not None and not sts.allows(host.name):
         words = f"{host.name} is not among the hosts of the MTA-STS policy of {domain}"
         raise SessionFailed("4.7.5", words, Contact(host.name, why="MTA-STS"), reached=True)
     # What the operator asks of a host by name is not weakened by the DNS.
     plan = await _by_dane(host, rule, domain, resolver, settings, implicit=implicit)
-    if plan is None and enforced:
+    if enforced and (plan is None or plan.need < Need.VERIFY):
         plan = Plan(Need.VERIFY, "MTA-STS policy: enforce", implicit)
     if plan is None or (plan.need is not Need.DANE and need > plan.need):
         plan = Plan(need, why, implicit)

@@ -14,10 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+import dns.dnssec
 import dns.exception
+import dns.flags
 import dns.message
 import dns.query
+import dns.zone
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from e2e_harness import eventually, free_ports
 
 from tests.next_hop import NextHop, listening
@@ -55,6 +59,53 @@ class Dnsmasq:
             assert self._process.poll() is None, "dnsmasq has ended"
             return False
         return True
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+        self._log.close()
+
+
+class Unbound:
+    """unbound that validates the zone `test`, which is signed here; records as "name TYPE data"."""
+
+    def __init__(self, folder: Path, records: Sequence[str]) -> None:
+        (self.port,) = free_ports(1)
+        text = "@ 300 IN SOA ns host 1 2 3 4 300\n@ 300 IN NS ns\nns 300 IN A 127.0.0.1\n"
+        for each in records:
+            name, kind, data = each.split(None, 2)
+            text += f"{name} 300 IN {kind} {data}\n"
+        zone = dns.zone.from_text(text, "test.", relativize=False)
+        key = ed25519.Ed25519PrivateKey.generate()
+        public = dns.dnssec.make_dnskey(key.public_key(), dns.dnssec.Algorithm.ED25519, flags=257)
+        dns.dnssec.sign_zone(zone, keys=[(key, public)], lifetime=86_400)
+        zone.to_file(str(folder / "test.zone"), relativize=False)
+        anchor = dns.dnssec.make_ds("test.", public, "SHA256").to_text()
+        (folder / "unbound.conf").write_text(
+            f"server:\n interface: 127.0.0.1@{self.port}\n directory: {folder}\n"
+            ' username: ""\n chroot: ""\n pidfile: ""\n do-daemonize: no\n use-syslog: no\n'
+            ' module-config: "validator iterator"\n local-zone: "test." nodefault\n'
+            f' trust-anchor: "test. DS {anchor}"\n'
+            'auth-zone:\n name: "test."\n zonefile: "test.zone"\n for-downstream: no\n'
+            " for-upstream: yes\n fallback-enabled: no\nremote-control:\n control-enable: no\n"
+        )
+        self._log = (folder / "unbound.log").open("wb")
+        self._process = subprocess.Popen(
+            ["unbound", "-d", "-c", str(folder / "unbound.conf")],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        eventually(self._validates, "unbound validates", 20)
+
+    def _validates(self) -> bool:
+        query = dns.message.make_query("ns.test", "A", want_dnssec=True)
+        assert self._process.poll() is None, "unbound has ended"
+        try:
+            found = dns.query.udp(query, "127.0.0.1", port=self.port, timeout=0.2)
+        except (OSError, dns.exception.DNSException):
+            return False
+        return bool(found.flags & dns.flags.AD)
 
     def stop(self) -> None:
         self._process.terminate()

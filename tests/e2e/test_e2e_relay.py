@@ -1,9 +1,11 @@
 """Mail to other hosts: a real DNS server, real mail servers, and one that is killed on the way."""
 
+import hashlib
 import json
 import re
 import signal
 import smtplib
+import ssl
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from e2e_harness import (
     Account,
+    AnonymousMemory,
     Listener,
     ProductionServer,
     eventually,
@@ -20,8 +23,9 @@ from e2e_harness import (
     message,
     without_trace,
 )
-from relay_peers import Dnsmasq, HostThread, Postfix, accepts
+from relay_peers import Dnsmasq, HostThread, Postfix, Unbound, accepts
 
+from mailsuite.relay.dane import key_of
 from tests.next_hop import NextHop
 
 Make = Callable[..., "Mta"]
@@ -114,6 +118,46 @@ def test_two_servers_find_each_other_by_mx(
     assert b"multipart/report" in bounce and b"Status: 5.1.1" in bounce
     one.wait_until_sent()
     two.wait_until_sent()
+
+
+@pytest.mark.client("unbound")
+def test_dane_by_a_resolver_that_validates(make_mta: Make, tmp_path: Path, token: str) -> None:
+    (port,) = free_ports(1)
+    two = make_mta("two.test", "ben", smtp_port=port, address="127.0.0.2").start()
+    two.manage("alias", "add", f"@{two.domain}", two.account.address)
+    two.manage("domain", "add", "bad.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP("127.0.0.2", port, timeout=60) as client:
+        client.starttls(context=context)
+        assert client.sock is not None
+        certificate = client.sock.getpeercert(True)
+    print_of_key = hashlib.sha256(key_of(certificate)).hexdigest()
+    records = []
+    for name, digest in (("two", print_of_key), ("bad", "ab" * 32)):
+        records += [f"{name} MX 10 mx.{name}", f"mx.{name} A 127.0.0.2"]
+        records.append(f"_{port}._tcp.mx.{name} TLSA 3 1 1 {digest}")
+    unbound = Unbound(tmp_path, records)
+    try:
+        one = make_mta(
+            "one.test",
+            "ann",
+            dns={"nameservers": f"127.0.0.1:{unbound.port}"},
+            relay={"port": port},
+        ).start()
+        one.submit([two.account.address], message(token, sender=one.account.address))
+        two.wait_for(two.account, token, timeout=60)
+        one.wait_until_sent()
+        assert "certificate valid by DANE" in one.log()
+        # Somebody in the middle: another certificate than the one the DNS tells of.
+        one.submit(["ben@bad.test"], message(f"{token}-bad", sender=one.account.address))
+        eventually(lambda: one.queue()[0]["recipients"][0]["attempts"] == 1, "tried", 60, one.log)
+        (entry,) = one.queue()
+        shown = one.manage("queue", "show", entry["id"]).stdout.decode()
+        assert "4.7.5 mx.bad.test: the certificate does not match the TLSA records" in shown
+        assert "TLS is required here (DANE)" in shown
+    finally:
+        unbound.stop()
 
 
 @pytest.mark.client("dnsmasq", "postfix")
@@ -250,6 +294,23 @@ def test_a_smarthost_with_sign_in(
     found = big.wait_for(big.account, token, "Outbound", timeout=60)
     assert re.search(rb"with ESMTPSA\s", found)
     small.wait_until_sent()
+
+
+@pytest.mark.parametrize("offers", [(), ("PIPELINING", "CHUNKING")], ids=["data", "bdat"])
+def test_a_large_message_costs_no_memory(
+    make_mta: Make, token: str, offers: tuple[str, ...]
+) -> None:
+    with HostThread(NextHop(offers)) as hop:
+        host = {"host": "127.0.0.1", "port": hop.port, "tls": "off"}
+        one = make_mta("one.test", "ann", outbound="smarthost", relay={"smarthost": host}).start()
+        one.submit(["x@far.test"], message(f"{token}-small", sender=one.account.address))
+        one.wait_until_sent()
+        large = message(token, ("x" * 70 + "\r\n.\r\n") * 400_000, one.account.address)
+        with AnonymousMemory(one.pid) as memory:
+            one.submit(["x@far.test"], large)
+            one.wait_until_sent()
+        assert hop.octets[-1].endswith(large)
+        assert memory.growth < len(large) // 2, memory.growth
 
 
 def test_only_what_is_allowed_is_sent(make_mta: Make, token: str) -> None:

@@ -76,6 +76,11 @@ def test_check_tells_mistakes_and_warnings(
     assert out == f"{file}: no mistakes\n"
     assert f"{file}:2: tls: {tmp_path / 'no.pem'}: no such file" in err
     assert f'{file}:1: user: there is no user "no-such-user" on this machine' in err
+    file.write_text("relay:\n  credentials: no.txt\n  ca_file: no.pem\n")
+    assert run(["config", "check", str(file)]) == 0
+    _, err = capsys.readouterr()
+    assert f"{file}:2: relay.credentials: {tmp_path / 'no.txt'}: no such file" in err
+    assert f"{file}:3: relay.ca_file: {tmp_path / 'no.pem'}: no such file" in err
     assert run(["config", "check", str(tmp_path / "none.yaml")]) == 1
     assert "none.yaml: No such file" in capsys.readouterr().err
     assert run(["config", "check", str(file), "-c", str(file)]) == 2

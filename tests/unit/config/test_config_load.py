@@ -147,6 +147,16 @@ subaddress_separator: ab
             "queue: {longest_retry: 1m}",
             "1: queue.longest_retry: shorter than queue.first_retry, expected at least 5m",
         ),
+        ("outbound: smarthost", '1: outbound: "smarthost" needs one in relay.smarthost'),
+        ("relay: {smarthost: {port: 25}}", "1: relay.smarthost.host: missing, expected a host"),
+        ("relay: {smarthost: {host: a b}}", '1: relay.smarthost.host: "a b" is not a host name'),
+        ("dns:\n  nameservers: [127.0.0.1, 'x']", '2: dns.nameservers[1]: "x" is not an IP'),
+        ("dns: {nameservers: '127.0.0.1:0'}", "is not an IP address, with or without a port"),
+        ("relay:\n  allow: [a b]", '2: relay.allow[0]: "a b" is not a domain'),
+        (
+            "relay:\n  destinations:\n  - {domains: x.test, tls: always}",
+            '3: relay.destinations[0].tls: "always" is not valid, expected off, opportunistic',
+        ),
     ],
 )
 def test_mistakes_of_form_and_of_sense(text: str, told: str) -> None:
@@ -172,6 +182,9 @@ def test_warnings_do_not_stand_in_the_way() -> None:
         "1: group: has no effect without user",
     ]
     assert "makes one of its own" in str(parse("", FILE).warnings[0])
+    text = "outbound: direct\nrelay:\n  smarthost: {host: a.test}\n"
+    assert "3: relay.smarthost: has no effect" in str(parse(text, FILE).warnings[0])
+    assert "relay.allow is empty" in str(parse("outbound: allowlist", FILE).warnings[0])
 
 
 def test_unreadable_files_are_told(tmp_path: Path) -> None:

@@ -259,6 +259,31 @@ class TestRequireTls:
                 assert hop.messages[0][0].endswith(" REQUIRETLS")
 
 
+@pytest.mark.parametrize("in_file", [False, True])
+@pytest.mark.parametrize(
+    ("header", "sent"),
+    [
+        (b"TLS-Required: No\r\nSubject: x\r\n\r\n", True),
+        (b"Subject: x\r\ntls-required:no \r\n\r\nx\r\n", True),
+        (b"Subject: x\r\n\r\nTLS-Required: No\r\n", False),
+        (b"TLS-Required: Not\r\n\r\n", False),
+    ],
+)
+async def test_a_sender_who_wants_no_policy(
+    tmp_path: Path, header: bytes, sent: bool, in_file: bool
+) -> None:
+    """RFC 8689 §4.3 and §5."""
+    async with listening(NextHop()) as hop:
+        name = f"_{hop.port}._tcp.mx1.test"
+        where = zone(*SECURE, name)
+        where.records[(name, "TLSA")] = [tlsa(3, b"x")]
+        async with relaying(tmp_path, where, port=hop.port) as relay:
+            (outcome,) = await relay.send("a@far.test", message=header, in_file=in_file)
+            assert isinstance(outcome, Sent if sent else Deferred), outcome
+            if sent:
+                assert tls_of(outcome)[1].startswith("opportunistic, TLS-Required: No")
+
+
 def chain_tls(name: str) -> ssl.SSLContext:
     """With the authority's own certificate in the chain, as DANE-TA wants it (RFC 7672 §3.1.2)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
