@@ -1,4 +1,4 @@
-"""What SEARCH, SORT and THREAD have in common: the search itself, ESEARCH, the saved result.
+"""What SEARCH, SORT and THREAD have in common: the search itself, its answer, the saved result.
 
 RFC 4731, RFC 5182, RFC 5267, RFC 9394. Long answers are written in slices, no faster than the
 client reads.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias
 
-from mailsuite.imapd import modseq
+from mailsuite.imapd import contexts, modseq
 from mailsuite.imapd.partial import cut
 from mailsuite.imapd.positions import Positions
 from mailsuite.imapd.reply import OK, No, Reply, uid_required
@@ -26,7 +27,6 @@ from mailsuite.store import StoreError
 
 SLICE = 5000
 """Numbers rendered before other sessions get their turn."""
-_TOLD = {"MIN", "MAX", "ALL", "COUNT", "PARTIAL", "RELEVANCY"}
 
 
 async def search(session: Session, arguments: SearchArguments) -> tuple[Search, Positions]:
@@ -43,16 +43,22 @@ async def search(session: Session, arguments: SearchArguments) -> tuple[Search, 
         raise
 
 
-async def answer(
-    session: Session,
-    arguments: SearchArguments,
-    found: Search,
-    places: Sequence[int],
-    *,
-    by_uid: bool,
-) -> Reply:
-    """The answer to SEARCH or SORT. `places`: the positions found, in the order asked for."""
+Order: TypeAlias = Callable[[Search, Positions], Awaitable[Sequence[int]]]
+
+
+async def run(session: Session, arguments: SearchArguments, order: Order, *, by_uid: bool) -> Reply:
+    """A whole SEARCH or SORT. `order` puts the positions found into the order asked for."""
     view, returns = session.selected, arguments.returns
+    context = contexts.begin(session, arguments, by_uid=by_uid)
+    try:
+        found, inside = await search(session, arguments)
+        places = await order(found, inside)
+        if context is not None:
+            context.results = array("I", [view.uids[place] for place in places])
+    except BaseException:
+        if context is not None:
+            view.contexts.pop(context.tag, None)
+        raise
     told = _told(arguments, places)
     highest = None
     if modseq.asked(arguments.key):
@@ -65,7 +71,7 @@ async def answer(
         return OK
     if "SAVE" in returns:
         view.saved = array("I", sorted(view.uids[place] for place in told))
-    if returns & _TOLD:
+    if returns != {"SAVE"}:
         scores = map(found.relevancy, places) if "RELEVANCY" in returns else None
         extra = Extra(highest, scores)
         await write_esearch(session, arguments, numbers, extra, by_uid=by_uid)

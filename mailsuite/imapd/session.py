@@ -223,7 +223,7 @@ class Session:
         if reply is not None:
             if reply.condition != "BAD":
                 numbered = self._row is not None and self._row.uses_numbers
-                self.synchronize(may_expunge=not numbered)
+                await self.synchronize(may_expunge=not numbered)
             text = reply.text or f"{name} completed"
             self._answer(self.tag, Reply(text, self._code(reply), reply.condition))
         await self.flush()
@@ -314,7 +314,7 @@ class Session:
             # RFC 4314 §5.1.1: most clients are at a loss with NO to everything.
             raise Goodbye("You may no longer read the selected mailbox")
 
-    def synchronize(self, *, may_expunge: bool) -> None:
+    async def synchronize(self, *, may_expunge: bool) -> None:
         """Tell what has happened, in the selected mailbox and elsewhere."""
         self.write_all(self.news.take(utf8=self.utf8))
         if self.view is not None:
@@ -322,6 +322,8 @@ class Session:
                 raise Goodbye("The selected mailbox has been deleted")
             self._still_readable(self.view)
             self.write_all(self.view.sync(may_expunge))
+            for context in list(self.view.contexts.values()):
+                self.write_all(await context.updates(self))
 
     def _answer(self, tag: str, reply: Reply) -> None:
         """The one place where commands are answered, and errors counted."""

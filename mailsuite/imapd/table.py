@@ -106,6 +106,7 @@ _ROWS = (
     Row("UID EXPUNGE", grammar.uid_expunge, expunge.uid_expunge, SELECTED, writes=True, rights="e"),
     Row("SEARCH", grammar.search, search.search, SELECTED, uses_numbers=True),
     Row("UID SEARCH", grammar.search, search.uid_search, SELECTED),
+    Row("CANCELUPDATE", grammar.cancel_update, search.cancel_update, SELECTED),  # RFC 5267
     # RFC 5256
     Row("SORT", grammar.sort, sort.sort, SELECTED, uses_numbers=True),
     Row("UID SORT", grammar.sort, sort.uid_sort, SELECTED),
@@ -205,6 +206,8 @@ CAPABILITIES = (
     Capability("THREAD=ORDEREDSUBJECT", _signed_in),  # RFC 5256
     Capability("THREAD=REFERENCES", _signed_in),
     Capability("ESORT", _signed_in),  # RFC 5267
+    Capability("CONTEXT=SEARCH", _signed_in),
+    Capability("CONTEXT=SORT", _signed_in),
     Capability("INPROGRESS", _signed_in),  # RFC 9585
     Capability("COMPRESS=DEFLATE", _may_compress),  # RFC 4978
     Capability("UNAUTHENTICATE", _may_sign_out),  # RFC 8437

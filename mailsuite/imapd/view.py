@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from mailsuite.base import ranges
 from mailsuite.imapd import positions
@@ -21,6 +22,9 @@ from mailsuite.imapd.rights import WRITING, may_set
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import STAR, SequenceSet
 from mailsuite.store import ALL_RIGHTS, Change, Mailbox, MessageGone
+
+if TYPE_CHECKING:
+    from mailsuite.imapd.contexts import Context
 
 VANISHED_AT_ONCE = 500
 """Ranges in one VANISHED response."""
@@ -40,6 +44,7 @@ class View:
         "_untold",
         "_who",
         "attachment",
+        "contexts",
         "deleted",
         "enabled",
         "mailbox",
@@ -70,6 +75,8 @@ class View:
         """Called when there may be something to `sync` (IDLE)."""
         self.saved: array[int] = array("I")
         """UIDs of the saved search result, `$` (RFC 5182)."""
+        self.contexts: dict[str, Context] = {}
+        """By tag: searches whose results are kept up to date (RFC 5267)."""
         self.attachment = mailbox.attach(self._on_change, claim_recent=not self.read_only)
         self._changed: set[int] = set()
         self._untold = 0
@@ -96,6 +103,7 @@ class View:
     def close(self) -> None:
         """Leave the mailbox. Once."""
         self.wake = None
+        self.contexts.clear()
         self.attachment.detach()
         self.mailbox.release()
 
@@ -104,8 +112,11 @@ class View:
     def _on_change(self, change: Change) -> None:
         if change.kind == "deleted":
             self.deleted = True
-        elif change.kind == "flags" and change.origin is not self.attachment:
-            self._changed.update(change.uids)
+        elif change.kind == "flags":
+            for context in self.contexts.values():
+                context.touch(change.uids)
+            if change.origin is not self.attachment:
+                self._changed.update(change.uids)
         elif change.kind == "expunged":
             self._expunge_untold = self._expunge_untold or change.modseq
         self._untold = self._untold or change.modseq
@@ -120,6 +131,8 @@ class View:
     def sync(self, may_expunge: bool) -> Iterator[bytes]:
         """Bring the client up to date: untagged responses, in the order in which they hold."""
         attachment = self.attachment
+        for context in self.contexts.values():
+            yield from context.removals(self)
         yield from self.new_keywords()
         if may_expunge and (gone := attachment.expunged):
             yield from self._expunges(gone)

@@ -21,7 +21,7 @@ async def idle(session: Session) -> Reply:
     try:
         while not line.done():
             changed.clear()
-            session.synchronize(may_expunge=True)
+            await session.synchronize(may_expunge=True)
             await session.flush()
             await _either(line, changed, settings.keep_alive)
             if not changed.is_set() and not line.done():

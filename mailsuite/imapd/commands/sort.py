@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailsuite.imapd import positions, results
+from mailsuite.imapd import results
+from mailsuite.imapd.positions import Positions
 from mailsuite.imapd.reply import Reply
 from mailsuite.imapd.search import Search
 from mailsuite.imapd.session import Session
@@ -22,19 +23,14 @@ async def uid_sort(session: Session, arguments: SearchArguments) -> Reply:
 
 
 async def _sort(session: Session, arguments: SearchArguments, *, by_uid: bool) -> Reply:
-    found, inside = await results.search(session, arguments)
-    places = await in_order(session, found, arguments, inside)
-    return await results.answer(session, arguments, found, places, by_uid=by_uid)
+    criteria = arguments.criteria
 
+    async def order(search: Search, found: Positions) -> Sequence[int]:
+        own: dict[str, list[int]] = {}
+        if any(one.key == "RELEVANCY" for one in criteria):
+            # The most relevant first. Scores belong to this search, not to the mailbox.
+            own["RELEVANCY"] = [-search.relevancy(place) for place in range(len(found))]
+        cache = session.door.sort_cache
+        return await cache.sorted(session.selected, criteria, found, session.report, own)
 
-async def in_order(
-    session: Session, search: Search, arguments: SearchArguments, found: positions.Positions
-) -> Sequence[int]:
-    """The positions found, as the criteria say."""
-    own: dict[str, list[int]] = {}
-    if any(one.key == "RELEVANCY" for one in arguments.criteria):
-        # The most relevant first. Scores belong to this search, not to the mailbox.
-        own["RELEVANCY"] = [-search.relevancy(place) for place in range(len(found))]
-    return await session.door.sort_cache.sorted(
-        session.selected, arguments.criteria, found, session.report, own
-    )
+    return await results.run(session, arguments, order, by_uid=by_uid)

@@ -28,7 +28,7 @@ from mailsuite.imapd.syntax.parse_message import (
 )
 from mailsuite.imapd.syntax.parse_metadata import getmetadata, setmetadata
 from mailsuite.imapd.syntax.parse_quota import getquota, setquota
-from mailsuite.imapd.syntax.parse_search import search
+from mailsuite.imapd.syntax.parse_search import cancel_update, search
 from mailsuite.imapd.syntax.parse_select import select
 from mailsuite.imapd.syntax.parse_session import (
     authenticate,
@@ -51,6 +51,7 @@ __all__ = [
     "SyntaxProblem",
     "append",
     "authenticate",
+    "cancel_update",
     "command_head",
     "compress",
     "copy",

@@ -36,7 +36,7 @@ from mailsuite.imapd.syntax.parse_values import date_, mod_sequence, partial_ran
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+(?![A-Za-z0-9_-])")
 MAX_DEPTH = 100
 MAX_KEYS = 2000
-RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE", "RELEVANCY", "PARTIAL"}
+RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE", "RELEVANCY", "PARTIAL", "CONTEXT", "UPDATE"}
 CHARSETS = (
     *("US-ASCII", "UTF-8", "UTF-16", "ISO-8859-1", "ISO-8859-2", "ISO-8859-15"),
     *("WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "KOI8-R", "ISO-2022-JP", "SHIFT_JIS"),
@@ -122,6 +122,16 @@ def program(cursor: Cursor, codec: str, *, relevancy: bool) -> SearchKey:
     if relevancy and not found.fuzzy:
         raise cursor.problem("RELEVANCY without FUZZY")  # RFC 6203 §4
     return key
+
+
+def cancel_update(cursor: Cursor) -> tuple[tuple[str, ...]]:
+    """CANCELUPDATE (RFC 5267 §5): (tags,)"""
+    tags: list[str] = []
+    while not tags or not cursor.at_end:
+        cursor.sp()
+        tag = cursor.quoted() if cursor.next_is(b'"') else cursor.astring("a tag")
+        tags.append(tag.decode("ascii", "replace"))
+    return (tuple(tags),)
 
 
 def return_options(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:

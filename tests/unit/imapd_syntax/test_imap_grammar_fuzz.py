@@ -14,6 +14,7 @@ from mailsuite.imapd.syntax.receiver import Limits, Receiver
 PARSERS = [
     grammar.append,
     grammar.authenticate,
+    grammar.cancel_update,
     grammar.copy,
     grammar.create,
     grammar.enable,
