@@ -33,7 +33,7 @@ async def getquotaroot(session: Session, name: str) -> Reply:
     return OK
 
 
-async def setquota(session: Session, root: str, limits: dict[str, int]) -> Reply:
+async def setquota(session: Session, root: str, limits: tuple[tuple[str, int], ...]) -> Reply:
     raise No("Only the operator sets limits", "NOPERM")
 
 

@@ -11,8 +11,8 @@ def getquota(cursor: Cursor) -> tuple[str]:
     return (_root(cursor),)
 
 
-def setquota(cursor: Cursor) -> tuple[str, dict[str, int]]:
-    """(quota root, resource upper-case -> limit)"""
+def setquota(cursor: Cursor) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """(quota root, (resource upper-case, limit) …)"""
     cursor.sp()
     root = _root(cursor)
     cursor.sp()
@@ -24,7 +24,7 @@ def setquota(cursor: Cursor) -> tuple[str, dict[str, int]]:
         resource = cursor.word("a resource")
         cursor.sp()
         limits[resource] = cursor.number("a limit", high=MAX_NUMBER64)
-    return root, limits
+    return root, tuple(limits.items())
 
 
 def _root(cursor: Cursor) -> str:
