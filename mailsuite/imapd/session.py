@@ -22,7 +22,7 @@ from mailsuite.imapd.progress import Progress, Report, no_report
 from mailsuite.imapd.reply import HIGHESTMODSEQ, Bad, No, Refusal, Reply, from_store, uid_required
 from mailsuite.imapd.row import SIGNED_IN, Row, State
 from mailsuite.imapd.syntax import grammar, response
-from mailsuite.imapd.syntax.grammar import BadCharset, Cursor, SyntaxProblem
+from mailsuite.imapd.syntax.grammar import BadCharset, BadMailboxName, Cursor, SyntaxProblem
 from mailsuite.imapd.syntax.model import StoredLiteral
 from mailsuite.imapd.syntax.receiver import (
     Chunk,
@@ -257,6 +257,8 @@ class Session:
             return refusal.reply
         except SyntaxProblem as problem:
             return Reply(str(problem), "", "BAD")
+        except BadMailboxName as problem:
+            return Reply(str(problem), "CANNOT", "NO")
         except BadCharset as problem:
             charsets = " ".join(problem.supported)
             return Reply("Charset is not known", f"BADCHARSET ({charsets})", "NO")

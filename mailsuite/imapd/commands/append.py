@@ -22,6 +22,9 @@ from mailsuite.imapd.syntax.receiver import LiteralAnnounced
 from mailsuite.message import without_nul
 from mailsuite.store import Appended, NewMessage, TempMessage
 
+MAX_HEADER = 1 << 20
+"""Octets that are looked at for UTF-8."""
+
 
 async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
     """Where the announced octets go."""
@@ -84,4 +87,27 @@ async def _new(session: Session, message: AppendMessage, made: list[TempMessage]
             await temp.rewrite(without_nul)
         except ValueError:
             raise No("A NUL octet stands where it cannot be kept", "UNKNOWN-CTE") from None
+    if not session.utf8 and await _is_international(temp):
+        raise No("UTF-8 in header fields: ENABLE UTF8=ACCEPT first", "CANNOT")
     return NewMessage(temp, flags, message.date, exact=binary)
+
+
+async def _is_international(temp: TempMessage) -> bool:
+    """There is UTF-8 in the header (RFC 6532): refused unless it is enabled (RFC 6855 §4).
+
+    Other 8-bit octets are taken: old mail has them, and no client could do anything about it.
+    """
+    header = b""
+    async for piece in temp.pieces():
+        header += piece
+        end = header.find(b"\r\n\r\n")
+        if end >= 0 or len(header) > MAX_HEADER:
+            header = header[: end if end >= 0 else MAX_HEADER]
+            break
+    if header.isascii():
+        return False
+    try:
+        header.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

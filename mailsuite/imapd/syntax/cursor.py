@@ -39,6 +39,10 @@ class BadCharset(Exception):
         self.supported = supported
 
 
+class BadMailboxName(Exception):
+    """No mailbox can be called like this: answer NO [CANNOT] with this text (RFC 5530)."""
+
+
 class Cursor:
     """Reads the chunks of one command, from left to right.
 

@@ -1,8 +1,8 @@
 """Pure. The grammar of commands: RFC 3501 §9 and RFC 9051 §9, and the parser of each command.
 
 A parser is a function `(cursor) -> tuple` that starts right after the command's name (so at SP or
-at the end) and reads all arguments. It raises SyntaxProblem (answer BAD) or BadCharset, nothing
-else. `parse` runs one and checks that the line ends there.
+at the end) and reads all arguments. It raises SyntaxProblem (answer BAD), BadCharset or
+BadMailboxName, nothing else. `parse` runs one and checks that the line ends there.
 
     tag, name, cursor = grammar.command_head(line.chunks)      # SyntaxProblem; see `tag_of`
     arguments = grammar.parse(grammar.fetch, cursor)
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from mailsuite.imapd.syntax.cursor import BadCharset, Cursor, SyntaxProblem
+from mailsuite.imapd.syntax.cursor import BadCharset, BadMailboxName, Cursor, SyntaxProblem
 from mailsuite.imapd.syntax.model import LiteralTarget
 from mailsuite.imapd.syntax.parse_acl import identified, setacl
 from mailsuite.imapd.syntax.parse_fetch import fetch
@@ -46,6 +46,7 @@ Parser: TypeAlias = Callable[[Cursor], tuple[object, ...]]
 
 __all__ = [
     "BadCharset",
+    "BadMailboxName",
     "Cursor",
     "Parser",
     "SyntaxProblem",

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from mailsuite.imapd.syntax.cursor import Cursor
+from mailsuite.imapd.syntax.cursor import BadMailboxName, Cursor
 from mailsuite.imapd.syntax.entries import entry_list
 from mailsuite.imapd.syntax.model import ListArguments
-from mailsuite.imapd.syntax.mutf7 import decode_tolerant, decode_utf8
+from mailsuite.imapd.syntax.mutf7 import decode, decode_tolerant, decode_utf8
 
 STATUS_ITEMS = {
     "MESSAGES",
@@ -41,6 +41,22 @@ def mailbox_name(cursor: Cursor) -> str:
     return _canonical(_decoded(cursor, cursor.astring("a mailbox name")))
 
 
+def _new_name(cursor: Cursor) -> str:
+    """`mailbox` that is to be made. Raises BadMailboxName.
+
+    Elsewhere what is not modified UTF-7 is taken as it stands, so that whoever writes "&" for "&-"
+    finds the mailbox that others have called so; but none is made by mistake (RFC 3501 §5.1.3).
+    UTF-8 can mean nothing else, and is taken always (RFC 6855 §3).
+    """
+    octets = cursor.astring("a mailbox name")
+    try:
+        as_utf8 = cursor.utf8 or not octets.isascii()
+        return _canonical(octets.decode("utf-8") if as_utf8 else decode(octets))
+    except ValueError:
+        form = "UTF-8" if cursor.utf8 else "modified UTF-7"
+        raise BadMailboxName(f"The mailbox name is not {form}") from None
+
+
 def _decoded(cursor: Cursor, octets: bytes) -> str:
     return decode_utf8(octets) if cursor.utf8 else decode_tolerant(octets)
 
@@ -60,7 +76,7 @@ def mailbox(cursor: Cursor) -> tuple[str]:
 def create(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
     r"""(mailbox name, special uses such as (r"\Sent",)) (RFC 6154 §3). A trailing "/" is kept."""
     cursor.sp()
-    name = mailbox_name(cursor)
+    name = _new_name(cursor)
     uses: list[str] = []
     if cursor.skip(b" "):
         cursor.expect(b"(")
@@ -89,7 +105,7 @@ def rename(cursor: Cursor) -> tuple[str, str]:
     cursor.sp()
     old = mailbox_name(cursor)
     cursor.sp()
-    return old, mailbox_name(cursor)
+    return old, _new_name(cursor)
 
 
 def status(cursor: Cursor) -> tuple[str, tuple[str, ...]]:

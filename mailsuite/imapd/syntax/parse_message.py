@@ -98,11 +98,16 @@ def _append_data(
     """`literal`, `literal8`, RFC 6855 §4 `UTF8 (literal8)`, RFC 4469 `CATENATE (...)`."""
     if cursor.skip_word(b"CATENATE"):
         return _parts(cursor)
-    if not cursor.skip_word(b"UTF8"):
-        return _octets(_literal(cursor))
-    cursor.sp()
+    if cursor.skip_word(b"UTF8"):
+        cursor.sp()
+        return _utf8_literal(cursor)
+    return _octets(_literal(cursor))
+
+
+def _utf8_literal(cursor: Cursor, *, catenates: bool = False) -> StoredLiteral | bytes:
+    """The end of `utf8-literal`: `"(" literal8 ")"` (RFC 6855 §4)"""
     cursor.expect(b"(")
-    value = _literal(cursor)
+    value = _literal(cursor, catenates=catenates)
     if not value.binary:
         raise cursor.problem("UTF8 needs a literal8")
     cursor.expect(b")")
@@ -115,10 +120,12 @@ def _parts(cursor: Cursor) -> tuple[StoredLiteral | bytes | UrlPart, ...]:
     cursor.expect(b"(")
     parts: list[StoredLiteral | bytes | UrlPart] = []
     while True:
-        kind = cursor.word("TEXT or URL")
+        kind = cursor.word("TEXT, UTF8 or URL")
         cursor.sp()
         if kind == "TEXT":
             parts.append(_octets(_literal(cursor, catenates=True)))
+        elif kind == "UTF8":
+            parts.append(_utf8_literal(cursor, catenates=True))
         elif kind == "URL":
             parts.append(UrlPart(cursor.astring("a URL").decode("latin-1")))
         else:

@@ -173,4 +173,4 @@ async def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert await client.response() == b"+ idling"
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await client.reader.readline()
+                await client.readline()
