@@ -18,7 +18,9 @@ from mailsuite.imapd.syntax.model import ListArguments
 from mailsuite.store import MailboxInfo
 
 BATCH = 200
-"""Names looked at before other sessions get their turn."""
+"""Names told before other sessions get their turn."""
+STEPS = 20_000
+"""Characters compared with patterns before other sessions get their turn."""
 
 
 async def list_(session: Session, arguments: ListArguments) -> Reply:
@@ -30,6 +32,7 @@ async def list_(session: Session, arguments: ListArguments) -> Reply:
         session.enable_condstore()
     wanted = Wanted(session, arguments)
     mailboxes = await session.store.mailboxes()
+    await wanted.look_through(session, (mailbox.name for mailbox in mailboxes))
     above = wanted.levels(mailboxes)
     if "RECURSIVEMATCH" in arguments.selection:
         # A level above a subscribed name may be in no list of its own.
@@ -49,10 +52,21 @@ class Wanted:
     def __init__(self, session: Session, arguments: ListArguments) -> None:
         self.arguments = arguments
         self.extended = arguments.extended or session.enabled.rev2
+        self._matched: dict[str, bool] = {}
         self._patterns = [
             MailboxPattern(join_reference(arguments.reference, pattern))
             for pattern in arguments.patterns
         ]
+
+    async def look_through(self, session: Session, names: Iterable[str]) -> None:
+        """Match all names; long work lets other sessions have their turn."""
+        last = 0
+        for name in names:
+            self.matches(name)
+            steps = sum(pattern.steps for pattern in self._patterns)
+            if steps - last > STEPS:
+                last = steps
+                await session.breathe()
 
     @property
     def childinfo(self) -> bytes:
@@ -80,7 +94,11 @@ class Wanted:
 
     def matches(self, name: str) -> bool:
         """Does any pattern match?"""
-        return any(pattern.matches(name) for pattern in self._patterns)
+        found = self._matched.get(name)
+        if found is None:
+            found = any(pattern.matches(name) for pattern in self._patterns)
+            self._matched[name] = found
+        return found
 
     def selects(self, mailbox: MailboxInfo) -> bool:
         """Does it meet the selection options, all of them (§3.1)?"""
@@ -147,11 +165,12 @@ async def lsub(session: Session, reference: str, text: str) -> Reply:
 
     With `%` also levels above them that match, though not themselves subscribed: \Noselect.
     """
-    pattern = MailboxPattern(join_reference(reference, text))
+    wanted = Wanted(session, ListArguments(reference, (text,)))
     names = {m.name for m in await session.store.mailboxes() if m.subscribed}
     levels = _parents(names) - names if text.endswith("%") else set()
+    await wanted.look_through(session, names | levels)
     for name in sorted(names | levels):
-        if pattern.matches(name):
+        if wanted.matches(name):
             attributes = b"\\Noselect" if name in levels else b""
             mailbox = response.mailbox(name, utf8=session.utf8)
             session.write(b'* LSUB (%b) "/" %b\r\n' % (attributes, mailbox))

@@ -9,18 +9,30 @@ from __future__ import annotations
 import re
 
 _RUN = re.compile(r"[*%]{2,}")
+_WILD = re.compile(r"[*%]")
 
 
 class MailboxPattern:
     """One pattern, ready to be matched against many names."""
 
-    __slots__ = ("_any", "_final", "_level", "_literals", "_masks", "_plain", "_separator", "steps")
+    __slots__ = (
+        "_any",
+        "_beginning",
+        "_final",
+        "_level",
+        "_literals",
+        "_masks",
+        "_plain",
+        "_separator",
+        "steps",
+    )
 
     def __init__(self, pattern: str, *, separator: str = "/") -> None:
         # Wildcards side by side are as strong as the strongest of them; afterwards no two touch.
         pattern = _RUN.sub(lambda run: "*" if "*" in run[0] else "%", pattern)
         self._separator = separator
         self._plain = pattern
+        self._beginning = _WILD.split(pattern, maxsplit=1)[0]
         self._literals = 0  # how many characters a name must have at least
         self._any = 0  # bit i: at pattern[i] stands "*"
         self._level = 0  # bit i: at pattern[i] stands "%"
@@ -51,6 +63,8 @@ class MailboxPattern:
             return False
         exact, folded = self._masks
         caseless = 5 if name == "INBOX" or name.startswith("INBOX" + self._separator) else 0
+        if not caseless and not name.startswith(self._beginning):
+            return False
         wild = self._any | self._level
         states = 1
         states |= (states & wild) << 1

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from imap_dialogue import Runner, settings
 
+from mailsuite.imapd.commands import list_
+from mailsuite.imapd.session import Session
 from mailsuite.store import AccountStore
 
 
@@ -44,3 +46,25 @@ async def test_an_account_that_is_gone_shares_nothing(tmp_path: Path) -> None:
         assert await bob.command('LIST "" Other*') == []
         bob.writer.write(b'x SELECT "Other Users/alice@example.test/INBOX"\r\n')
         assert (await bob.response()).startswith(b"x NO [NONEXISTENT]")
+
+
+async def test_many_patterns_let_others_have_their_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The most work that a LIST can ask for is done in slices."""
+    async with Runner(tmp_path, None, settings()) as runner:
+        client = await runner.signed_in("A")
+        for number in range(60):
+            await client.command(f"CREATE {'a' * 200}{number}")
+        turns: list[int] = []
+        real = Session.breathe
+
+        async def breathe(session: Session) -> None:
+            turns.append(1)
+            await real(session)
+
+        monkeypatch.setattr(Session, "breathe", breathe)
+        hostile = " ".join(f"*a*a*a*a*a*x{number}" for number in range(90))
+        assert await client.command(f'LIST "" ({hostile})') == []
+        compared = 60 * 90 * 200
+        assert len(turns) >= compared // (2 * list_.STEPS)
