@@ -36,6 +36,7 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
         return dataclasses.asdict(await server.queue.counts())
 
     async def queue_retry(id: str | None = None) -> Any:
+        server.outbound.retry_now()
         return await server.queue.retry(id)
 
     async def queue_hold(id: str) -> Any:

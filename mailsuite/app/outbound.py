@@ -76,6 +76,11 @@ class Outbound:
                 return True
         return False
 
+    def retry_now(self) -> None:
+        """The operator asks for attempts: leave no host alone any longer."""
+        if self.courier is not None:
+            self.courier.retry_now()
+
     async def close(self) -> None:
         """Close the connections to other hosts."""
         if self.courier is not None:

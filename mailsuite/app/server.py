@@ -52,6 +52,8 @@ STORE_THREADS = 4
 QUEUE_THREADS = 6
 DELIVERY_THREADS = 2
 RELAY_THREADS = 4
+# A message that another host has and is thinking about would go there twice.
+QUEUE_GRACE = 5.0
 SIGN_IN_THREADS = 2
 SEARCH_THREADS = 2
 LOCAL = "local"
@@ -124,7 +126,7 @@ class Server:
         try:
             self._build()
             await self.queue.start()
-            self._undo.append(lambda: self.queue.stop(grace=1.0))
+            self._undo.append(lambda: self.queue.stop(grace=QUEUE_GRACE))
             for bound in self.sockets:
                 await self._open_door(bound)
             await self._open_local_socket()

@@ -47,6 +47,7 @@ class RelayCourier:
         self._threads = threads
         self._tasks = Tasks("relay")
         self._destinations: dict[Key, Destination] = {}
+        self._sweep_at = REMEMBERED
 
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""
@@ -114,15 +115,21 @@ class RelayCourier:
     def _destination(self, key: Key) -> Destination:
         found = self._destinations.get(key)
         if found is None:
-            if len(self._destinations) >= REMEMBERED:
+            if len(self._destinations) >= self._sweep_at:
                 self._destinations = {
                     known: each
                     for known, each in self._destinations.items()
                     if not each.forgettable
                 }
+                self._sweep_at = max(REMEMBERED, 2 * len(self._destinations))
             found = Destination(key, self.settings, self._clock, self._tasks)
             self._destinations[key] = found
         return found
+
+    def retry_now(self) -> None:
+        """Leave no destination alone any longer, because somebody wants to see it tried."""
+        for destination in self._destinations.values():
+            destination.reached()
 
     async def close(self) -> None:
         """Take leave of every host. No attempt may be under way."""

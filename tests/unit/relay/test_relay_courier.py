@@ -9,6 +9,7 @@ from relay_support import MESSAGE, relaying
 
 from mailsuite.mail import Bounced, Deferred, DeliverBy, Outcome, Recipient, Sent
 from mailsuite.relay import Rule, Smarthost
+from mailsuite.relay.hops import is_here
 from tests.dns_server import Zone
 from tests.next_hop import OFFERS, NextHop, listening
 
@@ -177,6 +178,18 @@ class TestHosts:
         ):
             assert kinds(await relay.send("a@far.test")) == [(Sent, "2.0.0")]
 
+    @pytest.mark.skipif(not is_here("::1"), reason="no IPv6 on this machine")
+    async def test_ipv6_first(self, tmp_path: Path) -> None:
+        where = zone(far="10 mx1")
+        where.records[("mx1.test", "AAAA")] = ["::1"]
+        async with AsyncExitStack() as stack:
+            six = await stack.enter_async_context(listening(NextHop(host="::1")))
+            four = await stack.enter_async_context(listening(NextHop(port=six.port)))
+            relay = await stack.enter_async_context(relaying(tmp_path, where, port=six.port))
+            (outcome,) = await relay.send("a@far.test")
+            assert isinstance(outcome, Sent) and outcome.contact is not None
+            assert outcome.contact.address == "::1" and not four.connections
+
     async def test_all_refuse_for_good(self, tmp_path: Path) -> None:
         async with (
             listening(NextHop(replies={"GREETING": ["554 5.7.1 blocked"]})) as hop,
@@ -279,6 +292,29 @@ class TestBackOff:
                 assert outcome.text.startswith("not tried again yet") and not hop.connections
                 relay.clock.later += 31
                 assert kinds(await relay.send("a@far.test")) == [(Sent, "2.0.0")]
+
+    async def test_until_the_operator_wants_it_tried(self, tmp_path: Path) -> None:
+        hop = NextHop()
+        async with listening(hop):
+            pass
+        async with relaying(tmp_path, zone(far="10 mx1"), port=hop.port) as relay:
+            assert kinds(await relay.send("a@far.test")) == [(Deferred, "4.4.1")]
+            async with listening(hop):
+                relay.courier.retry_now()
+                assert kinds(await relay.send("a@far.test")) == [(Sent, "2.0.0")]
+
+    async def test_each_failure_doubles_the_wait(self, tmp_path: Path) -> None:
+        hop = NextHop()
+        async with listening(hop):
+            pass
+        async with relaying(tmp_path, zone(far="10 mx1"), port=hop.port) as relay:
+            for wait in (30, 60, 120):
+                (outcome,) = await relay.send("a@far.test")
+                assert "refuses" in outcome.text and "again yet" not in outcome.text
+                relay.clock.later += wait - 5
+                (outcome,) = await relay.send("a@far.test")
+                assert outcome.text.startswith("not tried again yet")
+                relay.clock.later += 6
 
     async def test_no_more_sessions_at_once_than_allowed(self, tmp_path: Path) -> None:
         async with (
