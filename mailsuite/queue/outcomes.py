@@ -117,6 +117,8 @@ def _clean_contact(contact: Contact | None) -> Contact | None:
 def clean(text: str) -> str:
     """One bounded line of printable Unicode, whatever a peer made of its reply."""
     kept = text[:MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
+    if kept.isprintable():
+        return kept
     return "".join(letter if letter.isprintable() else " " for letter in kept)
 
 

@@ -118,11 +118,11 @@ def _path(address: str) -> str:
 
 def _value(text: str) -> str:
     # esmtp-value (RFC 5321 §4.1.2); beyond ASCII only in an ORCPT of RFC 6533.
-    plain = "".join(letter if letter.isascii() else "x" for letter in text)
+    plain = text if text.isascii() else re.sub(r"[^\x00-\x7f]", "x", text)
     if not _VALUE.match(plain) or not _is_unicode(text):
         raise Unfit("5.5.4", "a parameter of the envelope can't be written in an SMTP command")
     return text
 
 
 def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

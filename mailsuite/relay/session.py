@@ -95,9 +95,13 @@ class Session:
         """Take leave, and close."""
         try:
             await self.run(dialogue.goodbye())
+            self._connection.close()
         except (Lost, OSError) as error:
             log.debug("no goodbye", host=self.endpoint.name, why=str(error))
-        self._connection.close()
+            self._connection.abort()
+        except BaseException:
+            self._connection.abort()
+            raise
 
     def abort(self) -> None:
         """Close at once."""
@@ -220,21 +224,31 @@ class Session:
                 assert content is not None
                 await self._send(content, raw=raw)
             case want:
-                self._flush()
+                await self._flush()
                 return await self._reply(want)
         return None
 
-    def _flush(self) -> None:
-        if self._pending:
-            self._connection.writelines(self._pending)
-            self._pending.clear()
+    async def _flush(self, *, within: bool = False) -> None:
+        """Send what is pending; `within` a message a server may refuse it before its end.
+
+        Replies that are there before anything was asked would be taken for answers to what is only
+        sent now: the message could be lost with a "250" that belongs to something else.
+        """
+        if not self._pending:
+            return
+        if self._connection.pending:
+            self._take(await self._connection.read())
+        if self._reader.pending or any(each.ok or not within for each in self._replies):
+            raise Lost("a reply that nobody asked for" + "".join(f": {r}" for r in self._replies))
+        self._connection.writelines(self._pending)
+        self._pending.clear()
 
     async def _send(self, content: Content, *, raw: bool) -> None:
         stuffer = Stuffer()
         if content.data is not None:
             self._pending.append(content.data if raw else stuffer.feed(content.data))
         else:
-            self._flush()
+            await self._flush()
             try:
                 async for block in content.blocks():
                     self._connection.write(block if raw else stuffer.feed(block))
@@ -247,7 +261,7 @@ class Session:
                 return
         if not raw:
             self._pending.append(stuffer.end())
-        self._flush()
+        await self._flush(within=content.data is None)
 
     async def _reply(self, want: Want) -> Reply:
         seconds = self._settings.timeouts[want]

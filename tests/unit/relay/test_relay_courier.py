@@ -277,6 +277,20 @@ class TestHosts:
             assert kinds(outcomes) == [(Deferred, "4.4.3")] * 2
 
 
+@pytest.mark.parametrize("in_file", [False, True])
+async def test_a_reply_too_many_is_taken_for_no_answer(tmp_path: Path, in_file: bool) -> None:
+    """Else the message would count as taken before it was there, and be lost."""
+    replies = {"RCPT": ["250 ok\r\n354 go on\r\n250 2.0.0 taken"], "FINAL": ["550 5.6.0 no"]}
+    for offers in ((), ("PIPELINING",)):
+        async with (
+            listening(NextHop(offers, replies=dict(replies))) as hop,
+            relaying(tmp_path, zone(far="10 mx1"), port=hop.port) as relay,
+        ):
+            (outcome,) = await relay.send("a@far.test", in_file=in_file)
+            assert isinstance(outcome, Deferred), outcome
+            assert "a reply that nobody asked for" in outcome.text
+
+
 class TestBackOff:
     async def test_a_destination_that_is_not_there_is_left_alone(self, tmp_path: Path) -> None:
         hop = NextHop()
