@@ -316,6 +316,7 @@ def _keep(
 ) -> None:
     """Put the message into the queue of a server that is not running; it begins with it."""
     from mailsuite.accounts import Directory
+    from mailsuite.base.lock import Busy
     from mailsuite.mail import Envelope, Recipient
     from mailsuite.message import Submitter, received, repair_submission
     from mailsuite.queue import Offline
@@ -364,10 +365,10 @@ def _keep(
             with Offline(data / "queue") as queue:
                 queue.submit(envelope, message, limit=limit)
             return
-        except UserError as busy:
-            if "in use" not in str(busy):
-                raise NotSent(EX_TEMPFAIL, str(busy)) from busy
+        except Busy:
             time.sleep(BUSY_WAIT)
+        except UserError as failure:
+            raise NotSent(EX_TEMPFAIL, str(failure)) from failure
     raise NotSent(EX_TEMPFAIL, f"the queue in {data} is in use by another process") from error
 
 

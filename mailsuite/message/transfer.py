@@ -23,8 +23,10 @@ _UNSAFE = re.compile(
     rb"[^\t\r\n !-<>-~]|\r(?!\n)|(?<!\r)\n|[\t ](?=\r\n|\Z)|^(?:F(?=rom )|\.(?=\r\n|\Z)|-(?=-))",
     re.MULTILINE,
 )
+_MISREAD = (b"From ", b"--")
+_MISREAD_START = re.compile(rb"^(?:F(?=rom )|-(?=-))", re.MULTILINE)
 _QUOTED = [b"=%02X" % octet for octet in range(256)]
-_OVERLONG = re.compile(rb"[^\r\n]{77,}")
+_OVERLONG = re.compile(rb"^[^\r\n]{77,}", re.MULTILINE)
 
 
 class Encoder(Protocol):
@@ -149,7 +151,17 @@ def choose_encoding(traits: Traits, *, text: bool, eight_bit: bool = False) -> E
 
 def _quote(octets: bytes) -> bytes:
     """Whole lines, the last one maybe without its end."""
-    quoted = _UNSAFE.sub(lambda match: _QUOTED[match[0][0]], octets)
+    ends = octets.count(b"\r\n")
+    if octets.count(b"\r") == ends == octets.count(b"\n"):
+        quoted = binascii.b2a_qp(octets, istext=True)
+        if not ends:
+            quoted = quoted.replace(b"=\n", b"=\r\n")
+        if quoted.startswith(_MISREAD) or any(b"\n" + word in quoted for word in _MISREAD):
+            quoted = _MISREAD_START.sub(lambda match: _QUOTED[match[0][0]], quoted)
+        elif b"=20\r\n" not in quoted and b"=09\r\n" not in quoted:
+            return quoted  # otherwise lines may have become a little too long
+    else:  # lone CR and LF, which the library would leave as they are
+        quoted = _UNSAFE.sub(lambda match: _QUOTED[match[0][0]], octets)
     return _OVERLONG.sub(_broken, quoted)
 
 

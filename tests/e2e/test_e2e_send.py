@@ -1,8 +1,10 @@
 """`mailsuite send` and `mailsuite sendmail` as processes, and programs that send by the latter."""
 
+import contextlib
 import email
 import email.policy
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +91,33 @@ def test_send_with_everything(running: Server, tmp_path: Path) -> None:
     assert parts[5]["Content-ID"] == "<dot.png>"
     assert parts[6].get_content() == blob
     assert parts[6].get_filename() == "Anhang für Bob.bin"
+
+
+def test_send_finds_the_server_of_this_folder_and_shows_its_progress(running: Server) -> None:
+    """Without options beside a `mailsuite dev` with its standard folder `data`, at a terminal."""
+    (running.folder / "large.bin").write_bytes(bytes(3_000_000))
+    ours, theirs = pty.openpty()
+    command = [*PROGRAM, "send", "--to", "bob", "--body", "x", "-a", "large.bin"]
+    with subprocess.Popen(
+        command,
+        cwd=running.folder,
+        env=environment(running.home),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # what Linux says at the end
+            while octets := os.read(ours, 1000):
+                shown += octets
+        os.close(ours)
+        assert process.stdout is not None
+        assert process.stdout.read().startswith(b"sent to bob@example.test: 250 ")
+    assert process.returncode == 0
+    assert b"sending" in shown and b"4.1 MB" in shown
+    (message,) = inbox(running, BOB, 1)
+    assert list(message.walk())[2].get_content() == bytes(3_000_000)
 
 
 def test_send_by_a_submission_server(running: Server) -> None:

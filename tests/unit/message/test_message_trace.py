@@ -97,6 +97,21 @@ def test_repair_touches_nothing_else(head: bytes) -> None:
         assert [field.raw for field in found if field.raw not in (DATE, ID)] == kept
 
 
+@given(header_pieces, st.booleans())
+def test_repair_for_a_submitter_touches_nothing_else(head: bytes, apparently: bool) -> None:
+    """All other fields keep octets and order; one that is not the author is named as Sender."""
+    found = fields(of_alice(head + b"\r\n", apparently=apparently))
+    changed = ("bcc", "resent-bcc", "sender", "to", "from", "apparently-from", "apparently-to")
+    before = [field.raw for field in fields(head) if field.name and field.key not in changed]
+    after = [field.raw for field in found if field.key not in changed]
+    assert [raw for raw in after if raw in before] == before
+    assert len(after) <= len(before) + 2 + head.count(b"\n")
+    keys = [field.key for field in found]
+    resent = any(key.startswith("resent-") for key in keys)
+    assert resent or {"from", "apparently-from"} & set(keys)
+    assert resent or {"to", "cc", "apparently-to"} & set(keys)
+
+
 # -- who submits it ------------------------------------------------------------------------------
 
 
