@@ -24,11 +24,12 @@ from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
 from mailsuite.base.lock import FileLock
-from mailsuite.base.log import get_logger
+from mailsuite.base.log import get_logger, record
 from mailsuite.base.tasks import Threads
 from mailsuite.config import Config, Endpoint
 from mailsuite.delivery import CaptureCourier, LocalCourier, local_prefix
 from mailsuite.dsn import DeliveryNotifier
+from mailsuite.history import Recorder
 from mailsuite.imapd import Imapd, facets
 from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
@@ -125,6 +126,8 @@ class Server:
         """Build all rooms and accept clients. Raises UserError when a part can't work."""
         try:
             self._build()
+            self.history.start()
+            self._undo.append(self._end_history)
             await self.queue.start()
             self._undo.append(lambda: self.queue.stop(grace=QUEUE_GRACE))
             for bound in self.sockets:
@@ -150,6 +153,13 @@ class Server:
     def _build(self) -> None:
         data = self.config.data
         make_folder(data)
+        self.history = Recorder(
+            data / "history.db",
+            self._threads("history", 1),
+            self._clock,
+            keep=self.config.history.keep,
+        )
+        record(self.history.take)
         self.directory = Directory(data / "accounts.db", self._threads("sign-in", SIGN_IN_THREADS))
         self._undo.append(closing(self.directory.close))
         self.router = Router(
@@ -204,6 +214,10 @@ class Server:
         self._searchers = self._threads("search", SEARCH_THREADS)
         self._imapds: list[Imapd] = []
         self.pop3d = Pop3d(self._pop3_settings(), accounts=self.directory, store=self.store)
+
+    async def _end_history(self) -> None:
+        record(None)
+        await self.history.stop()
 
     def _threads(self, name: str, count: int) -> Threads:
         threads = Threads(name, count)

@@ -5,11 +5,15 @@ A log line never carries message text or secrets.
 
 import logging
 import sys
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
 
 Logger = structlog.stdlib.BoundLogger
+Event = MutableMapping[str, Any]
+
+_recorder: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def get_logger(room: str) -> Logger:
@@ -17,12 +21,36 @@ def get_logger(room: str) -> Logger:
     return cast(Logger, structlog.get_logger(room=room))
 
 
+def record(recorder: Callable[[Mapping[str, Any]], None] | None) -> None:
+    """Give `recorder` every event from now on that has an `id`, also what is not written.
+
+    It is called from any thread, and must be quick and not raise.
+    """
+    global _recorder
+    _recorder = recorder
+
+
+def _recorded(logger: Any, name: str, event: Event) -> Event:
+    if _recorder is not None and "id" in event:
+        _recorder(event)
+    return event
+
+
 def configure(*, json: bool = False, level: str = "info", stream: TextIO | None = None) -> None:
     """Set up the log for the whole process; `level` is debug, info, warning or error."""
     out = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+
+    def drop_minor(logger: Any, name: str, event: Event) -> Event:
+        if logging.getLevelNamesMapping()[str(event["level"]).upper()] < threshold:
+            raise structlog.DropEvent
+        return event
+
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _recorded,
+        drop_minor,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if json:
@@ -33,10 +61,9 @@ def configure(*, json: bool = False, level: str = "info", stream: TextIO | None 
             colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
         processors.append(renderer)
-    threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        wrapper_class=structlog.make_filtering_bound_logger(min(threshold, logging.INFO)),
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )

@@ -25,6 +25,7 @@ from mailsuite.cli import (
     serve,
     status,
     user,
+    why,
 )
 
 EXIT_CODES = (
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command()(serve.dev)
 app.command(name="serve")(serve.serve)
 app.command(name="status")(status.status)
+app.command(name="why")(why.why)
 app.command(name="send", no_args_is_help=True)(sending.send)
 app.command(
     name="sendmail",

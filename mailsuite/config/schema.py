@@ -187,6 +187,19 @@ class Queue(Section):
     )
 
 
+class History(Section):
+    """What `mailsuite why` tells."""
+
+    keep: values.Duration = setting(
+        "What became of a message is known for so long.",
+        'a duration from 1h to 1000d such as "30d"',
+        2_592_000.0,
+        show=units.format_duration,
+        ge=3600,
+        le=86_400_000,
+    )
+
+
 class Log(Section):
     """What is written to standard error."""
 
@@ -307,6 +320,7 @@ class Config(Section):
     quota: Quota = setting("Quota.", "a mapping with storage and messages", Quota(), live=True)
     imap: Imap = setting("IMAP.", "a mapping with unauthenticate", Imap(), live=True)
     queue: Queue = setting("Retries.", "a mapping of waits and lifetime", Queue())
+    history: History = setting("History.", "a mapping with keep", History())
     log: Log = setting("Log.", "a mapping with format and level", Log(), live=True)
 
     def endpoints(self) -> list[Endpoint]:

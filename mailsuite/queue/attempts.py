@@ -323,11 +323,23 @@ class Attempts:
                 )
             try:
                 planned.append(self.plan(received, each.envelope, now))
+                self._log_follow_up(id, job, each.envelope)
             except ValueError as error:
                 log.error("follow-up mail refused", id=job.id, exc_info=error)
                 continue
             files.append(file)
         return planned, files
+
+    @staticmethod
+    def _log_follow_up(id: str, job: Job, envelope: Envelope) -> None:
+        recipients = [each.address for each in envelope.recipients]
+        log.info(
+            "follow-up",
+            id=id,
+            of=job.id,
+            sender=envelope.sender,
+            to=", ".join(recipients[:10]) + (", …" if len(recipients) > 10 else ""),
+        )
 
     def _forget(self, flight: Flight) -> None:
         id = flight.job.id

@@ -44,7 +44,13 @@ def recorded(
             status=result.status,
             text=result.text,
             **(
-                {"host": met.host, "address": met.address, "tls": met.tls, "why": met.why}
+                {
+                    "host": met.host,
+                    "address": met.address,
+                    "reply": met.reply,
+                    "tls": met.tls,
+                    "why": met.why,
+                }
                 if met
                 else {}
             ),

@@ -17,6 +17,7 @@ from mailsuite.message import (
     Submitter,
     count_received,
     fields,
+    first_field,
     protocol,
     received,
     repair_submission,
@@ -32,6 +33,7 @@ from mailsuite.smtpd.session import SmtpSession
 
 log = get_logger("smtpd")
 HEADER_LIMIT = 1 << 18
+LONGEST_ID = 998  # octets of a Message-ID in the log
 
 NO_SPACE = reply(452, "4.3.1", "Insufficient system storage, try again later")
 NO_QUEUE = reply(451, "4.3.0", "Mail queue is not available, try again later")
@@ -52,6 +54,7 @@ class Reception:
         "_envelope",
         "_head",
         "_incoming",
+        "_message_id",
         "_session",
         "_settled",
         "_watch",
@@ -66,6 +69,7 @@ class Reception:
         self._context = session.context
         self._envelope = transaction.to_envelope(session.session.account)
         self._incoming: Incoming = session.context.queue.receive(self._envelope)
+        self._message_id = ""
         self._head: bytearray | None = bytearray()
         self._settled = False
         self._watch = LineWatch() if self._context.settings.submission else None
@@ -121,6 +125,7 @@ class Reception:
         """The header block is there, or as much of it as we are ready to hold."""
         self._head = None
         body, _ = split_header(head)
+        self._message_id = _message_id(head[:body])
         if count_received(head[:body]) > self._context.settings.max_hops:
             await self.refuse(LOOP)
         elif self._came_back(head[:body]):
@@ -139,6 +144,7 @@ class Reception:
                 message_id=lambda: self._incoming.id,
                 submitter=self._submitter(),
             )
+            self._message_id = _message_id(repaired)
             await self._keep(self._trace() + repaired + head[body:])
 
     def _submitter(self) -> Submitter:
@@ -242,6 +248,8 @@ class Reception:
             "sender": self._envelope.sender,
             "recipients": len(self._envelope.recipients),
             "size": self.size,
+            "tls": self._session.tls,
+            "message_id": self._message_id,
         }
 
 
@@ -252,6 +260,11 @@ def _shortened(data: bytes | mmap.mmap) -> Iterable[bytes] | None:
     except Inconvertible:
         return None
     return None if conversion is None else conversion.pieces(data)
+
+
+def _message_id(block: bytes) -> str:
+    found = first_field(fields(block), "message-id")
+    return "" if found is None else found.unfolded[:LONGEST_ID].decode("utf-8", "replace")
 
 
 def unavailable(error: QueueUnavailable) -> Reply:
