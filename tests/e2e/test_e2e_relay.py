@@ -118,6 +118,15 @@ def test_two_servers_find_each_other_by_mx(
     assert b"multipart/report" in bounce and b"Status: 5.1.1" in bounce
     one.wait_until_sent()
     two.wait_until_sent()
+    # And the whole story can be asked for, the other server's words and the notice included.
+    (about,) = re.findall(rb"^In-Reply-To: (<[^>]+>)", bounce, re.MULTILINE)
+    story = eventually(
+        lambda: one.manage("why", about.decode(), expect=None).stdout.decode(),
+        "the story of the message",
+    )
+    assert f"signed in as {one.account.address}" in story
+    assert re.search(r"at mx\.two\.test \[127\.0\.0\.2\]: 550 5\.1\.1 ", story), story
+    assert f"sent: {one.account.address}" in story
 
 
 @pytest.mark.client("unbound")
