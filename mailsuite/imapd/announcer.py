@@ -44,7 +44,9 @@ class Announcer:
     def _tell(
         session: Session, origin: Session, place: Place, acl: Acl, entries: Iterable[str]
     ) -> None:
-        if not session.enabled & ({"METADATA"} if place.name else {"METADATA", "METADATA-SERVER"}):
+        title = session.store.title(place.store, place.name) if place.name else ""
+        enabled = session.enabled & ({"METADATA"} if title else {"METADATA", "METADATA-SERVER"})
+        if not enabled and not (session.watch is not None and session.watch.annotated(title)):
             return
         same = session.account == origin.account
         seen = [entry for entry in entries if same or not metadata.is_private(entry)]
@@ -54,7 +56,6 @@ class Announcer:
             rights = acl.rights_of(session.account)
             if "l" not in rights or not rights & ANNOTATING:
                 return
-        title = session.store.title(place.store, place.name) if place.name else ""
         session.news.add(title, seen)
         if session.wake is not None:
             session.wake()

@@ -10,6 +10,7 @@ import ssl
 from mailsuite.accounts import Directory
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd.announcer import Announcer
+from mailsuite.imapd.commands import notify
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.settings import Settings
 from mailsuite.imapd.sort_cache import SortCache
@@ -40,6 +41,7 @@ class Imapd:
         self.tls = tls
         self.commands = COMMANDS
         self.capabilities = CAPABILITIES
+        self.tell_watched = notify.tell
         self.announcer = Announcer()
         self.sort_cache = SortCache(threads)
 

@@ -78,7 +78,7 @@ class Namespace:
 
         Raises No when it cannot be a mailbox that is shared with this account.
         """
-        if not name.startswith(OTHERS) or (name != OTHERS and not name.startswith(PREFIX)):
+        if not self.is_foreign(name):
             return Place(self.own, name)
         level, _, rest = name.removeprefix(PREFIX).partition("/")
         owner = _owner(level)
@@ -110,6 +110,16 @@ class Namespace:
     def title(self, store: AccountStore, name: str) -> str:
         """The name that this account knows a mailbox of any account by."""
         return name if store is self.own else f"{PREFIX}{_level(store.address)}/{name}"
+
+    @staticmethod
+    def is_foreign(name: str) -> bool:
+        """Is it a name in the other users' namespace?"""
+        return name == OTHERS or name.startswith(PREFIX)
+
+    async def accounts(self, *, shared: bool) -> list[AccountStore]:
+        """The accounts whose mailboxes can be named; `shared`: also others' that share any."""
+        others = sorted(await self._sharers()) if shared else []
+        return [self.own, *[await self._all.account(owner) for owner in others]]
 
     async def _sharers(self) -> set[str]:
         """Accounts that may share something with this one."""

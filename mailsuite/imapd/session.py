@@ -36,9 +36,11 @@ from mailsuite.imapd.syntax.receiver import (
     Refused,
 )
 from mailsuite.imapd.view import View
+from mailsuite.imapd.waiting import beside, either
+from mailsuite.imapd.watch import Watch
 from mailsuite.imapd.wire import Wire
 from mailsuite.net import Connection
-from mailsuite.store import StoreError, StoreUnavailable, TempMessage
+from mailsuite.store import ACTOR, StoreError, StoreUnavailable, TempMessage
 
 if TYPE_CHECKING:
     from mailsuite.imapd.door import Imapd
@@ -76,6 +78,7 @@ class Session:
         "unfinished",
         "view",
         "wake",
+        "watch",
         "wire",
     )
 
@@ -96,6 +99,8 @@ class Session:
         """Called when there is something to tell that concerns no selected mailbox (IDLE)."""
         self.report: Report = no_report
         """Long commands tell it how far they are."""
+        self.watch: Watch | None = None
+        """What the client has asked for by NOTIFY."""
         self._deadline = asyncio.get_running_loop().time() + door.settings.login_timeout
         self._store: Namespace | None = None
         self._errors = 0
@@ -104,11 +109,12 @@ class Session:
 
     async def run(self) -> None:
         """Serve the client. Ends by LOGOUT, by its hanging up, by a limit, or by cancellation."""
+        ACTOR.set(self)
         try:
             self.write(b"* OK [CAPABILITY %b] " % self.capabilities())
             self.write(response.text(f"{self.door.settings.hostname} ready") + b"\r\n")
             while self.state is not State.LOGOUT:
-                event = await self.next_event(self.patience)
+                event = await self._next()
                 if event is None:
                     return
                 await self._take(event)
@@ -122,6 +128,7 @@ class Session:
                 self.wire.send()
             raise
         finally:
+            self.stop_watching()
             self.deselect()
             for sink in self.receiver.sinks:
                 await _discard(sink)
@@ -150,6 +157,22 @@ class Session:
                 return None
             self.receiver.feed(data)
         return event
+
+    async def _next(self) -> Event | None:
+        """What the client sends next; with NOTIFY, what happens meanwhile is told to it."""
+        if self.watch is None:
+            return await self.next_event(self.patience)
+        changed = asyncio.Event()
+        async with beside(self.next_event(self.patience)) as event:
+            self.on_news(changed.set)
+            while not event.done():
+                if self.receiver.between_commands:
+                    await self.synchronize(may_expunge=self.watch.immediate)
+                    await self.flush()
+                await either(event, changed)
+                changed.clear()
+            self.on_news(None)
+            return event.result()
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -223,7 +246,8 @@ class Session:
         if reply is not None:
             if reply.condition != "BAD":
                 numbered = self._row is not None and self._row.uses_numbers
-                await self.synchronize(may_expunge=not numbered)
+                immediate = self.watch is not None and self.watch.immediate
+                await self.synchronize(may_expunge=immediate or not numbered)
             text = reply.text or f"{name} completed"
             self._answer(self.tag, Reply(text, self._code(reply), reply.condition))
         await self.flush()
@@ -317,14 +341,20 @@ class Session:
             raise Goodbye("You may no longer read the selected mailbox")
 
     async def synchronize(self, *, may_expunge: bool) -> None:
-        """Tell what has happened, in the selected mailbox and elsewhere."""
+        """Tell what has happened, in the selected mailbox and, after NOTIFY, elsewhere."""
         self.write_all(self.news.take(utf8=self.utf8))
-        if self.view is not None:
-            if self.view.deleted:
+        view, arrived = self.view, range(0)
+        if view is not None:
+            if view.deleted:
                 raise Goodbye("The selected mailbox has been deleted")
-            self._still_readable(self.view)
-            self.write_all(self.view.sync(may_expunge))
-            for context in list(self.view.contexts.values()):
+            self._still_readable(view)
+            arriving = view.arriving
+            self.write_all(view.sync(may_expunge))
+            arrived = range(view.exists - arriving, view.exists)
+        if self.watch is not None:
+            await self.door.tell_watched(self, self.watch, arrived)
+        if view is not None:  # after EXISTS and FETCH (RFC 5465 §7)
+            for context in list(view.contexts.values()):
                 self.write_all(await context.updates(self))
 
     def _answer(self, tag: str, reply: Reply) -> None:
@@ -454,6 +484,32 @@ class Session:
         """Go over to the selected state."""
         self.view = view
         self.state = State.SELECTED
+        view.wanted = self._wanted
+
+    @property
+    def _wanted(self) -> frozenset[str] | None:
+        return None if self.watch is None else frozenset(self.watch.selected.events)
+
+    def start_watching(self, watch: Watch) -> None:
+        """From now on only what it says is told (RFC 5465)."""
+        self.stop_watching()
+        self.watch = watch
+        if self.view is not None:
+            self.view.wanted = self._wanted
+
+    def stop_watching(self) -> None:
+        """Everything is told as if there had been no NOTIFY."""
+        watch, self.watch = self.watch, None
+        if watch is not None:
+            watch.stop()
+        if self.view is not None:
+            self.view.wanted = None
+
+    def on_news(self, call: Callable[[], None] | None) -> None:
+        """Have `call` called when there is something to tell, in or outside the mailbox."""
+        self.wake = call
+        if self.view is not None:
+            self.view.wake = call
 
     def deselect(self) -> None:
         """Leave the selected mailbox, if there is one."""
@@ -466,6 +522,7 @@ class Session:
     def sign_out(self) -> None:
         """Answer OK and be as a new session over the same connection (RFC 8437 §3, §4.1)."""
         log.info("signed out", account=self.account, peer=self.connection.peer)
+        self.stop_watching()
         self.deselect()
         self.state = State.NOT_AUTHENTICATED
         self.account = ""

@@ -23,6 +23,7 @@ from mailsuite.imapd.commands import (
     login,
     mailboxes,
     metadata,
+    notify,
     quota,
     replace,
     search,
@@ -87,6 +88,7 @@ _ROWS = (
     ),
     Row("ENABLE", grammar.enable, general.enable, SIGNED_IN),  # RFC 5161
     Row("NAMESPACE", grammar.no_arguments, general.namespace, SIGNED_IN),  # RFC 2342
+    Row("NOTIFY", grammar.notify, notify.notify, SIGNED_IN),  # RFC 5465
     Row("IDLE", grammar.no_arguments, idle.idle, SIGNED_IN),  # RFC 2177
     Row("GETQUOTA", grammar.getquota, quota.getquota, SIGNED_IN),  # RFC 9208
     Row("GETQUOTAROOT", grammar.mailbox, quota.getquotaroot, SIGNED_IN),
@@ -183,6 +185,7 @@ CAPABILITIES = (
     Capability("ID", _always),  # RFC 2971
     Capability("ENABLE", _always),  # RFC 5161
     Capability("IDLE", _signed_in),  # RFC 2177
+    Capability("NOTIFY", _signed_in),  # RFC 5465
     Capability("NAMESPACE", _signed_in),  # RFC 2342
     Capability("CHILDREN", _signed_in),  # RFC 3348
     Capability("UIDPLUS", _signed_in),  # RFC 4315

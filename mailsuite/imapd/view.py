@@ -39,6 +39,7 @@ class View:
         "_expunge_untold",
         "_flag_octets",
         "_keywords",
+        "_own_gone",
         "_recent",
         "_settable",
         "_untold",
@@ -50,6 +51,7 @@ class View:
         "mailbox",
         "saved",
         "wake",
+        "wanted",
     )
 
     def __init__(
@@ -73,12 +75,15 @@ class View:
         self.deleted = False
         self.wake: Callable[[], object] | None = None
         """Called when there may be something to `sync` (IDLE)."""
+        self.wanted: frozenset[str] | None = None
+        """Events that the client wants to be told of by NOTIFY, None: all (RFC 5465 §6.1)."""
         self.saved: array[int] = array("I")
         """UIDs of the saved search result, `$` (RFC 5182)."""
         self.contexts: dict[str, Context] = {}
         """By tag: searches whose results are kept up to date (RFC 5267)."""
         self.attachment = mailbox.attach(self._on_change, claim_recent=not self.read_only)
         self._changed: set[int] = set()
+        self._own_gone: set[int] = set()
         self._untold = 0
         self._expunge_untold = 0
         self._flag_octets: list[bytes] = []
@@ -119,6 +124,8 @@ class View:
                 self._changed.update(change.uids)
         elif change.kind == "expunged":
             self._expunge_untold = self._expunge_untold or change.modseq
+            if change.origin is self.attachment:
+                self._own_gone.update(change.uids)
         self._untold = self._untold or change.modseq
         if self.wake is not None:
             self.wake()
@@ -133,25 +140,39 @@ class View:
         attachment = self.attachment
         for context in self.contexts.values():
             yield from context.removals(self)
-        yield from self.new_keywords()
+        if self.wants("FLAGCHANGE"):
+            yield from self.new_keywords()
         if may_expunge and (gone := attachment.expunged):
+            if not self.wants("MESSAGEEXPUNGE"):
+                gone = [uid for uid in gone if uid in self._own_gone]
             yield from self._expunges(gone)
             attachment.told(gone)
             self._changed.difference_update(gone)
+            self._own_gone.clear()
         if not attachment.expunged:
             self._expunge_untold = 0
-        self._untold = self._expunge_untold
-        if attachment.arrived:
+        if self.wanted is None:
+            self._untold = self._expunge_untold
+        if self.arriving:
             yield b"* %d EXISTS\r\n" % attachment.grow()
         if (recent := len(attachment.recent)) != self._recent:
             self._recent = recent
-            if not self.enabled.rev2:
+            if not self.enabled.rev2 and self.wants("MESSAGENEW"):
                 yield b"* %d RECENT\r\n" % recent
-        if self._changed:
+        if self._changed and self.wants("FLAGCHANGE"):
             changed, self._changed = self._changed, set()
             for uid in sorted(changed):
                 if (number := attachment.sequence(uid)) is not None:
                     yield self.flags_line(number, uid)
+
+    def wants(self, event: str) -> bool:
+        """Does the client want to be told of this?"""
+        return self.wanted is None or event in self.wanted
+
+    @property
+    def arriving(self) -> int:
+        """How many new messages the next `sync` tells of."""
+        return self.attachment.arrived if self.wants("MESSAGENEW") else 0
 
     def _expunges(self, gone: list[int]) -> Iterator[bytes]:
         """VANISHED for a client that has enabled it (RFC 7162 §3.2.10.2), else EXPUNGE."""
@@ -166,9 +187,9 @@ class View:
     def flags_line(self, number: int, uid: int) -> bytes:
         """Untagged FETCH that nobody has asked for (RFC 7162 §3.2.4)."""
         items = [b"FLAGS " + self.flags(uid)]
+        if (self.enabled.condstore or self.wanted is not None) and not self.enabled.uid_only:
+            items.insert(0, b"UID %d" % uid)  # RFC 7162 §3.2.4, RFC 5465 §5.1
         if self.enabled.condstore:
-            if not self.enabled.uid_only:
-                items.insert(0, b"UID %d" % uid)
             items.append(b"MODSEQ (%d)" % self.modseq(uid))
         return self.head(number, uid) + b" ".join(items) + b")\r\n"
 

@@ -19,6 +19,7 @@ from mailsuite.store.errors import (
     StoreError,
     StoreUnavailable,
 )
+from mailsuite.store.feed import ACTOR, AccountChange
 from mailsuite.store.files import SPECIAL_USES
 from mailsuite.store.flags import EVERY_FLAG, FlagTable, Scope
 from mailsuite.store.fulltext import Candidates, Where
@@ -44,12 +45,14 @@ from mailsuite.store.values import (
 )
 
 __all__ = [
+    "ACTOR",
     "ALL_RIGHTS",
     "EVERYBODY",
     "EVERY_FLAG",
     "RIGHTS",
     "SPECIAL_USES",
     "SYSTEM_COLUMNS",
+    "AccountChange",
     "AccountStore",
     "Acl",
     "Appended",

@@ -28,6 +28,7 @@ from mailsuite.store import replace as replacing
 from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
+from mailsuite.store.feed import Feed
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder
@@ -73,6 +74,7 @@ class AccountStore:
         self.files = files
         self.threads = threads
         self.tasks = Tasks(f"store:{address}")
+        self.feed = Feed()
         self.writer = Writer(files, threads, self.tasks, self)
         self.indexer = Indexer(files, threads, self.tasks, turn, lambda: self.writer.busy)
         self._on_idle = on_idle
@@ -369,9 +371,10 @@ class AccountStore:
 
     # -- what the writer calls ---------------------------------------------------------------------
 
-    def take_in(self, updates: list[Update]) -> None:
+    def take_in(self, updates: list[Update], actor: object | None) -> None:
         """Bring views up to date, tell their listeners, and have facets computed."""
         for update in updates:
+            update.actor = actor
             if update.deleted:
                 self.indexer.forget(update.folder)
             elif update.appended or update.expunged:
@@ -390,6 +393,7 @@ class AccountStore:
         if self._to_fill and not self._filling and not self._closing:
             self._filling = True
             self.tasks.start(self._fill(), "facets")
+        self.feed.publish(updates, self.files.take_events(), actor)
 
     async def take_anew(self) -> None:
         """Compare all views with an index that has been rebuilt."""

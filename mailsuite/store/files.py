@@ -23,6 +23,7 @@ from mailsuite.store import disk, filename, merge, names, records, sidecar
 from mailsuite.store.acl import Acl
 from mailsuite.store.change import Change
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
+from mailsuite.store.feed import Kind
 from mailsuite.store.folder import Folder
 from mailsuite.store.fulltext import FullText
 from mailsuite.store.index import Index, IndexDamaged
@@ -49,6 +50,7 @@ class AccountFiles:
 
     limits   what the account may keep, asked anew each time; may raise StoreUnavailable
     updates  what was merged on the way; the writer takes it from here after each job
+    events   the same of mailbox names: created, subscribed, unsubscribed
     acls     lists by mailbox name, of those that have one; None: not looked for
     looked   mailboxes not opened, but looked at for their counts; never changed
     uses     special uses by folder name, as far as they have been read
@@ -67,6 +69,7 @@ class AccountFiles:
     tree: Listing = field(init=False)
     folders: dict[str, Folder] = field(default_factory=dict)
     updates: list[Update] = field(default_factory=list)
+    events: list[tuple[Kind, str]] = field(default_factory=list)
     acls: dict[str, Acl] | None = None
     is_open: bool = False
     was_open: bool = False
@@ -291,6 +294,11 @@ class AccountFiles:
                 records.drop_mailbox(db, other)
             folder.insert(db)
         return folder
+
+    def take_events(self) -> list[tuple[Kind, str]]:
+        """What has happened to names since the last call."""
+        taken, self.events = self.events, []
+        return taken
 
     def take_updates(self) -> list[Update]:
         """What has been merged since the last call."""

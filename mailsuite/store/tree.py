@@ -189,6 +189,7 @@ def _make(files: AccountFiles, name: str, special_use: str | None) -> str:
         disk.throw_away(aside)
         raise
     files.uses[folder] = special_use
+    files.events.append(("created", name))
     durable.fsync_dir(files.maildir)
     return mailboxid
 
@@ -332,6 +333,7 @@ def _move_folders(files: AccountFiles, moving: dict[Folder, str]) -> None:
     for folder, name in moving.items():
         update = Update(folder, 0)
         update.renamed = name
+        update.old = names.from_folder(before[folder]) or before[folder]
         files.updates.append(update)
 
 
@@ -368,3 +370,4 @@ def subscribe(files: AccountFiles, name: str, wanted: bool) -> None:
         subscribed.discard(name)
     with files.tree.changing():
         sidecar.write_subscriptions(files.maildir, subscribed)
+    files.events.append(("subscribed" if wanted else "unsubscribed", name))

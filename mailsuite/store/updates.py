@@ -19,9 +19,10 @@ class Update:
     in_new     those of them whose files lie in new/
     flags      (UID, new state)
     expunged   UIDs, ascending; `kept` tells that their files are still there for a while
-    renamed    its new name
+    renamed    its new name; `old` the one before
     deleted    the mailbox itself is gone
     acl        its new access control list
+    origin, actor  who has caused it: a session on the mailbox, whoever asked for it (see `feed`)
     uidnext, highestmodseq  after the change
     """
 
@@ -36,9 +37,11 @@ class Update:
     expunged: list[int] = field(default_factory=list)
     kept: bool = False
     renamed: str | None = None
+    old: str = ""
     deleted: bool = False
     acl: Acl | None = None
     origin: Attachment | None = None
+    actor: object | None = None
 
     def __post_init__(self) -> None:
         self.mailboxid = self.folder.sidecar.mailboxid

@@ -159,12 +159,14 @@ class Change:
     uids    ascending
     modseq  of all these messages in this change
     origin  the attachment that caused it, None for deliveries, other programs and other mailboxes
+    actor   who asked for it, where anybody can tell (see `feed`)
     """
 
     kind: Literal["appended", "flags", "expunged", "rights", "deleted"]
     uids: list[int]
     modseq: int
     origin: Attachment | None = None
+    actor: object | None = None
 
 
 @dataclass(frozen=True, slots=True)

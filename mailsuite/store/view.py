@@ -157,11 +157,11 @@ class View:
             self.name = update.renamed
         if update.deleted:
             self.gone = True
-            self._publish(Change("deleted", [], self.highestmodseq, update.origin))
+            self._publish(Change("deleted", [], self.highestmodseq, update.origin, update.actor))
             return
         if update.acl is not None:
             self.acl = update.acl
-            self._publish(Change("rights", [], self.highestmodseq, update.origin))
+            self._publish(Change("rights", [], self.highestmodseq, update.origin, update.actor))
         self.uidnext = max(self.uidnext, update.uidnext)
         self.highestmodseq = max(self.highestmodseq, update.highestmodseq)
         if update.expunged:
@@ -190,7 +190,7 @@ class View:
         if claimer:
             self._claimed()
         if uids:
-            self._publish(Change("appended", uids, update.modseq, update.origin))
+            self._publish(Change("appended", uids, update.modseq, update.origin, update.actor))
 
     def _set_flags(self, update: Update) -> None:
         numbers = {state: 0 for _, state in update.flags}
@@ -210,7 +210,7 @@ class View:
                     uids.append(uid)
         self._learn_keywords()
         if uids:
-            self._publish(Change("flags", uids, update.modseq, update.origin))
+            self._publish(Change("flags", uids, update.modseq, update.origin, update.actor))
 
     def _expunge(self, update: Update) -> None:
         places = []
@@ -236,7 +236,7 @@ class View:
         if unheld and update.kept:
             self.drop_files(unheld)
         if gone:
-            self._publish(Change("expunged", gone, update.modseq, update.origin))
+            self._publish(Change("expunged", gone, update.modseq, update.origin, update.actor))
 
     def _remove(self, places: list[int]) -> None:
         """Replace the columns by new ones without these (ascending) positions."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.store import deliver
 from mailsuite.store.errors import StoreError, StoreUnavailable
+from mailsuite.store.feed import ACTOR
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.index import IndexDamaged
 from mailsuite.store.updates import Update
@@ -31,8 +32,8 @@ log = get_logger("store")
 class Views(Protocol):
     """Whoever keeps the views, on the loop."""
 
-    def take_in(self, updates: list[Update]) -> None:
-        """Bring the views up to date and tell their listeners."""
+    def take_in(self, updates: list[Update], actor: object | None) -> None:
+        """Bring the views up to date and tell their listeners; `actor`: who asked for it."""
         ...
 
     async def take_anew(self) -> None:
@@ -46,6 +47,7 @@ class _Job:
     then: Callable[[Any], Any] | None
     done: asyncio.Future[Any]
     request: deliver.Request | None = None
+    actor: object | None = field(default_factory=ACTOR.get)
 
 
 class Writer:
@@ -96,15 +98,16 @@ class Writer:
                 jobs = self._next()
                 work = asyncio.ensure_future(self._threads.run(self._perform, jobs))
                 await asyncio.wait([work])
-                await self._tell_views()
+                actors = {job.actor for job in jobs}
+                await self._tell_views(actors.pop() if len(actors) == 1 else None)
                 _finish(jobs, work)
         finally:
             self._running = False
 
-    async def _tell_views(self) -> None:
+    async def _tell_views(self, actor: object | None) -> None:
         rebuilt, self._rebuilt = self._rebuilt, False
         try:
-            self._views.take_in(self._files.take_updates())
+            self._views.take_in(self._files.take_updates(), actor)
             if rebuilt:
                 await self._views.take_anew()
         except Exception:

@@ -17,7 +17,7 @@ from mailsuite.imapd.partial import cut
 from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, UNKNOWN_CTE, Bad, Reply
 from mailsuite.imapd.resync import earlier, known
 from mailsuite.imapd.session import Session
-from mailsuite.imapd.syntax.model import FetchArguments
+from mailsuite.imapd.syntax.model import FetchArguments, FetchItem
 from mailsuite.imapd.view import View, batches
 from mailsuite.store import MessageGone
 
@@ -90,6 +90,18 @@ def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None
     session.write(line * len(uids) % tuple(chain.from_iterable(zip(*columns, strict=True))))
     if plan.has_flags:
         view.told_flags(uids)
+
+
+async def tell_new(session: Session, items: tuple[FetchItem, ...], positions: range) -> None:
+    r"""What NOTIFY wants to know of new messages, whose \Seen stays as it is (RFC 5465 §5.2)."""
+    view = session.selected
+    plan = Plan(items, uid=not session.enabled.uid_only, modseq=session.enabled.condstore)
+    plan.marks_seen = False
+    for some in batches(positions, ROWS_BATCH):
+        if plan.names <= {"FLAGS", "UID", "MODSEQ"}:
+            _write_flags(session, plan, some)
+        else:
+            await _Batch(session, view, plan, some).run()
 
 
 class _Batch:

@@ -27,6 +27,7 @@ from mailsuite.imapd.syntax.parse_message import (
     uid_expunge,
 )
 from mailsuite.imapd.syntax.parse_metadata import getmetadata, setmetadata
+from mailsuite.imapd.syntax.parse_notify import notify
 from mailsuite.imapd.syntax.parse_quota import getquota, setquota
 from mailsuite.imapd.syntax.parse_search import cancel_update, search
 from mailsuite.imapd.syntax.parse_select import select
@@ -70,6 +71,7 @@ __all__ = [
     "lsub",
     "mailbox",
     "no_arguments",
+    "notify",
     "parse",
     "rename",
     "replace",

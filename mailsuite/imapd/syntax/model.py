@@ -288,6 +288,29 @@ class SelectArguments:
 
 
 @dataclass(frozen=True, slots=True)
+class EventGroup:
+    """One group of NOTIFY SET (RFC 5465 §6): where, and which events; all names upper-case.
+
+    filter  SELECTED, SELECTED-DELAYED, INBOXES, PERSONAL, SUBSCRIBED, SUBTREE, MAILBOXES
+    names   mailboxes, for the last two
+    fetch   what is to be told of new messages in the selected mailbox
+    """
+
+    filter: str
+    names: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    fetch: tuple[FetchItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyArguments:
+    """NOTIFY: no groups for NONE; `status`: counts of all mailboxes at once."""
+
+    groups: tuple[EventGroup, ...]
+    status: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ListArguments:
     """LIST: selection options, reference, patterns, return options (RFC 5258, RFC 9051 §6.3.9).
 

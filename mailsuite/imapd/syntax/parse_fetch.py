@@ -53,17 +53,22 @@ def fetch(cursor: Cursor) -> tuple[FetchArguments]:
 def _items(cursor: Cursor) -> tuple[FetchItem, ...]:
     """A macro, one item, or several in parentheses."""
     if cursor.skip(b"("):
-        items = [_item(cursor)]
-        while not cursor.skip(b")"):
-            cursor.sp()
-            items.append(_item(cursor))
-            if len(items) > MAX_ITEMS:
-                raise cursor.problem(f"more than {MAX_ITEMS} items")
-        return tuple(items)
+        return item_list(cursor)
     for macro, names in _MACROS.items():
         if cursor.skip_word(macro.encode("ascii")):
             return tuple(FetchItem(name) for name in names)
     return (_item(cursor),)
+
+
+def item_list(cursor: Cursor) -> tuple[FetchItem, ...]:
+    """The items after "(", and the ")"."""
+    items = [_item(cursor)]
+    while not cursor.skip(b")"):
+        cursor.sp()
+        items.append(_item(cursor))
+        if len(items) > MAX_ITEMS:
+            raise cursor.problem(f"more than {MAX_ITEMS} items")
+    return tuple(items)
 
 
 def _modifiers(cursor: Cursor) -> dict[str, Any]:

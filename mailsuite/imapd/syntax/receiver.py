@@ -225,6 +225,12 @@ class Receiver:
         self._scanned = 0
         return data
 
+    @property
+    def between_commands(self) -> bool:
+        """No octet is here that has not been made an event of, and no command is half received."""
+        idle = self._state is _State.TEXT and not self._buffer and self._queued is None
+        return idle and not self._chunks and self._refusal is None
+
     def reset(self) -> None:
         """Forget everything received (after STARTTLS: RFC 9051 §6.2.1)."""
         self._buffer.clear()

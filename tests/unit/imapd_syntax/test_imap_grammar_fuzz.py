@@ -28,6 +28,7 @@ PARSERS = [
     grammar.lsub,
     grammar.mailbox,
     grammar.no_arguments,
+    grammar.notify,
     grammar.rename,
     grammar.search,
     grammar.select,
@@ -49,7 +50,8 @@ WORDS = [
     b"HEADER.FIELDS", b"TEXT", b"MIME", b"1.2.", b"<0.5>", b"NOT", b"OR", b"UNSEEN", b"KEYWORD",
     b"SINCE", b"1-Feb-1994", b'" 7-Feb-1994 21:52:25 -0800"', b"CHARSET", b"UTF-8", b"utf-16",
     b"LARGER", b"UID", b"MODSEQ", b"(CHANGEDSINCE 1)", b"(UNCHANGEDSINCE 1)", b"(QRESYNC (1 2",
-    b"CONDSTORE", b"SAVE", b"UTF8", b"PLAIN", b"YQ==", b"\xc3\xa4", b"\xff", b"\r", b"\x7f",
+    b"CONDSTORE", b"SET", b"NONE", b"SUBTREE", b"SELECTED", b"MessageNew", b"MessageExpunge",
+    b"SAVE", b"UTF8", b"PLAIN", b"YQ==", b"\xc3\xa4", b"\xff", b"\r", b"\x7f",
 ]  # fmt: skip
 
 TEXT = st.lists(st.sampled_from(WORDS) | st.binary(max_size=4), max_size=25).map(b"".join)

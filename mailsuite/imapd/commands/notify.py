@@ -1,0 +1,157 @@
+"""NOTIFY (RFC 5465): the client is told what happens without asking, in other mailboxes too."""
+
+from __future__ import annotations
+
+from mailsuite.base.log import get_logger
+from mailsuite.imapd.commands.fetch import tell_new
+from mailsuite.imapd.commands.mailboxes import status_response
+from mailsuite.imapd.reply import OK, No, Reply
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
+from mailsuite.imapd.syntax.model import EventGroup, NotifyArguments
+from mailsuite.imapd.watch import Watch
+from mailsuite.store import AccountStore, MailboxInfo, NoSuchMailbox, StoreError
+
+log = get_logger("imapd")
+EVENTS = (
+    "MessageNew",
+    "MessageExpunge",
+    "FlagChange",
+    "MailboxName",
+    "SubscriptionChange",
+    "MailboxMetadataChange",
+    "ServerMetadataChange",
+)
+_KNOWN = {event.upper() for event in EVENTS}
+_MESSAGES = {"MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE"}
+BATCH = 200
+"""Mailboxes counted before other sessions get their turn."""
+
+
+async def notify(session: Session, arguments: NotifyArguments) -> Reply:
+    groups = arguments.groups
+    if not all(_KNOWN.issuperset(group.events) for group in groups):
+        raise No("There are no such events here", f"BADEVENT ({' '.join(EVENTS)})")
+    await session.synchronize(may_expunge=True)  # RFC 5465 §3.1: as NOOP does
+    session.stop_watching()
+    watch = Watch(
+        groups,
+        session.store,
+        session,
+        lambda account, name: _is_selected(session, account, name),
+        lambda: session.wake() if session.wake is not None else None,
+    )
+    mailboxes = await session.store.mailboxes() if watch.groups else []
+    shared = any(group.filter in ("SUBSCRIBED", "SUBTREE", "MAILBOXES") for group in groups)
+    watch.visible.update(n for each in mailboxes if session.store.is_foreign(n := each.name))
+    accounts = await session.store.accounts(shared=shared) if watch.groups else []
+    watch.start(accounts, (each.name for each in mailboxes if each.subscribed))
+    session.start_watching(watch)
+    session.door.announcer.join(session)
+    await _tell_refused(session, groups)
+    if arguments.status:
+        await _tell_counts(session, watch, mailboxes)
+    return OK
+
+
+def _is_selected(session: Session, account: AccountStore, name: str) -> bool:
+    view = session.view
+    return view is not None and view.mailbox.account is account and view.mailbox.name == name
+
+
+async def _tell_refused(session: Session, groups: tuple[EventGroup, ...]) -> None:
+    r"""Mailboxes that may be looked up, but not read: \NoAccess (RFC 5465 §3.1)."""
+    watched = (group for group in groups if _MESSAGES.intersection(group.events))
+    for name in dict.fromkeys(name for group in watched for name in group.names):
+        if session.store.is_foreign(name):
+            try:
+                rights = (await session.store.place(name)).rights
+            except (No, NoSuchMailbox):
+                continue
+            if "l" in rights and "r" not in rights:
+                title = response.mailbox(name, utf8=session.utf8)
+                session.write(b'* LIST (\\NoAccess) "/" %b\r\n' % title)
+
+
+async def _tell_counts(session: Session, watch: Watch, mailboxes: list[MailboxInfo]) -> None:
+    """STATUS of all mailboxes whose messages are watched, but the selected one (RFC 5465 §3.1)."""
+    wanted: dict[str, EventGroup] = {}
+    for mailbox in mailboxes:
+        group = watch.group_of(mailbox.name)
+        if mailbox.exists and _MESSAGES.intersection(group.events):
+            wanted[mailbox.name] = group
+    await _tell_messages(session, wanted)
+
+
+async def tell(session: Session, watch: Watch, arrived: range) -> None:
+    """What waits: items of new messages, names, counts. After the selected mailbox's own news."""
+    if watch.overflow:
+        session.write(
+            b"* OK [NOTIFICATIONOVERFLOW] Too much has happened: nothing more is told\r\n"
+        )
+        session.start_watching(Watch((), session.store, session, lambda *_: False, lambda: None))
+        return
+    if arrived and watch.selected.fetch:
+        await tell_new(session, watch.selected.fetch, arrived)
+    names, watch.names = watch.names, {}
+    messages, watch.messages = watch.messages, {}
+    try:
+        if names:
+            await _tell_names(session, watch, names)
+        if messages:
+            await _tell_messages(session, messages)
+    except StoreError:
+        log.exception("news could not be told", account=session.account)
+        watch.stop()
+        watch.overflow = True
+
+
+async def _tell_names(session: Session, watch: Watch, names: dict[str, str]) -> None:
+    """LIST, with OLDNAME after a RENAME (RFC 5465 §5.4, §5.5).
+
+    Of others' mailboxes only what may be looked up, or could be before (RFC 4314 §6).
+    """
+    known = {each.name: each for each in await session.store.mailboxes()}
+    before, watch.visible = watch.visible, set(filter(session.store.is_foreign, known))
+    for name, old in names.items():
+        if session.store.is_foreign(name) and name not in before | watch.visible:
+            continue
+        info = known.get(name, MailboxInfo(name, exists=False))
+        attributes = [] if info.exists else [r"\NonExistent"]
+        if info.subscribed:
+            attributes.append(r"\Subscribed")
+        attributes.append(r"\HasChildren" if info.has_children else r"\HasNoChildren")
+        if info.special_use is not None:
+            attributes.append(info.special_use)
+        line = b'* LIST (%b) "/" %b' % (
+            " ".join(attributes).encode(),
+            response.mailbox(name, utf8=session.utf8),
+        )
+        if old and (old in before or not session.store.is_foreign(old)):
+            line += b' ("OLDNAME" (%b))' % response.mailbox(old, utf8=session.utf8)
+        session.write(line + b"\r\n")
+
+
+async def _tell_messages(session: Session, messages: dict[str, EventGroup]) -> None:
+    """STATUS (RFC 5465 §5.1 to §5.3); not of the selected mailbox, nor where it may not be read."""
+    selected = session.view.mailbox if session.view is not None else None
+    title = "" if selected is None else session.store.title(selected.account, selected.name)
+    wanted = [name for name in messages if name != title]
+    for start in range(0, len(wanted), BATCH):
+        batch = wanted[start : start + BATCH]
+        found = await session.store.statuses(batch)
+        for name in batch:
+            if name in found:
+                items = _items(session, messages[name])
+                session.write(status_response(session, name, items, found[name]))
+        await session.breathe()
+
+
+def _items(session: Session, group: EventGroup) -> tuple[str, ...]:
+    items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
+    flags = "FLAGCHANGE" in group.events
+    if flags:
+        items.append("UNSEEN")
+    if flags or session.enabled.condstore:
+        items.append("HIGHESTMODSEQ")
+    return tuple(items)
