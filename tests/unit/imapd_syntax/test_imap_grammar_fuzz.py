@@ -49,6 +49,7 @@ WORDS = [
     b"\\Recent", b"ALL", b"FAST", b"BODY", b"BODY[", b"BODY.PEEK[", b"BINARY.SIZE[", b"HEADER",
     b"HEADER.FIELDS", b"TEXT", b"MIME", b"1.2.", b"<0.5>", b"NOT", b"OR", b"UNSEEN", b"KEYWORD",
     b"SINCE", b"1-Feb-1994", b'" 7-Feb-1994 21:52:25 -0800"', b"CHARSET", b"UTF-8", b"utf-16",
+    b"/private", b"/shared/a", b"MAXSIZE", b"DEPTH", b"infinity", b"METADATA", b"STORAGE",
     b"LARGER", b"UID", b"MODSEQ", b"(CHANGEDSINCE 1)", b"(UNCHANGEDSINCE 1)", b"(QRESYNC (1 2",
     b"CONDSTORE", b"SET", b"NONE", b"SUBTREE", b"SELECTED", b"MessageNew", b"MessageExpunge",
     b"SAVE", b"UTF8", b"PLAIN", b"YQ==", b"\xc3\xa4", b"\xff", b"\r", b"\x7f",
