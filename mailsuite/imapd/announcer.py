@@ -40,6 +40,17 @@ class Announcer:
             for session in others:
                 self._tell(session, origin, place, acl, entries)
 
+    def rekeyed(self, origin: Session, mailboxid: str | None, line: bytes) -> None:
+        """An account's access keys for a mailbox (None: for all) have been reset (RFC 4467 §7)."""
+        for session in self._sessions:
+            view = session.view
+            if view is None or session is origin or session.account != origin.account:
+                continue
+            if mailboxid in (None, view.mailbox.mailboxid):
+                session.news.say(line)
+                if session.wake is not None:
+                    session.wake()
+
     @staticmethod
     def _tell(
         session: Session, origin: Session, place: Place, acl: Acl, entries: Iterable[str]
@@ -64,11 +75,16 @@ class Announcer:
 class News:
     """What one session is still to be told."""
 
-    __slots__ = ("_annotated", "_count")
+    __slots__ = ("_annotated", "_count", "_lines")
 
     def __init__(self) -> None:
         self._annotated: dict[str, dict[str, None]] = {}
         self._count = 0
+        self._lines: dict[bytes, None] = {}
+
+    def say(self, line: bytes) -> None:
+        """An untagged response; the same one is told once."""
+        self._lines[line] = None
 
     def add(self, mailbox: str, entries: Iterable[str]) -> None:
         """Entries of a mailbox ("": of the server) have changed."""
@@ -79,7 +95,9 @@ class News:
                 known[entry] = None
 
     def take(self, *, utf8: bool) -> Iterable[bytes]:
-        """Untagged METADATA without values (RFC 5464 §4.4.2); each is told once."""
+        """What is to be said, and METADATA without values (RFC 5464 §4.4.2); each is told once."""
+        lines, self._lines = self._lines, {}
+        yield from lines
         annotated, self._annotated, self._count = self._annotated, {}, 0
         for mailbox, entries in annotated.items():
             name = response.mailbox(mailbox, utf8=utf8) if mailbox else b'""'

@@ -485,6 +485,7 @@ class Session:
         self.view = view
         self.state = State.SELECTED
         view.wanted = self._wanted
+        self.door.announcer.join(self)
 
     @property
     def _wanted(self) -> frozenset[str] | None:

@@ -32,6 +32,7 @@ from mailsuite.imapd.commands import (
     store,
     thread,
     unauthenticate,
+    url_auth,
 )
 from mailsuite.imapd.row import ANY, SIGNED_IN, Capability, Row, State
 from mailsuite.imapd.session import Session
@@ -86,6 +87,9 @@ _ROWS = (
     Row(  # RFC 8437
         "UNAUTHENTICATE", grammar.no_arguments, unauthenticate.unauthenticate, SIGNED_IN
     ),
+    Row("GENURLAUTH", grammar.genurlauth, url_auth.genurlauth, SIGNED_IN),  # RFC 4467
+    Row("URLFETCH", grammar.urlfetch, url_auth.urlfetch, SIGNED_IN),
+    Row("RESETKEY", grammar.resetkey, url_auth.resetkey, SIGNED_IN),
     Row("ENABLE", grammar.enable, general.enable, SIGNED_IN),  # RFC 5161
     Row("NAMESPACE", grammar.no_arguments, general.namespace, SIGNED_IN),  # RFC 2342
     Row("NOTIFY", grammar.notify, notify.notify, SIGNED_IN),  # RFC 5465
@@ -216,6 +220,8 @@ CAPABILITIES = (
     Capability("UNAUTHENTICATE", _may_sign_out),  # RFC 8437
     Capability("BINARY", _signed_in),  # RFC 3516
     Capability("CATENATE", _signed_in),  # RFC 4469
+    Capability("URLAUTH", _signed_in),  # RFC 4467
+    Capability("URL-PARTIAL", _signed_in),  # RFC 5550
     Capability("REPLACE", _signed_in),  # RFC 8508
     Capability("APPENDLIMIT", _signed_in, value=_append_limit),
     Capability("MULTIAPPEND", _signed_in),  # RFC 3502

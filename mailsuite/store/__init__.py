@@ -3,7 +3,7 @@
 Knows nothing of any protocol's syntax.
 """
 
-from mailsuite.store import across, metadata, sharing
+from mailsuite.store import across, metadata, sharing, url_keys
 from mailsuite.store.account import AccountStore
 from mailsuite.store.acl import ALL_RIGHTS, EVERYBODY, RIGHTS, Acl
 from mailsuite.store.attachment import Attachment
@@ -90,4 +90,5 @@ __all__ = [
     "across",
     "metadata",
     "sharing",
+    "url_keys",
 ]

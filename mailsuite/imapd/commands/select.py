@@ -65,6 +65,7 @@ def _introduce(session: Session, view: View) -> None:
     session.write(b"* OK [UIDNEXT %d] Predicted next UID\r\n" % mailbox.uidnext)
     session.write(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % mailbox.highestmodseq)
     session.write(b"* OK [%b] Ok\r\n" % mailbox_id(mailbox.mailboxid).encode())
+    session.write(b"* OK [URLMECH INTERNAL] Ok\r\n")  # RFC 4467 §8
 
 
 async def _resync(session: Session, view: View, client: Resync) -> None:

@@ -41,6 +41,7 @@ from mailsuite.imapd.syntax.parse_session import (
     no_arguments,
 )
 from mailsuite.imapd.syntax.parse_sort import sort, thread
+from mailsuite.imapd.syntax.parse_url_auth import genurlauth, resetkey, urlfetch
 from mailsuite.imapd.syntax.receiver import Chunk, tag_in
 
 Parser: TypeAlias = Callable[[Cursor], tuple[object, ...]]
@@ -61,6 +62,7 @@ __all__ = [
     "decode_base64",
     "enable",
     "fetch",
+    "genurlauth",
     "getmetadata",
     "getquota",
     "id_",
@@ -75,6 +77,7 @@ __all__ = [
     "parse",
     "rename",
     "replace",
+    "resetkey",
     "search",
     "select",
     "setacl",
@@ -86,6 +89,7 @@ __all__ = [
     "tag_of",
     "thread",
     "uid_expunge",
+    "urlfetch",
 ]
 
 

@@ -21,7 +21,8 @@ A dialogue is a text file; each line is one step:
     ! quota X S M    account X may keep S octets in M messages (-: no limit)
     ! fail X         the store's next call of AccountStore.X raises a bug
 
-In a text, \r\n and \xNN stand for octets, \R7 for seven letters; $A to $Z, where it is expected
+In a text, \r\n and \xNN stand for octets, \R7 for seven letters; $A to $Z (numbers), $$A to
+$$Z (words), where it is expected
 first, for any number, and from then on for that one. A response is shown with its literals. The
 first use of a letter connects and reads the greeting.
 """
@@ -297,7 +298,7 @@ class Runner:
     def _known(self, text: str) -> str:
         """The text with the numbers that are known by now."""
         for name, number in self.numbers.items():
-            text = re.sub(rf"\${name}\b", number.decode(), text)
+            text = re.sub(rf"\$?\${name}\b", number.decode(), text)
         return text
 
     async def _act(self, action: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,6 +329,7 @@ def encoded(text: str) -> bytes:
 def pattern(text: str) -> re.Pattern[bytes]:
     """What a response must be."""
     wanted = b".*".join(map(re.escape, encoded(text).split(b"...")))
+    wanted = re.sub(rb"\\\$\\\$([A-Z])\b", rb'(?P<\1>[^ "\\r\\n]+)', wanted)
     return re.compile(re.sub(rb"\\\$([A-Z])\b", rb"(?P<\1>[0-9]+)", wanted), re.DOTALL)
 
 

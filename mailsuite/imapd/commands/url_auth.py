@@ -1,0 +1,121 @@
+"""GENURLAUTH, URLFETCH and RESETKEY: URLs that let others read some octets (RFC 4467, RFC 5550).
+
+URLFETCH tells nothing of why a URL gives nothing: NIL, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from mailsuite.accounts import AccountRow
+from mailsuite.imapd import url_auth, urls
+from mailsuite.imapd.namespace import Namespace
+from mailsuite.imapd.reply import OK, Bad, No, Refusal, Reply
+from mailsuite.imapd.session import Session
+from mailsuite.imapd.syntax import response
+from mailsuite.imapd.syntax.url import MessageUrl, parse_url
+from mailsuite.store import StoreError, StoreUnavailable, url_keys
+
+URLMECH = "URLMECH INTERNAL"
+
+
+async def genurlauth(session: Session, wanted: Sequence[tuple[str, str]]) -> Reply:
+    """All are signed, or none (§7)."""
+    made = [await _signed(session, rump, mechanism) for rump, mechanism in wanted]
+    texts = b" ".join(response.astring(url.encode()) for url in made)
+    session.write(b"* GENURLAUTH " + texts + b"\r\n")
+    return OK
+
+
+async def _signed(session: Session, rump: str, mechanism: str) -> str:
+    if mechanism != url_auth.MECHANISM:
+        raise Bad("INTERNAL is the only mechanism")
+    try:
+        url = parse_url(rump)
+    except ValueError:
+        raise Bad("This is not the URL of a message") from None
+    if url.access is None or url.token is not None or url.host is None or url.mailbox is None:
+        raise Bad("A whole URL is wanted, up to ;URLAUTH= and who may use it")
+    if url.user is None or not session.is_own(url.user, url.host):
+        raise No("Only URLs of one's own account can be signed")
+    mailboxid = await _mailboxid(session.store, url)
+    return url_auth.signed(rump, await url_keys.make(session.store.own, mailboxid))
+
+
+async def _mailboxid(store: Namespace, url: MessageUrl) -> str:
+    """Of the mailbox that a URL names; it may be read. Raises as `Namespace.open`; No."""
+    assert url.mailbox is not None
+    mailbox = await store.open(url.mailbox)
+    try:
+        if url.uidvalidity not in (None, mailbox.uidvalidity):
+            raise No("The mailbox is another one by now")
+        return mailbox.mailboxid
+    finally:
+        mailbox.release()
+
+
+async def urlfetch(session: Session, wanted: Sequence[str]) -> Reply:
+    for text in wanted:
+        name = response.astring(text.encode("latin-1"))
+        try:
+            named = await _authorized(session, text)
+        except (ValueError, urls.BadUrl):
+            session.write(b"* URLFETCH " + name + b" NIL\r\n")
+            continue
+        with named:
+            session.unfinished = True
+            session.write(b"* URLFETCH " + name + b" " + response.literal_head(named.size))
+            async for piece in named.pieces():
+                session.write(piece)
+                await session.flush()
+            session.write(b"\r\n")
+            session.unfinished = False
+        await session.breathe()
+    return OK
+
+
+async def _authorized(session: Session, text: str) -> urls.Named:
+    """What a signed URL names, read with its owner's rights. Raises ValueError, BadUrl."""
+    url = parse_url(text)
+    account = url_auth.owner(url)
+    door = session.door
+    if account is None or url.mailbox is None or not _is_here(session, url, account):
+        raise urls.BadUrl("not a URL of this server")
+    if not url_auth.may_use(url, session.account, time.time()):
+        raise urls.BadUrl("not for this account, or no longer")
+    found = door.directory.lookup(account)
+    if not isinstance(found, AccountRow):
+        raise urls.BadUrl("no such account")
+    own = await door.store.account(found.address)
+    store = Namespace(own, door.store, door.directory)
+    try:
+        key = await url_keys.get(own, await _mailboxid(store, url))
+    except StoreUnavailable:
+        raise
+    except (Refusal, StoreError) as error:
+        raise urls.BadUrl(str(error)) from error
+    if not url_auth.is_genuine(url, key):
+        raise urls.BadUrl("not signed by its owner")
+    return await urls.find(store, url.mailbox, url)
+
+
+def _is_here(session: Session, url: MessageUrl, account: str) -> bool:
+    here = session.door.settings.hostname.lower()
+    return url.host in (here, account.rpartition("@")[2])
+
+
+async def resetkey(session: Session, mailbox: str | None, mechanisms: Sequence[str]) -> Reply:
+    """One key, or all keys of the account; whoever has such a mailbox selected is told (§7)."""
+    if any(mechanism != url_auth.MECHANISM for mechanism in mechanisms):
+        raise Bad("INTERNAL is the only mechanism")
+    own = session.store.own
+    mailboxid = None
+    if mailbox is not None:
+        opened = await session.store.open(mailbox)
+        mailboxid = opened.mailboxid
+        opened.release()
+    await url_keys.reset(own, mailboxid)
+    line = f"* OK [{URLMECH}] Keys have been reset\r\n".encode()
+    session.door.announcer.rekeyed(session, mailboxid, line)
+    return Reply("All keys are gone") if mailbox is None else Reply(code=URLMECH)
