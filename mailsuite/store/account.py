@@ -47,6 +47,7 @@ from mailsuite.store.values import (
     Status,
     Usage,
 )
+from mailsuite.store.watcher import Watcher
 from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
@@ -65,12 +66,14 @@ class AccountStore:
         threads: Threads,
         on_idle: Callable[[AccountStore, Mailbox], None],
         turn: Turn,
+        watcher: Watcher,
     ) -> None:
         """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped.
 
-        `turn` is taken to fill the full-text index.
+        `turn` is taken to fill the full-text index; `watcher` notices what other programs do.
         """
         self.address = address
+        self.watcher = watcher
         self.files = files
         self.threads = threads
         self.tasks = Tasks(f"store:{address}")

@@ -56,6 +56,8 @@ class Folder:
     sure          nobody else can have changed them unnoticed at that time
     adopt_from    a file with U= from here on, and below `uidnext` at opening, is one of ours that
                   the index has lost; others come from elsewhere
+    watch         what tells of changes by others (`store.watcher`), or None
+    watched_since the one that was there when the folder was last listed, or `sure`
     journal       octets of the keyword journal that the index has taken in
     messages, size, unseen, deleted   totals
     """
@@ -85,6 +87,8 @@ class Folder:
         "sure",
         "uidnext",
         "unseen",
+        "watch",
+        "watched_since",
     )
 
     def __init__(self, number: int, name: str, path: Path, sidecar: MailboxSidecar) -> None:
@@ -105,6 +109,8 @@ class Folder:
         self.cost = 0.0
         self.journal = 0
         self.messages = self.size = self.unseen = self.deleted = 0
+        self.watch: object = None
+        self.watched_since: object = None
         self._keywords: flags.Keywords | None = None
 
     def move_to(self, name: str, path: Path) -> None:
@@ -206,6 +212,12 @@ class Folder:
             return disk.changed_at(self.new), disk.changed_at(self.cur)
         except FileNotFoundError as error:
             raise NoSuchMailbox(self.name) from error
+
+    @property
+    def sees_all(self) -> bool:
+        """Every change since the folder was surely known has been, or will be, told of."""
+        watch = self.watch
+        return watch is not None and watch is self.watched_since
 
     def before_change(self) -> None:
         """To be called before our own changes of new/ and cur/: remember whether others came."""

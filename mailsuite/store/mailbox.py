@@ -229,7 +229,30 @@ class Mailbox(View):
 
         return await self._account.beside_writer(ask)
 
-    # -- what the view asks for --------------------------------------------------------------------
+    # -- what the view and the watcher ask for -----------------------------------------------------
+
+    def attended(self) -> None:
+        """Have other programs' changes noticed."""
+        if not self.gone:
+            self._account.watcher.watch(self)
+
+    def unattended(self) -> None:
+        """Nobody is to be told any more."""
+        self._account.watcher.unwatch(self)
+
+    async def noticed(self, names: set[tuple[int, str]], watch: object, *, lost: bool) -> None:
+        """These names (place, file name) have come or gone; `lost`: and others.
+
+        Raises NoSuchMailbox, StoreUnavailable.
+        """
+        files, folder = self._account.files, self.folder
+        await self._account.change(
+            folder, lambda: merge.noticed(files, folder, names, watch, lost=lost)
+        )
+
+    def forget_watch(self) -> None:
+        """The folder is not watched any more."""
+        self._folder.watch = None
 
     def claim(self) -> None:
         """Write down, in the background, that messages were claimed; many at a time."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,18 +44,56 @@ def is_current(files: AccountFiles, folder: Folder) -> bool:
     """Nothing hints at changes by others. Only stats; may run beside the writer."""
     if folder.times() != folder.known:
         return False
-    if folder.sure:
+    if folder.sure or folder.sees_all:
         return True
     wait = max(RECHECK_AFTER, RECHECK_SHARE * folder.cost)
     return files.clock.monotonic() - folder.checked_at < wait
 
 
-def refresh(files: AccountFiles, folder: Folder) -> None:
-    """Merge if anything hints at changes. Raises NoSuchMailbox."""
+def noticed(
+    files: AccountFiles,
+    folder: Folder,
+    names: Collection[tuple[int, str]],
+    watch: object,
+    *,
+    lost: bool,
+) -> None:
+    """These names (place, name) have come or gone: merge, unless the index knows it all.
+
+    Belongs to the account's writer, so our own changes are in the index by now. `lost`: others,
+    that nobody knows, may have come or gone too. Raises NoSuchMailbox.
+    """
+    if lost or not _all_known(files, folder, names):
+        merge(files, folder)
+        listed = True
+    else:
+        listed = refresh(files, folder)
+    if listed or folder.sure:
+        # From such a state on, every change is told of.
+        folder.watched_since = watch
+
+
+def _all_known(files: AccountFiles, folder: Folder, names: Collection[tuple[int, str]]) -> bool:
+    """Every one of these names is on the disk just if the index has it."""
+    uids = {name: filename.parse(name).uid for _, name in names}
+    with files.index.reader() as db:
+        rows = records.places(db, folder.id, sorted({uid for uid in uids.values() if uid}))
+    for place, name in names:
+        uid = uids[name]
+        row = rows.get(uid) if uid is not None else None
+        expected = row is not None and row[:2] == (place, name)
+        if os.path.lexists(folder.file(place, name)) is not expected:
+            return False
+    return True
+
+
+def refresh(files: AccountFiles, folder: Folder) -> bool:
+    """Merge if anything hints at changes; whether anything did. Raises NoSuchMailbox."""
     with contextlib.suppress(NoSuchMailbox):  # merge finds out whether it really is gone
         if is_current(files, folder):
-            return
+            return False
     merge(files, folder)
+    return True
 
 
 def catch_up(files: AccountFiles, folder: Folder) -> None:

@@ -18,6 +18,7 @@ from mailsuite.store.indexer import Turn
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.sharing import Sharing
 from mailsuite.store.values import Facets, Quota
+from mailsuite.store.watcher import Watcher
 
 IDLE_MAILBOXES = 64
 OPEN_ACCOUNTS = 256
@@ -39,6 +40,7 @@ class Store:
         threads: Threads,
         clock: Clock,
         limits: Callable[[str], Quota] = lambda address: Quota(),
+        watcher: Watcher | None = None,
     ) -> None:
         """`limits` says what an account may keep; asked at every addition, from any thread.
 
@@ -55,6 +57,7 @@ class Store:
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
         self._turn = Turn()
+        self.watcher = watcher or Watcher()
         self.tasks = Tasks("store")
 
     async def account(self, address: str) -> AccountStore:
@@ -71,7 +74,9 @@ class Store:
                 self._facets,
                 partial(self._limits, address),
             )
-            account = AccountStore(address, files, self._threads, self._on_idle, self._turn)
+            account = AccountStore(
+                address, files, self._threads, self._on_idle, self._turn, self.watcher
+            )
             self._accounts[key] = account
         self._accounts.move_to_end(key)
         if not account.files.was_open:
@@ -101,6 +106,7 @@ class Store:
 
     async def close(self) -> None:
         """Finish what is under way and write down what restarts want to know. Idempotent."""
+        await self.watcher.close()
         await self.tasks.wait()
         await asyncio.gather(*(account.close() for account in self._accounts.values()))
         self._idle.clear()

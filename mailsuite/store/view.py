@@ -102,6 +102,8 @@ class View:
         one = Attachment(self, listener, claims=claim_recent)
         one.recent.update(self.uids[bisect_left(self.uids, self.first_recent) :])
         self._attachments.append(one)
+        if len(self._attachments) == 1:
+            self.attended()
         if claim_recent:
             self._claimed()
         return one
@@ -110,6 +112,8 @@ class View:
         """An attachment ends."""
         self._attachments.remove(one)
         self.let_go(one, list(self._held))
+        if not self._attachments:
+            self.unattended()
 
     def let_go(self, one: Attachment, uids: Iterable[int]) -> None:
         """An attachment no longer holds these expunged messages."""
@@ -130,6 +134,12 @@ class View:
         if self.first_recent < self.uidnext or self.in_new:
             self.first_recent = self.uidnext
             self.claim()
+
+    def attended(self) -> None:
+        """The first session has come; `Mailbox` has its folder watched."""
+
+    def unattended(self) -> None:
+        """The last session has gone."""
 
     def claim(self) -> None:
         r"""All messages so far are \Recent for somebody; `Mailbox` writes that down."""

@@ -1,21 +1,10 @@
 """mutt in batch mode: sends by SMTP, reads by IMAP (its screen goes to a terminal nobody sees)."""
 
-import os
-import pty
-import subprocess
-import threading
 from pathlib import Path
 
 import pytest
-from e2e_harness import (
-    CLIENT_TIMEOUT,
-    HOST,
-    Account,
-    Server,
-    environment,
-    eventually,
-    message,
-)
+from e2e_harness import HOST, Account, Server, eventually, message
+from e2e_terminal import in_a_terminal
 
 pytestmark = pytest.mark.client("mutt")
 
@@ -52,42 +41,6 @@ unset confirmappend
 """
     )
     return path
-
-
-def in_a_terminal(server: Server, *command: str | Path) -> None:
-    """Run a program that wants a screen; it must end by itself with exit status 0."""
-    master, slave = pty.openpty()
-    shown = bytearray()
-
-    def look() -> None:
-        try:
-            while octets := os.read(master, 4096):
-                shown.extend(octets)
-        except OSError:
-            pass  # the terminal's other side is closed
-
-    process = subprocess.Popen(
-        [str(word) for word in command],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        cwd=server.folder,
-        env=environment(server.home) | {"LINES": "40", "COLUMNS": "100"},
-        start_new_session=True,
-    )
-    os.close(slave)
-    reader = threading.Thread(target=look, daemon=True)
-    reader.start()
-    try:
-        status = process.wait(CLIENT_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise AssertionError(f"{command[0]} hangs:\n{shown.decode(errors='replace')}") from None
-    finally:
-        reader.join(5)
-        os.close(master)
-    assert status == 0, shown.decode(errors="replace")
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,9 @@ class World:
 
     async def do_restart(self, without_index: bool, crash: bool) -> None:
         await self.quiet()
-        if not crash:
+        if crash:
+            await self.store.watcher.close()  # a process that is no more watches nothing
+        else:
             await self.stop()
         index = self.root / "example.test" / "alice" / "index.db"
         if without_index:
