@@ -295,6 +295,7 @@ class Server:
             allow_plain_auth=self._plain_auth,
             max_message_size=self.config.limits.max_message_size,
             max_recipients=self.config.limits.recipients,
+            max_hold=self.config.limits.hold,
             apparently_fields=self.config.apparently_fields,
         )
 

@@ -106,6 +106,16 @@ class Limits(Section):
         ge=100,
         le=100_000,
     )
+    hold: values.Duration = setting(
+        "How long our users may have a message wait here before it goes out (FUTURERELEASE); 0s:"
+        " not at all.",
+        'a duration from 0s to 365d such as "30d"',
+        2_592_000.0,
+        live=True,
+        show=units.format_duration,
+        ge=0,
+        le=31_536_000,
+    )
 
 
 class Imap(Section):

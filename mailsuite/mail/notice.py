@@ -14,6 +14,7 @@ from mailsuite.mail.outcome import Contact, FollowUp
 
 FAILED = "failed"
 DELAYED = "delayed"
+RELAYED = "relayed"
 
 
 @dataclass(frozen=True, slots=True)

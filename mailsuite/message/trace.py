@@ -1,7 +1,7 @@
 """Pure. Trace fields: the Received field that a receiver adds, and what loop detection looks for.
 
 RFC 5321 §4.4 (grammar), §6.3 (loops); RFC 3848 and RFC 6531 §4.3 (protocol names); RFC 8314 §4.3
-(the tls clause).
+(the tls clause); RFC 6710 (the PRIORITY clause).
 """
 
 import ipaddress
@@ -61,6 +61,7 @@ def received(
     rdns: str | None = None,
     recipient: str | None = None,
     cipher: str | None = None,
+    priority: int = 0,
 ) -> bytes:
     """A whole Received field with its line end, folded.
 
@@ -74,6 +75,7 @@ def received(
     recipient  forward-path for the `for` clause: given only where the message has one recipient,
                so that no recipient learns of another
     cipher     TLS cipher suite, or None
+    priority   MT-PRIORITY (RFC 6710 §4.3), 0 where there is none
     epoch      time of arrival, seconds since 1970
     """
     literal = _literal(peer)
@@ -85,6 +87,8 @@ def received(
         clauses.append(f"for <{recipient}>")
     if cipher and _ATOM.fullmatch(cipher):
         clauses.append(f"tls {cipher}")
+    if priority:
+        clauses.append(f"PRIORITY {priority}")
     clauses[-1] += ";"
     clauses.append(format_date(epoch).decode("ascii"))
     return _fold("Received:", clauses).encode("utf-8")

@@ -60,10 +60,14 @@ class Lane:
         return self.capacity - self.in_line - self.reserved
 
     def put(self, flight: Flight) -> None:
-        """At the end of its line."""
+        """In its line, by priority; at the end of those that have the same."""
         key = self._key(flight.job)
         line = self._lines.setdefault(key, deque())
-        line.append(flight)
+        # Before those of a lower priority (RFC 6710), behind all others.
+        place = len(line)
+        while place and line[place - 1].job.envelope.priority < flight.job.envelope.priority:
+            place -= 1
+        line.insert(place, flight)
         self.in_line += 1
         if len(line) == 1 and self._may_begin(key):
             self._turns.append(key)

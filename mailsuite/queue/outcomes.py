@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mailsuite.base.log import get_logger
-from mailsuite.mail import Bounced, Contact, Deferred, Job, Outcome, Report, Sent
-from mailsuite.mail.notice import DELAYED, FAILED
+from mailsuite.mail import Bounced, Contact, Deferred, Job, Outcome, Recipient, Report, Sent
+from mailsuite.mail.notice import DELAYED, FAILED, RELAYED
 from mailsuite.queue import schedule
 from mailsuite.queue.changes import Attempted, Result
 from mailsuite.queue.settings import DAY, HOUR, MINUTE, Settings
@@ -76,10 +76,20 @@ def reports(
                 until = schedule.end(job.received_at, job.envelope, settings)
             case _:
                 continue
+        traced = _traced(job, recipient, action)
+        if traced:
+            action = RELAYED
         report = Report(recipient, action, result.status, result.text, result.contact, until)
-        if action and report.wanted:
+        if traced or (action and report.wanted):
             told.append(report)
     return told
+
+
+def _traced(job: Job, recipient: Recipient, action: str) -> bool:
+    """Whether the sender wants to be told that it went to another host (RFC 2852 §4, by-trace)."""
+    by = job.envelope.deliver_by
+    asked = by is not None and by.trace and recipient.notify != ("NEVER",)
+    return asked and action in (RELAYED, "")
 
 
 def returned(attempted: Attempted) -> Attempted:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from aiosmtpd.smtp import Envelope as LibraryEnvelope
 from aiosmtpd.smtp import Session as LibrarySession
 
-from mailsuite.mail import Envelope, Recipient
-from mailsuite.smtpd.reply import Reply
+from mailsuite.mail import DeliverBy, Envelope, Recipient
+from mailsuite.smtpd.reply import Reply, reply
 
 if TYPE_CHECKING:
     from mailsuite.smtpd.session import SmtpSession
@@ -22,6 +22,8 @@ MAX_LINE = 2048
 
 MAX_AUTH_LINE = 12_288
 """The same for AUTH and its exchange (RFC 4954 §4)."""
+
+RETURNED_WHILE_HELD = reply(501, "5.5.4", "BY ends before the time that the message is held until")
 
 Handler = Callable[["SmtpSession", str], Awaitable[Reply | None]]
 """Takes the session and the argument; gives the reply, or None when nobody is there to read it."""
@@ -65,26 +67,61 @@ class Client(LibrarySession):
 class Transaction(LibraryEnvelope):
     """One mail transaction, from MAIL on (RFC 5321 §3.3).
 
-    Of aiosmtpd's envelope it uses `mail_from` (None before MAIL, "" for the null reverse-path),
-    `rcpt_tos` and `smtp_utf8`; the message itself is never kept in it.
+    Of aiosmtpd's envelope it uses `mail_from` (None before MAIL, "" for the null reverse-path) and
+    `smtp_utf8`; the message itself is never kept in it. Values that have the names of fields of
+    `mail.Envelope` mean the same as there; `notify` and `orcpt` are those of the RCPT at work.
+
+    refused           recipients that were refused
+    size              octets, as far as the client has told (RFC 1870)
+    seen              addresses of the recipients
+    priority_changed  the client has asked for another priority
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.mail_from: str | None = None
         self.body = "7BIT"
-        self.refused = 0
-        self.size = 0  # octets, as far as the client has told (RFC 1870)
+        self.recipients: list[Recipient] = []
         self.seen: set[str] = set()
+        self.refused = 0
+        self.size = 0
+        self.notify: tuple[str, ...] = ()
+        self.orcpt = ""
+        self.ret = ""
+        self.envid = ""
+        self.require_tls = False
+        self.hold_until: float | None = None
+        self.deliver_by: DeliverBy | None = None
+        self.priority = 0
+        self.priority_changed = False
+
+    def add(self, address: str) -> None:
+        """A recipient, with what its RCPT has said. Named twice, it is still one recipient."""
+        if address not in self.seen:
+            self.seen.add(address)
+            self.recipients.append(Recipient(address, self.notify, self.orcpt))
+
+    def contradiction(self) -> Reply | None:
+        """The refusal of a message that is to go back before it may go out (RFC 4865, RFC 2852)."""
+        by = self.deliver_by
+        if by is None or by.mode != "R" or self.hold_until is None or by.by > self.hold_until:
+            return None
+        return RETURNED_WHILE_HELD
 
     def to_envelope(self, submitter: str | None) -> Envelope:
         """The values that the queue wants."""
         return Envelope(
             sender=self.mail_from or "",
-            recipients=tuple(map(Recipient, self.rcpt_tos)),
+            recipients=tuple(self.recipients),
             body=self.body,
             smtputf8=self.smtp_utf8,
             submitter=submitter,
+            ret=self.ret,
+            envid=self.envid,
+            require_tls=self.require_tls,
+            hold_until=self.hold_until,
+            deliver_by=self.deliver_by,
+            priority=self.priority,
         )
 
 

@@ -55,6 +55,7 @@ class Reception:
         "_head",
         "_incoming",
         "_message_id",
+        "_new_priority",
         "_session",
         "_settled",
         "_watch",
@@ -70,6 +71,7 @@ class Reception:
         self._envelope = transaction.to_envelope(session.session.account)
         self._incoming: Incoming = session.context.queue.receive(self._envelope)
         self._message_id = ""
+        self._new_priority = transaction.priority_changed
         self._head: bytearray | None = bytearray()
         self._settled = False
         self._watch = LineWatch() if self._context.settings.submission else None
@@ -192,6 +194,7 @@ class Reception:
             epoch=self._context.clock.now(),
             recipient=recipients[0].address if len(recipients) == 1 else None,
             cipher=cipher[0] if cipher is not None else None,
+            priority=self._envelope.priority,
         )
 
     async def _keep(self, octets: bytes) -> None:
@@ -227,7 +230,11 @@ class Reception:
         counters.octets += self.size
         counters.recipients += len(self._envelope.recipients)
         log.info("accepted", **self._facts())
-        return reply(250, "2.0.0", f"Ok: queued as {self._incoming.id}")
+        queued = f"queued as {self._incoming.id}"
+        if self._new_priority:
+            priority = self._envelope.priority
+            return reply(250, "2.3.6", f"{priority} is the new priority; {queued}")
+        return reply(250, "2.0.0", f"Ok: {queued}")
 
     def _refused(self, answer: Reply) -> Reply:
         self._context.counters.messages_refused += 1

@@ -26,6 +26,8 @@ class Settings:
     errors_before_delay   error replies after which each further one waits `error_delay`
     max_auth_failures     in one session, then 421
     auth_delay            wait after the first failed AUTH, doubled for each further one
+    max_hold              submission: how long mail may be held before it goes out (RFC 4865);
+                          0: not offered
     max_hops              Received fields after which a message is taken to run in circles
     apparently_fields     submission: where From or To is missing, Apparently-From and Apparently-To
                           are added as mail systems of old did
@@ -50,6 +52,7 @@ class Settings:
     error_delay: float = 0.5
     max_auth_failures: int = 5
     auth_delay: float = 1.0
+    max_hold: float = 30 * 86400.0
     max_hops: int = 50
     apparently_fields: bool = False
     max_connections: int = 1000

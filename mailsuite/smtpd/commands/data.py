@@ -22,7 +22,7 @@ async def data(session: SmtpSession, argument: str) -> Reply | None:
     transaction = session.envelope
     if transaction.mail_from is None:
         return NO_MAIL
-    if not transaction.rcpt_tos:
+    if not transaction.recipients:
         return NO_VALID_RCPT if transaction.refused else NO_RCPT
     try:
         reception = Reception(session, transaction)

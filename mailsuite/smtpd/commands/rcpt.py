@@ -29,6 +29,7 @@ async def rcpt(session: SmtpSession, argument: str) -> Reply:
     if transaction.mail_from is None:
         return NO_MAIL
     address, parameters = rcpt_arguments(argument)
+    transaction.notify, transaction.orcpt = (), ""
     refusal = (
         _parameters(session, parameters)
         or _recipient(session, address, argument)
@@ -46,9 +47,7 @@ async def rcpt(session: SmtpSession, argument: str) -> Reply:
             reply=refusal.text,
         )
         return refusal
-    if address not in transaction.seen:  # named twice, it is still one recipient
-        transaction.seen.add(address)
-        transaction.rcpt_tos.append(address)
+    transaction.add(address)
     return replies.RECIPIENT_OK
 
 
@@ -69,7 +68,7 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Non
     context = session.context
     if not argument.isascii() and not session.envelope.smtp_utf8:
         return NEEDS_SMTPUTF8
-    if len(session.envelope.rcpt_tos) >= context.settings.max_recipients:
+    if len(session.envelope.recipients) >= context.settings.max_recipients:
         return TOO_MANY
     route = context.router.accept(address)
     if isinstance(route, Unknown):

@@ -1,7 +1,19 @@
 """The service extensions, in the order of the reply to EHLO. A new one is a file and a row."""
 
 from mailsuite.smtpd.commands import starttls
-from mailsuite.smtpd.extensions import auth, body, origin, size, smtputf8
+from mailsuite.smtpd.extensions import (
+    auth,
+    body,
+    deliver_by,
+    dsn,
+    future_release,
+    limits,
+    origin,
+    priority,
+    requiretls,
+    size,
+    smtputf8,
+)
 from mailsuite.smtpd.model import Extension
 
 TABLE = (
@@ -12,6 +24,12 @@ TABLE = (
     Extension(lambda session: "STARTTLS" if starttls.offered(session) else None),  # RFC 3207
     auth.EXTENSION,
     Extension(lambda session: "ENHANCEDSTATUSCODES"),  # RFC 2034
+    dsn.EXTENSION,
+    requiretls.EXTENSION,
+    limits.EXTENSION,
+    deliver_by.EXTENSION,
+    priority.EXTENSION,
+    future_release.EXTENSION,
     origin.EXTENSION,
     Extension(lambda session: "HELP"),
 )

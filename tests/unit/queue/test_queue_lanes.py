@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -51,6 +52,20 @@ def test_nothing_is_lost_and_the_bound_holds(steps: list[str], bound: int | None
         elif step == "withdraw" and waiting:
             waiting[0].withdrawn = True
     assert lane.in_line >= sum(not each.withdrawn for each in waiting)
+
+
+@given(st.lists(st.integers(-9, 9), max_size=30))
+def test_more_urgent_mail_comes_first(priorities: list[int]) -> None:
+    """By priority (RFC 6710), and in the order of arrival where it is the same."""
+    lane = Lane("x", ScriptedCourier(), 10, 100)
+    for number, priority in enumerate(priorities):
+        one = flight(lane, str(number), "a.test")
+        asked = replace(one.job.envelope, priority=priority)
+        lane.put(Flight(lane, replace(one.job, envelope=asked)))
+    came = []
+    while (found := lane.next()) is not None:
+        came.append((-found.job.envelope.priority, int(found.job.id)))
+    assert came == sorted((-priority, number) for number, priority in enumerate(priorities))
 
 
 async def test_a_slow_domain_holds_up_nobody_else(tmp_path: Path) -> None:

@@ -123,6 +123,22 @@ async def test_no_success_where_the_next_host_tells(tmp_path: Path) -> None:
     assert teller.told == []
 
 
+async def test_who_traces_is_told_of_the_next_host(tmp_path: Path) -> None:
+    """RFC 2852 §4: T asks for that, SUCCESS need not; NEVER is never."""
+    teller = Teller()
+    there = Answering(lambda job: [Sent("2.0.0", "ok", action="")] * len(job.recipients))
+    clock = StillClock()
+    asked = Envelope(
+        "from@elsewhere.test",
+        (Recipient("a@example.test"), Recipient("b@example.test", ("NEVER",))),
+        deliver_by=DeliverBy(clock.time + HOUR, "R", trace=True),
+    )
+    async with running(tmp_path, there, clock=clock, notifier=teller) as queue:
+        await queue.submit(asked, MESSAGE)
+        await until_empty(queue)
+    assert teller.told == [("relayed", "a@example.test", "2.0.0")]
+
+
 async def test_a_delay_is_told_once_then_the_failure(tmp_path: Path) -> None:
     """From attempt to attempt on a clock of our own, over a restart of the server."""
     clock, teller, courier = StillClock(), Teller(), Answering(deferred)

@@ -11,6 +11,7 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
     A>| text         A sends octets as they are; \\r, \\n, \\0, \\xff mean what they do in Python
     A< text          the next line must be this
     A~ regex         the next line must match
+    A* 250 X, !Y     the next reply, of whatever number of lines, has this code, the line X, not Y
     A$ hang up       connection A drops
     A$ half close    A sends no more, but still reads
     A$ tls           A does the TLS handshake now
@@ -23,6 +24,8 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
     ! accepted N     so many messages are in the queue
     ! discarded N    so many were thrown away
     ! envelope E     of the last message: `sender -> recipient, recipient [body utf8 submitter]`
+    ! asked …        and what its sender wants: `RET ENVID tls priority N hold SECONDS by SECONDS
+                     MODE; recipient NOTIFY ORCPT; …`, without what was not asked for
     ! message NAME   the last message is our Received field, then the octets of NAME
     ! holds text     the last message, unfolded, has this text in it
     ! lacks text     … has not
@@ -66,6 +69,14 @@ MESSAGES = {
 }
 
 
+class StandingClock:
+    """It is always the same time."""
+
+    def __init__(self, now: float) -> None:
+        self.now = lambda: now
+        self.monotonic = lambda: now
+
+
 class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -81,6 +92,7 @@ class Runner:
 
     def __init__(self, tls: ssl.SSLContext | None, client_tls: ssl.SSLContext) -> None:
         self.queue = FakeQueue()
+        self.now = 1_800_000_000.0  # 2027-01-15T08:00:00Z
         self.accounts = FakeAccounts()
         self.room = FakeRoom()
         self.router, self.lookups = make_router()
@@ -116,7 +128,13 @@ class Runner:
     async def client(self, name: str) -> Client:
         if self.door is None:
             self.door = Smtpd(
-                self.settings, self.router, self.accounts, self.queue, self.tls, room=self.room
+                self.settings,
+                self.router,
+                self.accounts,
+                self.queue,
+                self.tls,
+                room=self.room,
+                clock=StandingClock(self.now),
             )
             sock = bind("127.0.0.1", 0)
             self.port = sock.getsockname()[1]
@@ -143,12 +161,25 @@ class Runner:
             self.check(step.removeprefix("! "))
         elif kind == "$":
             await self.control(await self.client(name), rest, step)
+        elif kind == "*":
+            await self.reply(await self.client(name), rest, step)
         else:
             line = (await (await self.client(name)).line()).decode()
             assert line.endswith("\r\n"), f"{step}\nbut the server has closed, after {line!r}"
             line = line.removesuffix("\r\n")
             matches = line == rest if kind == "<" else re.fullmatch(rest, line)
             assert matches, f"{step}\nbut the server said {line!r}"
+
+    async def reply(self, client: Client, rest: str, step: str) -> None:
+        lines = []
+        while not lines or lines[-1][3:4] == "-":
+            lines.append((await client.line()).decode().removesuffix("\r\n"))
+        assert {line[:3] for line in lines} == {rest[:3]}, f"{step}\nbut the server said {lines}"
+        texts = [line[4:] for line in lines]
+        for wanted in filter(None, rest[4:].split(", ")):
+            absent = wanted.startswith("!")
+            there = wanted.removeprefix("!") in texts
+            assert there is not absent, f"{step}\nbut the server said {lines}"
 
     def check(self, action: str) -> None:
         verb, _, rest = action.partition(" ")
@@ -171,6 +202,19 @@ class Runner:
             facts = [envelope.body, *(["utf8"] if envelope.smtputf8 else [])]
             facts += [envelope.submitter] if envelope.submitter else []
             assert f"{envelope.sender} -> {recipients} [{' '.join(facts)}]" == rest
+        elif verb == "asked":
+            envelope = self.queue.accepted[-1][0]
+            options = [
+                f"{one.address} {','.join(one.notify)} {one.orcpt}" for one in envelope.recipients
+            ]
+            told = [envelope.ret, envelope.envid, "tls" if envelope.require_tls else ""]
+            told += [f"priority {envelope.priority}"] if envelope.priority else []
+            if envelope.hold_until is not None:
+                told.append(f"hold {round(envelope.hold_until - self.now)}")
+            if (by := envelope.deliver_by) is not None:
+                told.append(f"by {round(by.by - self.now)} {by.mode}{' trace' * by.trace}")
+            line = "; ".join([" ".join(filter(None, told)), *map(str.strip, options)])
+            assert line.replace("  ", " ") == rest
         elif verb == "message":
             octets = self.queue.accepted[-1][1]
             trace = re.match(rb"Received: from [^\n]+\r\n(?:[ \t][^\n]+\r\n)*", octets)
