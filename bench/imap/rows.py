@@ -155,8 +155,17 @@ ROWS = (
     _command("search-unseen", "SEARCH UNSEEN UNDELETED", "SEARCH UNSEEN UNDELETED", 1.0),
     _command("sort-date", "SORT DATE", "SORT (DATE) UTF-8 ALL", 1.0, "SORT"),
     _command("sort-subject", "SORT SUBJECT", "SORT (SUBJECT) UTF-8 ALL", 1.0, "SORT"),
+    _command("sort-unseen", "SORT DATE UNSEEN", "SORT (REVERSE DATE) UTF-8 UNSEEN", 1.0, "SORT"),
+    _command("sort-from", "SORT FROM SUBJECT", "SORT (FROM SUBJECT) UTF-8 ALL", 1.0, "SORT"),
     _command(
         "thread", "THREAD REFERENCES", "THREAD REFERENCES UTF-8 ALL", 1.0, "THREAD=REFERENCES"
+    ),
+    _command(
+        "thread-unseen",
+        "THREAD REFERENCES UNSEEN",
+        "THREAD REFERENCES UTF-8 UNSEEN",
+        1.0,
+        "THREAD=REFERENCES",
     ),
     Row("select-warm", "SELECT, warm", _select_warm, 1.0),
     Row("status", "STATUS of 200 mailboxes", _status, 1.0),

@@ -32,8 +32,7 @@ SLICE = 5000
 async def search(session: Session, arguments: SearchArguments) -> tuple[Search, Positions]:
     """What matches in the selected mailbox. When that fails, the saved result is empty."""
     view = session.selected
-    if session.enabled.uid_only and has_numbers(arguments.key):
-        raise uid_required()
+    check_numbers(session, arguments)
     found = Search(view, session.door.threads, session.report)
     try:
         return found, await found.run(dated(arguments.key, time.time()))
@@ -41,6 +40,12 @@ async def search(session: Session, arguments: SearchArguments) -> tuple[Search, 
         if arguments.returns and "SAVE" in arguments.returns:
             view.saved = array("I")  # RFC 5182 §2.1
         raise
+
+
+def check_numbers(session: Session, arguments: SearchArguments) -> None:
+    """Raises Bad for sequence numbers of a client that has given them up (RFC 9586)."""
+    if session.enabled.uid_only and has_numbers(arguments.key):
+        raise uid_required()
 
 
 Order: TypeAlias = Callable[[Search, Positions], Awaitable[Sequence[int]]]
@@ -59,18 +64,18 @@ async def run(session: Session, arguments: SearchArguments, order: Order, *, by_
         if context is not None:
             view.contexts.pop(context.tag, None)
         raise
-    told = _told(arguments, places)
+    chosen = told(arguments, places)
     highest = None
     if modseq.asked(arguments.key):
         session.enable_condstore()
-        highest = modseq.highest(view, told) if told else None
+        highest = modseq.highest(view, chosen) if chosen else None
     numbers = numbers_of(view, places, by_uid=by_uid)
     if returns is None:
         name = b"SORT" if arguments.criteria else b"SEARCH"
         await _write_numbers(session, name, numbers, highest)
         return OK
     if "SAVE" in returns:
-        view.saved = array("I", sorted(view.uids[place] for place in told))
+        view.saved = array("I", sorted(view.uids[place] for place in chosen))
     if returns != {"SAVE"}:
         scores = map(found.relevancy, places) if "RELEVANCY" in returns else None
         extra = Extra(highest, scores)
@@ -78,7 +83,7 @@ async def run(session: Session, arguments: SearchArguments, order: Order, *, by_
     return OK
 
 
-def _told(arguments: SearchArguments, places: Sequence[int]) -> Collection[int]:
+def told(arguments: SearchArguments, places: Sequence[int]) -> Collection[int]:
     """What the options tell of: MIN, MAX and PARTIAL alone of some, all others of all.
 
     That is what SAVE saves and MODSEQ looks at (RFC 5182 §2.4, RFC 9394 §3.2, RFC 4731 §3.2).

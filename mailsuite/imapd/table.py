@@ -23,6 +23,7 @@ from mailsuite.imapd.commands import (
     login,
     mailboxes,
     metadata,
+    multisearch,
     notify,
     quota,
     replace,
@@ -104,6 +105,7 @@ _ROWS = (
     Row("MYRIGHTS", grammar.mailbox, acl.myrights, SIGNED_IN),
     Row("GETMETADATA", grammar.getmetadata, metadata.getmetadata, SIGNED_IN),  # RFC 5464
     Row("SETMETADATA", grammar.setmetadata, metadata.setmetadata, SIGNED_IN),
+    Row("ESEARCH", grammar.esearch, multisearch.esearch, SIGNED_IN),  # RFC 7377
     # §6.4, selected
     Row("CHECK", grammar.no_arguments, general.check, SELECTED),
     Row("CLOSE", grammar.no_arguments, select.close, SELECTED),
@@ -131,7 +133,7 @@ _ROWS = (
     ),
 )
 _LONG = {"SELECT", "EXAMINE", "RENAME", "DELETE", "EXPUNGE", "SEARCH", "SORT", "THREAD", "FETCH"}
-_LONG |= {"STORE", "COPY", "MOVE"}
+_LONG |= {"STORE", "COPY", "MOVE", "ESEARCH"}
 """Commands that may take their time; UID forms too (RFC 9585)."""
 COMMANDS = {
     row.name: dataclasses.replace(row, long=row.name.removeprefix("UID ") in _LONG) for row in _ROWS
@@ -215,6 +217,7 @@ CAPABILITIES = (
     Capability("ESORT", _signed_in),  # RFC 5267
     Capability("CONTEXT=SEARCH", _signed_in),
     Capability("CONTEXT=SORT", _signed_in),
+    Capability("MULTISEARCH", _signed_in),  # RFC 7377
     Capability("INPROGRESS", _signed_in),  # RFC 9585
     Capability("COMPRESS=DEFLATE", _may_compress),  # RFC 4978
     Capability("UNAUTHENTICATE", _may_sign_out),  # RFC 8437

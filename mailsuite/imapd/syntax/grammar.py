@@ -16,6 +16,7 @@ from typing import TypeAlias
 from mailsuite.imapd.syntax.cursor import BadCharset, BadMailboxName, Cursor, SyntaxProblem
 from mailsuite.imapd.syntax.model import LiteralTarget
 from mailsuite.imapd.syntax.parse_acl import identified, setacl
+from mailsuite.imapd.syntax.parse_esearch import esearch
 from mailsuite.imapd.syntax.parse_fetch import fetch
 from mailsuite.imapd.syntax.parse_mailbox import create, list_, lsub, mailbox, rename, status
 from mailsuite.imapd.syntax.parse_message import (
@@ -61,6 +62,7 @@ __all__ = [
     "create",
     "decode_base64",
     "enable",
+    "esearch",
     "fetch",
     "genurlauth",
     "getmetadata",

@@ -344,6 +344,16 @@ class SearchArguments:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where ESEARCH looks (RFC 7377): SELECTED, INBOXES, PERSONAL, SUBSCRIBED; or by their names
+    MAILBOXES, SUBTREE (and all below), SUBTREE-ONE (and one level below).
+    """
+
+    kind: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StoreArguments:
     """STORE: operation "+", "-" or "" (replace); `silent` for .SILENT; flags as written.
 

@@ -31,6 +31,7 @@ LIST_RETURNS = {"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS", "METADATA"}
 # independent option (RFC 6154 §6); but it makes sense, and the text of RFC 5258 §3.1 allows it.
 LIST_SELECTIONS_BASE = {"SUBSCRIBED", "SPECIAL-USE"}
 MAX_PATTERNS = 100
+MAX_NAMES = 1000
 
 _SPECIAL_USES = (r"\All", r"\Archive", r"\Drafts", r"\Flagged", r"\Junk", r"\Sent", r"\Trash")
 _CANONICAL_USE = {use.lower(): use for use in _SPECIAL_USES}
@@ -65,6 +66,19 @@ def _canonical(name: str) -> str:
     if name[:5].upper() == "INBOX" and name[5:6] in ("", "/"):
         return "INBOX" + name[5:]
     return name
+
+
+def mailbox_names(cursor: Cursor) -> tuple[str, ...]:
+    """`one-or-more-mailbox` (RFC 5465 §8)"""
+    if not cursor.skip(b"("):
+        return (mailbox_name(cursor),)
+    names = [mailbox_name(cursor)]
+    while not cursor.skip(b")"):
+        cursor.sp()
+        names.append(mailbox_name(cursor))
+        if len(names) > MAX_NAMES:
+            raise cursor.problem(f"more than {MAX_NAMES} mailboxes")
+    return tuple(names)
 
 
 def mailbox(cursor: Cursor) -> tuple[str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from mailsuite.imapd.syntax.cursor import Cursor
 from mailsuite.imapd.syntax.model import EventGroup, FetchItem, NotifyArguments
 from mailsuite.imapd.syntax.parse_fetch import item_list
-from mailsuite.imapd.syntax.parse_mailbox import mailbox_name
+from mailsuite.imapd.syntax.parse_mailbox import mailbox_names
 
 SELECTED = {"SELECTED", "SELECTED-DELAYED"}
 NAMED = {"SUBTREE", "MAILBOXES"}
 FILTERS = {*SELECTED, "INBOXES", "PERSONAL", "SUBSCRIBED", *NAMED}
 MESSAGE_EVENTS = {"MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE", "ANNOTATIONCHANGE"}
 MAX_GROUPS = 100
-MAX_NAMES = 1000
 MAX_EVENTS = 100
 
 
@@ -47,7 +46,7 @@ def _group(cursor: Cursor) -> EventGroup:
     cursor.sp()
     names: tuple[str, ...] = ()
     if filter_ in NAMED:
-        names = _names(cursor)
+        names = mailbox_names(cursor)
         cursor.sp()
     if cursor.skip_word(b"NONE"):
         group = EventGroup(filter_, names)
@@ -57,19 +56,6 @@ def _group(cursor: Cursor) -> EventGroup:
     cursor.expect(b")")
     _check(cursor, group)
     return group
-
-
-def _names(cursor: Cursor) -> tuple[str, ...]:
-    """`one-or-more-mailbox`"""
-    if not cursor.skip(b"("):
-        return (mailbox_name(cursor),)
-    names = [mailbox_name(cursor)]
-    while not cursor.skip(b")"):
-        cursor.sp()
-        names.append(mailbox_name(cursor))
-        if len(names) > MAX_NAMES:
-            raise cursor.problem(f"more than {MAX_NAMES} mailboxes")
-    return tuple(names)
 
 
 def _events(cursor: Cursor) -> tuple[tuple[str, ...], tuple[FetchItem, ...]]:
