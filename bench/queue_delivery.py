@@ -60,7 +60,7 @@ async def delivery(
     store = Store(root / "mail", facets=facets, threads=store_threads, clock=SystemClock())
     queue = Queue(
         root / "queue",
-        choose=lambda address: "local",
+        choose=lambda address, envelope: "local",
         couriers={"local": LocalCourier(store, lambda address: Mailbox(address), store_threads)},
         clock=SystemClock(),
         threads=threads,

@@ -64,7 +64,7 @@ async def ours(folder: Path, port: int, count: int, octets: int, parallel: int) 
     gate = Gate(courier)
     queue = Queue(
         folder,
-        choose=lambda address: "relay",
+        choose=lambda address, envelope: "relay",
         couriers={"relay": gate},
         clock=SystemClock(),
         threads=threads,

@@ -35,9 +35,6 @@ class Outbound:
         """`own`: addresses and ports where this server itself takes mail."""
         self._mode = config.outbound
         self._allow = frozenset(each.lower() for each in config.relay.allow)
-        self.courier: RelayCourier | None = None
-        if self._mode == CAPTURE:
-            return
         settings = relay_settings(config, hostname, own)
         contexts = Contexts(settings.ca_file)
         resolver = Resolver(
@@ -55,11 +52,14 @@ class Outbound:
             settings, resolver, clock=clock, threads=threads, sts=sts, contexts=contexts
         )
 
-    def choose(self, address: str) -> str:
-        """The name of the courier for an address of a domain that is not ours."""
-        if self.courier is None or (self._mode == "allowlist" and not self._allowed(address)):
-            return CAPTURE
-        return RELAY
+    def choose(self, address: str, *, released: bool = False) -> str:
+        """The name of the courier for an address of a domain that is not ours.
+
+        What its owner has `released` is sent.
+        """
+        if released or self._mode in ("direct", "smarthost"):
+            return RELAY
+        return RELAY if self._mode == "allowlist" and self._allowed(address) else CAPTURE
 
     def _allowed(self, address: str) -> bool:
         local, _, domain = address.rpartition("@")
@@ -78,13 +78,11 @@ class Outbound:
 
     def retry_now(self) -> None:
         """The operator asks for attempts: leave no host alone any longer."""
-        if self.courier is not None:
-            self.courier.retry_now()
+        self.courier.retry_now()
 
     async def close(self) -> None:
         """Close the connections to other hosts."""
-        if self.courier is not None:
-            await self.courier.close()
+        await self.courier.close()
 
 
 def relay_settings(config: Config, hostname: str, own: Sequence[tuple[str, int]]) -> Settings:

@@ -27,14 +27,14 @@ from mailsuite.base.lock import FileLock
 from mailsuite.base.log import get_logger, record
 from mailsuite.base.tasks import Threads
 from mailsuite.config import Config, Endpoint
-from mailsuite.delivery import CaptureCourier, LocalCourier, local_prefix
+from mailsuite.delivery import RELEASE, CaptureCourier, LocalCourier, Releaser, local_prefix
 from mailsuite.dsn import DeliveryNotifier
 from mailsuite.history import Recorder
 from mailsuite.imapd import Imapd, facets
 from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
 from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
-from mailsuite.mail import Courier, Remote
+from mailsuite.mail import Courier, Envelope, Remote
 from mailsuite.net import Connection, ConnectionLimits, Listener, bind, bind_unix
 from mailsuite.net.unix import remove
 from mailsuite.pop3d import Pop3d
@@ -130,6 +130,8 @@ class Server:
             self._undo.append(self._end_history)
             await self.queue.start()
             self._undo.append(lambda: self.queue.stop(grace=QUEUE_GRACE))
+            self._undo.append(self.releaser.stop)
+            await self._resume_releases()
             for bound in self.sockets:
                 await self._open_door(bound)
             await self._open_local_socket()
@@ -175,6 +177,7 @@ class Server:
             threads=self._threads("store", STORE_THREADS),
             clock=self._clock,
             limits=self._quota.of,
+            arrived=lambda account, mailbox: self.releaser.notice(account, mailbox),
         )
         self._undo.append(self.store.close)
         delivery = self._threads("delivery", DELIVERY_THREADS)
@@ -195,9 +198,8 @@ class Server:
                 self.store, self.router.route, delivery, forwarded_as=self.router.forwarded_as
             ),
             CAPTURE: CaptureCourier(self.store, self.router.route),
+            RELAY: self.outbound.courier,
         }
-        if self.outbound.courier is not None:
-            couriers[RELAY] = self.outbound.courier
         self.queue = Queue(
             data / "queue",
             choose=self._courier_for,
@@ -208,6 +210,7 @@ class Server:
             prefix=local_prefix,
             notifier=DeliveryNotifier(self.hostname, delivery),
         )
+        self.releaser = Releaser(self.store, self.queue.receive, self.router.may_send_as)
         self.limits = ConnectionLimits(
             self.config.limits.connections, self.config.limits.connections_per_address
         )
@@ -224,9 +227,15 @@ class Server:
         self._undo.append(closing(threads.close))
         return threads
 
-    def _courier_for(self, address: str) -> str:
-        remote = isinstance(self.router.route(address), Remote)
-        return self.outbound.choose(address) if remote else LOCAL
+    def _courier_for(self, address: str, envelope: Envelope) -> str:
+        if not isinstance(self.router.route(address), Remote):
+            return LOCAL
+        return self.outbound.choose(address, released=envelope.released)
+
+    async def _resume_releases(self) -> None:
+        """What was moved into a folder `Outbound/Release` while nobody looked."""
+        accounts = [row.address for row in self.directory.users()]
+        self.releaser.resume(await asyncio.to_thread(self.store.having, RELEASE, accounts))
 
     async def _open_door(self, bound: Socket) -> None:
         endpoint = bound.endpoint

@@ -8,6 +8,15 @@ elsewhere comes back as follow-up mail in the outcome.
 from mailsuite.delivery.capture import CaptureCourier
 from mailsuite.delivery.expansion import Expansion, expand
 from mailsuite.delivery.local import LocalCourier
+from mailsuite.delivery.release import RELEASE, Releaser
 from mailsuite.delivery.trace import local_prefix
 
-__all__ = ["CaptureCourier", "Expansion", "LocalCourier", "expand", "local_prefix"]
+__all__ = [
+    "RELEASE",
+    "CaptureCourier",
+    "Expansion",
+    "LocalCourier",
+    "Releaser",
+    "expand",
+    "local_prefix",
+]

@@ -46,6 +46,7 @@ class Envelope:
     require_tls  REQUIRETLS of RFC 8689: over authenticated TLS or not at all
     hold_until   FUTURERELEASE of RFC 4865: not attempted before, seconds since the epoch
     deliver_by   DELIVERBY of RFC 2852
+    released     its owner has let it go: sent also where mail to others is captured
     priority     MT-PRIORITY of RFC 6710, -9 to 9
     """
 
@@ -59,4 +60,5 @@ class Envelope:
     require_tls: bool = False
     hold_until: float | None = None
     deliver_by: DeliverBy | None = None
+    released: bool = False
     priority: int = 0

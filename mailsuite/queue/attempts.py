@@ -59,7 +59,7 @@ class Attempts:
     def __init__(
         self,
         couriers: Mapping[str, Courier],
-        choose: Callable[[str], str],
+        choose: Callable[[str, Envelope], str],
         *,
         ids: Ids,
         clock: Clock,
@@ -181,13 +181,13 @@ class Attempts:
     def _by_courier(self, envelope: Envelope, indexes: Iterable[int]) -> dict[str, tuple[int, ...]]:
         groups: dict[str, list[int]] = {}
         for index in indexes:
-            name = self._courier_for(envelope.recipients[index].address)
+            name = self._courier_for(envelope.recipients[index].address, envelope)
             groups.setdefault(name, []).append(index)
         return {name: tuple(found) for name, found in groups.items()}
 
-    def _courier_for(self, address: str) -> str:
+    def _courier_for(self, address: str, envelope: Envelope) -> str:
         try:
-            name = self._choose(address)
+            name = self._choose(address, envelope)
         except Exception as error:
             log.error("no courier could be chosen", to=address, exc_info=error)
             return NOBODY

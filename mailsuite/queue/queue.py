@@ -47,7 +47,7 @@ class Queue:
         self,
         root: Path,
         *,
-        choose: Callable[[str], str],
+        choose: Callable[[str, Envelope], str],
         couriers: Mapping[str, Courier],
         clock: Clock,
         threads: Threads,
@@ -58,7 +58,7 @@ class Queue:
         """Nothing is touched before `start`.
 
         root      folder of the queue, made when it is not there
-        choose    recipient address -> name of the courier that serves it now
+        choose    (recipient address, envelope) -> name of the courier that serves it now
         couriers  by name
         threads   for the disk; `settings.writers` + 2 of them serve best
         prefix    local trace fields for an envelope with one recipient, put before its message in

@@ -67,10 +67,12 @@ class AccountStore:
         on_idle: Callable[[AccountStore, Mailbox], None],
         turn: Turn,
         watcher: Watcher,
+        arrived: Callable[[str], None],
     ) -> None:
         """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped.
 
         `turn` is taken to fill the full-text index; `watcher` notices what other programs do.
+        `arrived` is told the names of mailboxes into which messages have come.
         """
         self.address = address
         self.watcher = watcher
@@ -81,6 +83,7 @@ class AccountStore:
         self.writer = Writer(files, threads, self.tasks, self)
         self.indexer = Indexer(files, threads, self.tasks, turn, lambda: self.writer.busy)
         self._on_idle = on_idle
+        self._arrived = arrived
         self._views: dict[str, Mailbox] = {}
         self._to_fill: deque[tuple[Folder, int]] = deque()
         self._filling = False
@@ -382,6 +385,8 @@ class AccountStore:
                 self.indexer.forget(update.folder)
             elif update.appended or update.expunged:
                 self.indexer.changed(update.folder)
+            if update.appended:
+                self._arrived(names.from_folder(update.folder.name) or "")
             view = self._views.get(update.mailboxid)
             if view is not None:
                 view.take_in(update)

@@ -31,6 +31,7 @@ from mailsuite.store.listing import Listing
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Facets, MailboxInfo, Quota
 
+MAILDIR = "Maildir"
 SPECIAL_USES = {
     "Drafts": "\\Drafts",
     "Sent": "\\Sent",
@@ -80,7 +81,7 @@ class AccountFiles:
     _validities: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
-        self.maildir = self.root / "Maildir"
+        self.maildir = self.root / MAILDIR
         self.tmp = self.root / "tmp"
         self.tree = Listing(self.maildir, self.clock)
         self.index = Index(self.root / "index.db", self.facets)
@@ -147,7 +148,7 @@ class AccountFiles:
 
     def _make_account(self) -> None:
         """Build the first mailboxes aside, so that they appear all at once."""
-        aside = self.tmp / "Maildir.new"
+        aside = self.tmp / f"{MAILDIR}.new"
         greatest = max(int(self.clock.now()), 1)
         for number, name in enumerate([names.INBOX, *SPECIAL_USES]):
             path = aside / names.to_folder(name)

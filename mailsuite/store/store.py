@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mailsuite.base.clock import Clock
 from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.store import names
 from mailsuite.store.account import AccountStore
-from mailsuite.store.files import AccountFiles
+from mailsuite.store.files import MAILDIR, AccountFiles
 from mailsuite.store.index import column
 from mailsuite.store.indexer import Turn
 from mailsuite.store.mailbox import Mailbox
@@ -41,8 +41,11 @@ class Store:
         clock: Clock,
         limits: Callable[[str], Quota] = lambda address: Quota(),
         watcher: Watcher | None = None,
+        arrived: Callable[[str, str], None] = lambda address, mailbox: None,
     ) -> None:
-        """`limits` says what an account may keep; asked at every addition, from any thread.
+        """
+        limits   what an account may keep; asked at every addition, from any thread
+        arrived  told (account, mailbox) on the loop whenever messages have come into a mailbox
 
         Raises ValueError when a facet's name is no identifier.
         """
@@ -53,6 +56,7 @@ class Store:
         self._threads = threads
         self._clock = clock
         self._limits = limits
+        self._arrived = arrived
         self.sharing = Sharing(root, threads)
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
@@ -75,7 +79,13 @@ class Store:
                 partial(self._limits, address),
             )
             account = AccountStore(
-                address, files, self._threads, self._on_idle, self._turn, self.watcher
+                address,
+                files,
+                self._threads,
+                self._on_idle,
+                self._turn,
+                self.watcher,
+                partial(self._arrived, address),
             )
             self._accounts[key] = account
         self._accounts.move_to_end(key)
@@ -83,6 +93,15 @@ class Store:
             await account.writer.do(account.files.open)
         self._let_rest()
         return account
+
+    def having(self, mailbox: str, addresses: Iterable[str]) -> list[str]:
+        """Those of these accounts that have a mailbox of this name, not INBOX. Blocks."""
+        folder = names.to_folder(names.canonical(mailbox))
+        return [
+            address
+            for address in addresses
+            if self._root.joinpath(*names.account_folder(address), MAILDIR, folder).is_dir()
+        ]
 
     def _on_idle(self, account: AccountStore, mailbox: Mailbox) -> None:
         self._idle[mailbox] = account

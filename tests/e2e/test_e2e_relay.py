@@ -370,3 +370,25 @@ def test_killed_while_it_sends_nothing_is_lost(make_mta: Make, token: str) -> No
 
 def address_of(taken: tuple[str, list[str], bytes]) -> str:
     return taken[1][0].partition("<")[2].partition(">")[0]
+
+
+@pytest.mark.client("dnsmasq")
+def test_captured_mail_is_sent_when_it_is_moved_to_release(
+    make_mta: Make, make_dns: Callable[..., Dnsmasq], token: str
+) -> None:
+    (port,) = free_ports(1)
+    where = {"dns": make_dns(two="127.0.0.2").setting, "relay": {"port": port}}
+    one = make_mta("one.test", "ann", outbound="capture", **where).start()
+    two = make_mta("two.test", "ben", smtp_port=port, address="127.0.0.2").start()
+    sent = message(token, "Held back.\r\n", one.account.address)
+    one.submit([two.account.address], sent)
+    one.wait_for(one.account, token, "Outbound")
+    assert two.bodies(two.account) == []
+    with one.imap(one.account) as client:
+        assert client.create("Outbound/Release")[0] == "OK"
+        assert client.select("Outbound")[0] == "OK"
+        answer, _ = client.uid("MOVE", "1:*", "Outbound/Release")
+        assert answer == "OK"
+    assert without_trace(two.wait_for(two.account, token, timeout=60), sent)
+    eventually(lambda: not one.bodies(one.account, "Outbound/Release"), "the folder is empty")
+    one.wait_until_sent()

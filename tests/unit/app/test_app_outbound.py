@@ -45,6 +45,7 @@ def outbound(text: str, folder: Path) -> Outbound:
 async def test_who_takes_it(tmp_path: Path, text: str, courier: str) -> None:
     found = outbound(text, tmp_path)
     assert found.choose("A@Far.test.") == courier
+    assert found.choose("A@Far.test.", released=True) == "relay"
     await found.close()
 
 

@@ -24,6 +24,7 @@ MESSAGE = b"From: a@far.test\r\nSubject: test\r\n\r\nHello.\r\n"
 FACETS = Facets(("length",), 1, lambda octets: (b"%d" % len(octets),))
 RECEIVED = 1_700_000_000.0
 
+ALICE = "alice@example.test"
 USERS = {"alice@example.test", "bob@example.test", "carol@example.test"}
 ALIASES = {
     "team@example.test": ("alice@example.test", "bob@example.test"),

@@ -40,7 +40,7 @@ async def main(root: Path, start: int, count: int) -> None:
     store = Store(root / "mail", facets=FACETS, threads=threads, clock=SystemClock())
     queue = Queue(
         root / "queue",
-        choose=lambda address: "local",
+        choose=lambda address, envelope: "local",
         couriers={"local": LocalCourier(store, route, threads)},
         clock=SystemClock(),
         threads=threads,

@@ -76,7 +76,7 @@ async def running(
     *,
     clock: StillClock | None = None,
     settings: Settings | None = None,
-    choose: Callable[[str], str] = lambda address: "test",
+    choose: Callable[[str, Envelope], str] = lambda address, envelope: "test",
     couriers: dict[str, ScriptedCourier] | None = None,
     grace: float = 5.0,
     notifier: Notifier | None = None,

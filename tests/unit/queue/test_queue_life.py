@@ -54,7 +54,7 @@ async def test_each_courier_has_its_recipients(tmp_path: Path) -> None:
     async with running(
         tmp_path,
         couriers={"near": near, "far": far},
-        choose=lambda address: address.partition("@")[2],
+        choose=lambda address, envelope: address.partition("@")[2],
     ) as queue:
         id = await queue.submit(envelope("a@near", "b@far", "c@near"), MESSAGE)
         await until(lambda: bool(near.jobs and far.jobs))
@@ -437,7 +437,7 @@ class TestBounds:
         async with running(
             tmp_path,
             couriers={"slow": slow, "fast": fast},
-            choose=lambda address: address.partition("@")[2],
+            choose=lambda address, envelope: address.partition("@")[2],
             settings=Settings(default_concurrency=1, ready=3, page=3),
             grace=0.0,
         ) as queue:
@@ -450,7 +450,7 @@ class TestBounds:
 
 async def test_couriers_may_change_between_runs(tmp_path: Path) -> None:
     async with running(
-        tmp_path, couriers={"old": ScriptedCourier(deferred)}, choose=lambda _: "old"
+        tmp_path, couriers={"old": ScriptedCourier(deferred)}, choose=lambda *_: "old"
     ) as queue:
         for _ in range(10):
             await queue.submit(envelope(), MESSAGE)
@@ -464,7 +464,7 @@ async def test_couriers_may_change_between_runs(tmp_path: Path) -> None:
 
 
 async def test_without_a_courier_mail_waits(tmp_path: Path) -> None:
-    def choose(address: str) -> str:
+    def choose(address: str, envelope: Envelope) -> str:
         if address.startswith("raise"):
             raise RuntimeError("directory")
         return "none"

@@ -350,7 +350,7 @@ def test_smtplib_over_tls_into_the_real_queue(
         threads = Threads("test", 6)
         queue = Queue(
             tmp_path / "queue",
-            choose=lambda recipient: "kept",
+            choose=lambda recipient, envelope: "kept",
             couriers={"kept": kept},
             clock=SystemClock(),
             threads=threads,
