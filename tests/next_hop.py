@@ -102,7 +102,12 @@ class _Session:
                 await self.say(verb, f"{dashes}250 {lines[-1]}")
             case "STARTTLS":
                 if await self.say(verb, "220 go on") and self.hop.tls is not None:
-                    await self.writer.start_tls(self.hop.tls)
+                    plain = self.writer.transport
+                    try:
+                        await self.writer.start_tls(self.hop.tls)
+                    except AttributeError as error:  # the client has gone in the handshake
+                        self.writer._transport = plain
+                        raise ConnectionError("gone in the handshake") from error
                     self.secure = True
             case "MAIL":
                 self.mail, self.rcpts, self.chunks = "", [], []

@@ -76,6 +76,10 @@ async def describe(server: Server) -> dict[str, Any]:
         "connections": server.limits.count,
         "counters": server.counters(),
         "queue": dataclasses.asdict(await server.queue.counts()),
+        "relay": [
+            dataclasses.asdict(each)
+            for each in (server.outbound.courier.destinations() if server.outbound.courier else ())
+        ],
         "loop_lag": round(server.lag.worst, 4),
         "versions": {
             "python": platform.python_version(),

@@ -46,6 +46,11 @@ def status(config: ConfigOption = None, data: DataOption = None, json: JsonOptio
         f"\nQueue: {queue['messages']} messages; recipients: "
         + ", ".join(f"{queue[state]} {state}" for state in ("due", "active", "held", "bounced"))
     )
+    for one in found["relay"]:
+        state = f"{one['attempts']} under way, {one['idle']} connections unused"
+        if one["why"]:
+            state = f"tried again in {output.span(one['left_alone'])}: {one['why']}"
+        output.say(f"  To {one['name']}: {state}")
     output.say(
         "Versions: " + ", ".join(f"{name} {text}" for name, text in found["versions"].items())
     )

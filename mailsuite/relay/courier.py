@@ -16,7 +16,7 @@ from mailsuite.mail import Bounced, Deferred, Job, Outcome
 from mailsuite.message import normalise_domain
 from mailsuite.relay.attempt import Attempt, House
 from mailsuite.relay.content import Content, load
-from mailsuite.relay.destination import Destination, Key
+from mailsuite.relay.destination import Destination, DestinationState, Key
 from mailsuite.relay.settings import Settings
 from mailsuite.relay.sts import StsPolicies
 from mailsuite.relay.tls import Contexts
@@ -125,6 +125,12 @@ class RelayCourier:
             found = Destination(key, self.settings, self._clock, self._tasks)
             self._destinations[key] = found
         return found
+
+    def destinations(self, most: int = 50) -> list[DestinationState]:
+        """Those with something to tell, the busiest first."""
+        found = [each.state for each in self._destinations.values()]
+        told = [each for each in found if each.attempts or each.idle or each.why]
+        return sorted(told, key=lambda each: -each.attempts)[:most]
 
     def retry_now(self) -> None:
         """Leave no destination alone any longer, because somebody wants to see it tried."""

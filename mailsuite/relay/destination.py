@@ -29,6 +29,24 @@ class Key:
     tls_optional: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DestinationState:
+    """What the operator is shown.
+
+    name         the domain, or the smarthost
+    attempts     under way or waiting for a connection
+    idle         unused connections
+    left_alone   seconds until it is tried again; 0: it may be tried
+    why          the last failure, where none of its hosts could be reached
+    """
+
+    name: str
+    attempts: int
+    idle: int
+    left_alone: float
+    why: str
+
+
 class Destination:
     """See the module."""
 
@@ -49,6 +67,15 @@ class Destination:
         """Nothing is lost when it is made anew."""
         quiet = self._alone_until <= self._clock.monotonic()
         return quiet and not self.waiting and not self._idle
+
+    @property
+    def state(self) -> DestinationState:
+        """For the operator."""
+        smarthost = self.key.rule.smarthost
+        name = f"{smarthost.host}:{smarthost.port}" if smarthost else self.key.domain
+        left = max(0.0, self._alone_until - self._clock.monotonic()) if self._last else 0.0
+        why = self._last.text if self._last else ""
+        return DestinationState(name, self.waiting, len(self._idle), round(left, 1), why)
 
     # -- sessions that are kept -----------------------------------------------------------------
 

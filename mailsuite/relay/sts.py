@@ -31,6 +31,7 @@ log = get_logger("relay")
 FETCH_TIMEOUT = 60.0  # seconds (§3.3)
 CONNECT_TIMEOUT = 10.0
 AGAIN = 300.0  # seconds until a failed fetch is repeated (§3.3)
+REFRESH = 86_400.0  # a policy in force is fetched again, so that it never runs out (§3.3)
 KEPT = 1000  # policies in memory
 STORED = 10_000  # and on the disk
 _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+\Z")
@@ -95,7 +96,8 @@ class StsPolicies:
         except (DnsFailure, ValueError) as error:
             log.debug("no mta-sts record to be had", domain=domain, why=str(error))
             found = None
-        if found is None or (known is not None and found == known.id):
+        young = known is not None and self._clock.now() < known.fetched + REFRESH
+        if found is None or (known is not None and found == known.id and young):
             # A policy outlives its record (§5.1), so that nobody takes it away by silence.
             return known.policy if known else None
         if self._failed.get(domain, 0.0) > self._clock.now():

@@ -105,6 +105,10 @@ class Fake:
                 {"name": "imap", "host": "::", "port": 143, "tls": "starttls", "sessions": 7}
             ],
             "queue": {"messages": 3, "due": 3, "active": 0, "held": 1, "sent": 3, "bounced": 0},
+            "relay": [
+                {"name": "a.test", "attempts": 2, "idle": 1, "left_alone": 0.0, "why": ""},
+                {"name": "b.test", "attempts": 0, "idle": 0, "left_alone": 61.0, "why": "gone"},
+            ],
             "versions": {"python": "3.11", "sqlite": "3.50"},
         }
 
@@ -197,6 +201,8 @@ async def test_status(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert out.startswith("mailsuite 9.9 on mail.example.test, running for 1d 1h\n")
     assert "imap      ::        143  starttls         7\n" in out
+    assert "  To a.test: 2 under way, 1 connections unused\n" in out
+    assert "  To b.test: tried again in 1m 1s: gone\n" in out
     assert await call(tmp_path, "status", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["running"], found["queue"]["messages"]) == (True, 3)

@@ -317,6 +317,18 @@ class TestBackOff:
                 relay.courier.retry_now()
                 assert kinds(await relay.send("a@far.test")) == [(Sent, "2.0.0")]
 
+    async def test_what_the_operator_is_shown(self, tmp_path: Path) -> None:
+        hop = NextHop()
+        async with listening(hop), relaying(tmp_path, zone(far="10 mx1"), port=hop.port) as relay:
+            assert relay.courier.destinations() == []
+            await relay.send("a@far.test")
+            (state,) = relay.courier.destinations()
+            assert (state.name, state.attempts, state.idle, state.why) == ("far.test", 0, 1, "")
+        async with relaying(tmp_path, zone(far="10 mx1"), port=hop.port) as relay:
+            await relay.send("a@far.test")
+            (state,) = relay.courier.destinations()
+            assert 0 < state.left_alone <= 30 and "refuses" in state.why
+
     async def test_each_failure_doubles_the_wait(self, tmp_path: Path) -> None:
         hop = NextHop()
         async with listening(hop):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -223,6 +223,29 @@ async def test_a_new_id_is_a_new_policy(tmp_path: Path) -> None:
         assert isinstance(outcome, Sent) and outcome.contact is not None
         assert outcome.contact.why == "opportunistic, MTA-STS policy: testing"
         assert len(web.requests) == 2
+
+
+async def test_a_policy_is_fetched_again_before_it_runs_out(tmp_path: Path) -> None:
+    hop, web = NextHop(tls=server_tls("other.test")), Web(ENFORCE.replace("86400", "864000"))
+    async with listening(hop), AsyncExitStack() as stack:
+        first = await stack.enter_async_context(serving(web))
+        relay = await stack.enter_async_context(
+            relaying(tmp_path, zone(), port=hop.port, sts_port=first.port)
+        )
+        for day in (0, 2, 4):
+            relay.clock.later = day * 86_400.0
+            for _ in range(2):
+                assert isinstance((await relay.send("a@far.test"))[0], Deferred)
+            assert len(web.requests) == day // 2 + 1
+    # And when it can't be, what is known goes on until its end, ten days after the last fetch.
+    async with (
+        listening(hop),
+        relaying(tmp_path, zone(), port=hop.port, sts_port=web.port) as relay,
+    ):
+        relay.clock.later = 13 * 86_400.0
+        assert isinstance((await relay.send("a@far.test"))[0], Deferred)
+        relay.clock.later = 15 * 86_400.0
+        assert isinstance((await relay.send("a@far.test"))[0], Sent)
 
 
 async def test_a_damaged_file_is_fetched_anew(tmp_path: Path) -> None:
