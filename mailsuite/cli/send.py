@@ -67,6 +67,7 @@ class Draft:
     reply_to: str | None
     in_reply_to: str
     charset: str
+    flowed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def run(draft: Draft, way: Way, *, dry_run: bool) -> None:
             recipients,
             eight_bit=body.domain != "7bit",
             size=_size(draft),
-            utf8=heading.utf8,
+            utf8=heading.utf8 or not all(map(str.isascii, recipients)),
         )
         with _progress(mail.size) as sent:
             answer = hand_in(client, mail, _composed(heading, body), sent=sent)
@@ -119,7 +120,7 @@ def _composed(heading: Heading, body: Entity) -> Iterator[bytes]:
 
 def contents(draft: Draft) -> Entity:
     """The body with everything in it. Raises NotSent for a file that can't be read."""
-    plain = text(_text(draft), charset=draft.charset)
+    plain = text(_text(draft), charset=draft.charset, flowed=draft.flowed)
     whole = plain
     if draft.html is not None:
         html = text(_read_text(draft.html), "html", charset=draft.charset)

@@ -62,6 +62,9 @@ def send(
     charset: Annotated[
         str, typer.Option(metavar="NAME", help="Of the text where that suits, such as euc-kr.")
     ] = "utf-8",
+    flowed: Annotated[
+        bool, typer.Option("--flowed", help="Break long lines so that readers join them again.")
+    ] = False,
     server: Annotated[
         str | None,
         typer.Option(metavar="HOST[:PORT]", help="A submission server, not the local one."),
@@ -106,6 +109,7 @@ def send(
         reply_to=reply_to,
         in_reply_to=in_reply_to,
         charset=charset,
+        flowed=flowed,
     )
     way = Way(server, None if tls is None else tls.value, ca, user, config, data)
     try:

@@ -47,6 +47,8 @@ VALUED = {
 }  # fmt: skip
 # Whose value, if any, stands in the same word.
 GLUED = frozenset("oAqdpD")
+# Fields that hold no text which could be encoded.
+STRUCTURED = ("content-", "mime-", "message-id", "references", "in-reply-to", "received", "date")
 FLAGS = frozenset("GnUvmsx")
 
 
@@ -266,15 +268,20 @@ class Letter:
             raise NotSent(EX_DATAERR, f"{address!r} is not an address: {error}") from error
 
     def _completed(self, one: "Field") -> bytes:
-        """An address field whose bare names have their domain; any other as it is."""
-        from mailsuite.message import Group, mailboxes, parse_addresses
-        from mailsuite.message.writing import Mailbox, MailboxGroup, address_field
+        """An address field whose bare names have their domain, a text with its 8-bit words encoded.
+
+        Any other as it is.
+        """
+        from mailsuite.message import Group, decode_words, mailboxes, parse_addresses
+        from mailsuite.message.writing import Mailbox, MailboxGroup, address_field, text_field
 
         key = one.key.removeprefix("resent-")
         if key not in ("from", "sender", "reply-to", "to", "cc", "bcc"):
-            return one.raw
+            if one.raw.isascii() or not one.name or key.startswith(STRUCTURED):
+                return one.raw
+            return text_field(one.name, decode_words(one.unfolded))
         listed = parse_addresses(one.value)
-        if not any(who.mailbox and not who.host for who in mailboxes(listed)):
+        if one.raw.isascii() and not any(who.mailbox and not who.host for who in mailboxes(listed)):
             return one.raw
 
         entries: list[Mailbox | MailboxGroup] = []

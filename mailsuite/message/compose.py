@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 
 from mailsuite.message.charset import codec_name
 from mailsuite.message.date import format_date
+from mailsuite.message.flowed import flow
 from mailsuite.message.traits import MAX_LINE, Traits, examine
 from mailsuite.message.transfer import choose_encoding, encode
 from mailsuite.message.writing import (
@@ -137,14 +138,17 @@ def text(
     *,
     charset: str = "",
     eight_bit: bool = False,
+    flowed: bool = False,
     about: About = NOTHING,
 ) -> Entity:
     """A text part. Line ends become CRLF, also the last one.
 
     charset    tried first; what it can't hold is written in UTF-8. ASCII is always us-ascii
     eight_bit  the way takes 8BITMIME
+    flowed     long lines are broken so that readers join them again (RFC 3676)
     """
-    lines = content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    content = content.replace("\r\n", "\n").replace("\r", "\n")
+    lines = (flow(content) if flowed else content).split("\n")
     if lines[-1]:
         lines.append("")
     joined = "\r\n".join(lines)
@@ -153,7 +157,11 @@ def text(
     encoding = choose_encoding(traits, text=True, eight_bit=eight_bit)
     return _encoded(
         lambda: (octets,),
-        parameter_field("Content-Type", f"text/{subtype}", {"charset": charset}),
+        parameter_field(
+            "Content-Type",
+            f"text/{subtype}",
+            {"charset": charset} | ({"format": "flowed"} if flowed else {}),
+        ),
         encoding,
         about,
     )

@@ -120,6 +120,19 @@ def test_send_finds_the_server_of_this_folder_and_shows_its_progress(running: Se
     assert list(message.walk())[2].get_content() == bytes(3_000_000)
 
 
+def test_send_to_addresses_beyond_ascii(running: Server) -> None:
+    done(run(running, "send", "--bcc", "jörg@example.test", "-s", "Grüße", "--body", "x " * 100))
+    done(run(running, "send", "--to", "Jörg <jörg@example.test>", "-s", "Grüße", "--flowed",
+             "--body", "x " * 100))  # fmt: skip
+    first, second = inbox(running, EVERYONE, 2)
+    assert first["Subject"] == "Grüße"
+    assert first["To"] == "undisclosed-recipients:;"
+    field = '\r\nTo: "Jörg" <jörg@example.test>\r\n'.encode()
+    assert any(field in octets for octets in running.bodies(EVERYONE))
+    assert second.get_content_type() == "text/plain"
+    assert second.get_param("format") == "flowed"
+
+
 def test_send_by_a_submission_server(running: Server) -> None:
     for listener, tls in (("submissions", "implicit"), ("submission", "starttls")):
         done(

@@ -94,6 +94,17 @@ def test_bare_names_get_a_domain_and_others_keep_their_octets() -> None:
     )
 
 
+def test_raw_8_bit_texts_are_encoded() -> None:
+    header = "To: J\u00f6rg <j@x.test>\r\nSubject: f\u00fcr alle\r\n".encode()
+    letter = Letter(Wanted(from_header=True, values={"sender": "me@x.test"}), header, "x.test")
+    assert not letter.mail.utf8
+    assert letter.header.endswith(
+        b"To: =?utf-8?q?J=C3=B6rg?= <j@x.test>\r\nSubject: =?utf-8?q?f=C3=BCr?= alle\r\n"
+    )
+    letter = Letter(Wanted(addresses=["j\u00f6rg@x.test"], values={"sender": "a"}), b"", "x.test")
+    assert letter.mail.utf8
+
+
 def test_resent_messages_go_to_whom_they_are_resent() -> None:
     header = b"From: a@x.test\r\nTo: b@x.test\r\nResent-To: c@x.test\r\n"
     letter = Letter(Wanted(from_header=True, values={"sender": "<>"}), header, "x.test")

@@ -26,6 +26,7 @@ from mailsuite.message.compose import (
     multipart,
     text,
 )
+from mailsuite.message.flowed import flow
 from mailsuite.message.transfer import (
     QuotedPrintable,
     choose_encoding,
@@ -280,6 +281,44 @@ def test_a_large_attachment_is_never_held() -> None:
     finally:
         tracemalloc.stop()
     assert size > 400 * len(piece) * 4 / 3
+
+
+def joined(flowed: str) -> list[str]:
+    """The paragraphs of flowed text, read by RFC 3676 §4.4."""
+    found: list[str] = []
+    soft = False
+    for line in flowed.split("\n"):
+        plain = line.removeprefix(" ")
+        if soft and not line.startswith(">") and line != "-- ":
+            found[-1] += plain
+        else:
+            found.append(plain)
+        soft = line.endswith(" ") and line != "-- " and not line.startswith(">")
+    return found
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(
+                ["word", "", "From", ">", "--", "-- ", "x" * 80, "가나다라", "longer word"]
+            )
+        ).map(" ".join)
+    )
+)
+def test_flowed_text_is_joined_again(lines: list[str]) -> None:
+    flowed = flow("\n".join(lines))
+    wanted = [line if line == "-- " else line.rstrip(" ") for line in lines or [""]]
+    assert joined(flowed) == wanted
+
+
+def test_flowed_text() -> None:
+    octets = written(text("A paragraph. " * 10 + "\n> quoted\n-- \nme", flowed=True))
+    assert b"Content-Type: text/plain; charset=us-ascii; format=flowed\r\n" in octets
+    assert octets.endswith(
+        b"\r\n\r\n" + b"A paragraph. " * 5 + b"A \r\nparagraph. " + b"A paragraph. " * 3
+        + b"A paragraph.\r\n> quoted\r\n-- \r\nme\r\n"
+    )  # fmt: skip
 
 
 def test_text_comes_out_as_text() -> None:
