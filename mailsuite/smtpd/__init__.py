@@ -1,8 +1,8 @@
 """The ESMTP door: takes mail from other servers (port 25) and from our users (587, 465).
 
 `door` is the listener, `session` one client, `wire` its octets; `commands` and `extensions` are
-tables with a file for each row; `reception` brings a message into the queue. `reply`, `grammar`
-and `data_reader` are pure.
+tables with a file for each row; `reception` brings a message into the queue, `handover` is how the
+commands use it. `reply`, `grammar`, `data_reader` and `line_check` are pure.
 """
 
 from mailsuite.smtpd.counters import Counters

@@ -5,43 +5,37 @@ Promises: whatever way the octets are cut, the same message comes out; only <CRL
 bare CR, bare LF and overlong lines are noticed; holds at most four octets between two calls.
 """
 
+from mailsuite.smtpd.line_check import LineCheck
+
 _END = b"\r\n.\r\n"
 
 
 class DataReader:
     """Reads one message. Feed it until `done`; then `rest` is the client's next command.
 
-    done       the final dot has been seen
-    rest       octets that came after it
-    size       message octets given out so far, dots of transparency and the final dot not counted
-    bare       a CR without LF, or an LF without CR, was among them (RFC 5321 §2.3.8 forbids both)
-    long_line  a line was longer than `max_line`
+    done  the final dot has been seen
+    rest  octets that came after it
+    size  message octets given out so far, dots of transparency and the final dot not counted
     """
 
     __slots__ = (
         "_carry",
-        "_line",
-        "_max_line",
+        "_lines",
         "_skip",
-        "bare",
         "done",
-        "long_line",
         "rest",
         "size",
     )
 
     def __init__(self, max_line: int = 1 << 20) -> None:
         """`max_line` in octets without CRLF; lines within one chunk are not measured."""
-        self._max_line = max_line
+        self._lines = LineCheck(max_line)
         # The start of the message is the start of a line: as if a CRLF had come before it.
         self._carry = _END[:2]
         self._skip = 2
-        self._line = 0
         self.done = False
         self.rest = b""
         self.size = 0
-        self.bare = False
-        self.long_line = False
 
     def feed(self, chunk: bytes) -> bytes:
         """Take what the client sent next; gives the message octets that are certain by now."""
@@ -65,23 +59,19 @@ class DataReader:
             self._skip = 0
         if b"\r\n." in octets:
             octets = octets.replace(b"\r\n.", b"\r\n")
-        if not self.bare:
-            pairs = octets.count(b"\r\n")
-            self.bare = octets.count(b"\n") != pairs or octets.count(b"\r") != pairs
-        self._measure(octets)
+        self._lines.feed(octets)
         self.size += len(octets)
         return octets
 
-    def _measure(self, octets: bytes) -> None:
-        last = octets.rfind(b"\n")
-        if last < 0:
-            self._line += len(octets)
-        else:
-            if self._line + octets.find(b"\n") - 1 > self._max_line:
-                self.long_line = True
-            self._line = len(octets) - last - 1
-        if self._line > self._max_line:
-            self.long_line = True
+    @property
+    def bare(self) -> bool:
+        """A CR without LF, or an LF without CR, was among them (`LineCheck`)."""
+        return self._lines.bare
+
+    @property
+    def long_line(self) -> bool:
+        """A line was longer than `max_line`."""
+        return self._lines.long_line
 
 
 def _begun(octets: bytes) -> int:

@@ -15,6 +15,7 @@ from mailsuite.mail import DeliverBy, Envelope, Recipient
 from mailsuite.smtpd.reply import Reply, reply
 
 if TYPE_CHECKING:
+    from mailsuite.smtpd.commands.bdat import Chunks
     from mailsuite.smtpd.session import SmtpSession
 
 MAX_LINE = 2048
@@ -75,6 +76,7 @@ class Transaction(LibraryEnvelope):
     size              octets, as far as the client has told (RFC 1870)
     seen              addresses of the recipients
     priority_changed  the client has asked for another priority
+    chunks            the message, once it has begun to come by BDAT
     """
 
     def __init__(self) -> None:
@@ -94,6 +96,7 @@ class Transaction(LibraryEnvelope):
         self.deliver_by: DeliverBy | None = None
         self.priority = 0
         self.priority_changed = False
+        self.chunks: Chunks | None = None
 
     def add(self, address: str) -> None:
         """A recipient, with what its RCPT has said. Named twice, it is still one recipient."""

@@ -1,4 +1,4 @@
-"""One message on its way from the client into the queue, whatever verb carries it (DATA today).
+"""One message on its way from the client into the queue, whatever verb carries it.
 
 Promises: a message is either in the queue for good when `finish` answers 250, or nothing of it is
 kept; the octets of a message that is refused on the way are swallowed and not stored; at most

@@ -95,10 +95,13 @@ class SmtpSession(Wire):
         self.session = self._create_session()
         self._set_rset_state()
 
-    def reset(self) -> None:
-        """Drop the transaction."""
+    async def reset(self) -> None:
+        """Drop the transaction, and what has come of its message."""
         if self.envelope.mail_from is not None:
+            chunks = self.envelope.chunks
             self._set_rset_state()
+            if chunks is not None:
+                await chunks.reception.abandon()
 
     def took_message(self) -> None:
         """A message was accepted: what went wrong before it is forgiven."""
@@ -132,6 +135,7 @@ class SmtpSession(Wire):
         finally:
             self._handler_coroutine = None
             self.hang_up()
+            await self.reset()
 
     # -- the conversation -----------------------------------------------------------------------
 

@@ -139,16 +139,16 @@ class Wire(SMTP):
             return b""
         return line
 
-    async def read_chunk(self, seconds: float) -> bytes:
-        """All octets that are there, waiting for the first; b"" at the end."""
+    async def read_chunk(self, seconds: float, most: int = READ_LIMIT << 4) -> bytes:
+        """All octets that are there, but not over `most`, waiting for the first; b"" at the end."""
         if not self._buffer:
             self._reset_timeout(seconds)
             while not self._buffer:
                 if not await self._more():
                     return b""
             self._deadline = inf
-        chunk = bytes(self._buffer)
-        self._buffer.clear()
+        chunk = bytes(self._buffer[:most])
+        del self._buffer[:most]
         self._scanned = 0
         self._resume_reading()
         return chunk

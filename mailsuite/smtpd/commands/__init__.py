@@ -1,9 +1,21 @@
 """The verbs: one row each. A new verb is a new file here, and its row."""
 
-from mailsuite.smtpd.commands import auth, data, hello, help, mail, rcpt, session, starttls, verify
+from mailsuite.smtpd.commands import (
+    auth,
+    bdat,
+    data,
+    hello,
+    help,
+    mail,
+    rcpt,
+    session,
+    starttls,
+    verify,
+)
 
 TABLE = {
     b"AUTH": auth.COMMAND,
+    b"BDAT": bdat.COMMAND,
     b"DATA": data.COMMAND,
     b"EHLO": hello.EHLO,
     b"EXPN": verify.EXPN,

@@ -10,7 +10,7 @@ WANTS_NAME = reply(501, "5.5.4", "EHLO and HELO want one domain name or address 
 
 async def ehlo(session: SmtpSession, argument: str) -> Reply:
     """Begin anew and announce the service extensions."""
-    if not _greet(session, argument, extended=True):
+    if not await _greet(session, argument, extended=True):
         return WANTS_NAME
     hostname = session.context.settings.hostname
     offered = (extension.announce(session) for extension in session.context.extensions)
@@ -19,17 +19,17 @@ async def ehlo(session: SmtpSession, argument: str) -> Reply:
 
 async def helo(session: SmtpSession, argument: str) -> Reply:
     """Begin anew, without extensions."""
-    if not _greet(session, argument, extended=False):
+    if not await _greet(session, argument, extended=False):
         return WANTS_NAME
     return reply(250, "", session.context.settings.hostname)
 
 
-def _greet(session: SmtpSession, name: str, *, extended: bool) -> bool:
+async def _greet(session: SmtpSession, name: str, *, extended: bool) -> bool:
     # Names that are no domain are common (Windows hosts) and must not be refused for not being
     # true either (§4.1.4): the name is only kept for Received and the log.
     if not name or len(name) > MAX_NAME or " " in name or not name.isprintable():
         return False
-    session.reset()
+    await session.reset()
     session.session.host_name = name
     session.session.extended_smtp = extended
     return True

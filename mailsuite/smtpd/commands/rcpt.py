@@ -17,6 +17,7 @@ from mailsuite.smtpd.session import SmtpSession
 log = get_logger("smtpd")
 
 NO_MAIL = reply(503, "5.5.1", "MAIL comes first")
+TOO_LATE = reply(503, "5.5.1", "The message has begun, RSET drops it")
 TOO_MANY = reply(452, "4.5.3", "Too many recipients, send the message to the others again")
 NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
 NO_RELAY = reply(550, "5.7.1", "Relaying denied: that domain is not ours")
@@ -28,6 +29,8 @@ async def rcpt(session: SmtpSession, argument: str) -> Reply:
     transaction = session.envelope
     if transaction.mail_from is None:
         return NO_MAIL
+    if transaction.chunks is not None:
+        return TOO_LATE
     address, parameters = rcpt_arguments(argument)
     transaction.notify, transaction.orcpt = (), ""
     refusal = (

@@ -13,7 +13,7 @@ async def noop(session: SmtpSession, argument: str) -> Reply:
 
 async def rset(session: SmtpSession, argument: str) -> Reply:
     """Drop the transaction; name and sign-in stay."""
-    session.reset()
+    await session.reset()
     return replies.OK
 
 

@@ -23,6 +23,7 @@ async def starttls(session: SmtpSession, argument: str) -> Reply | None:
         return ALREADY
     if session.context.starttls is None:
         return NOT_OFFERED
+    await session.reset()
     try:
         await session.start_tls(session.context.starttls, READY.render())
     except OSError as error:

@@ -20,6 +20,8 @@ TABLE = (
     Extension(lambda session: "PIPELINING"),  # RFC 2920
     size.EXTENSION,
     body.EXTENSION,
+    Extension(lambda session: "CHUNKING"),  # RFC 3030 §2, `commands.bdat`
+    Extension(lambda session: "BINARYMIME"),  # RFC 3030 §3, `body`
     smtputf8.EXTENSION,
     Extension(lambda session: "STARTTLS" if starttls.offered(session) else None),  # RFC 3207
     auth.EXTENSION,

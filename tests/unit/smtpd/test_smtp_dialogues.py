@@ -65,6 +65,8 @@ MESSAGES = {
     "nodate": b"Subject: no date\r\n\r\ntext\r\n",
     "loop": b"Received: from a by b; x\r\n\tfolded\r\n" * 51 + b"\r\n",
     "nearloop": b"Received: from a by b; x\r\n" * 50 + b"\r\nReceived: this is text\r\n",
+    "chunks": b"Subject: x\r\n\r\n.\r\n..x\r\n",
+    "binary": b"Subject: x\r\n\r\n\n\0\r.\xff",
     "hugeheader": b"X-A: " + b"y" * 300_000 + b"\r\nBcc: secret@c.test\r\n\r\ntext\r\n",
 }
 
