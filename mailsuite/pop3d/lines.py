@@ -12,13 +12,13 @@ class LineTooLong(Exception):
 
 
 class LineSplitter:
-    """One connection's command lines."""
+    """One connection's command lines; `limit`: octets of a line, its end included."""
 
-    __slots__ = ("_buffer", "_limit", "_skipping")
+    __slots__ = ("_buffer", "_skipping", "limit")
 
     def __init__(self, limit: int = LINE_LIMIT) -> None:
         self._buffer = bytearray()
-        self._limit = limit
+        self.limit = limit
         self._skipping = False
 
     def feed(self, data: bytes) -> None:
@@ -39,12 +39,12 @@ class LineSplitter:
                 del self._buffer[:end]
                 self._skipping = False
                 continue
-            if end > self._limit:
+            if end > self.limit:
                 del self._buffer[:end]
                 raise LineTooLong
             if not end:
                 # Without its LF a line of the limit's length is already too long.
-                if len(self._buffer) < self._limit:
+                if len(self._buffer) < self.limit:
                     return None
                 self._buffer.clear()
                 self._skipping = True

@@ -13,16 +13,18 @@ from typing import Protocol
 from mailsuite.base.log import get_logger
 from mailsuite.net import Connection
 from mailsuite.pop3d.commands.row import RAW, Row, State
-from mailsuite.pop3d.lines import LineSplitter, LineTooLong
+from mailsuite.pop3d.lines import LINE_LIMIT, LineSplitter, LineTooLong
 from mailsuite.pop3d.maildrop import Maildrop
 from mailsuite.pop3d.replies import Err, Lines, Octets, Ok, Reply, Source, StartTls, first_line
 from mailsuite.pop3d.settings import Settings
 from mailsuite.pop3d.syntax import parse
 from mailsuite.pop3d.table import COMMANDS
+from mailsuite.sasl import Credentials
 from mailsuite.store import StoreError
 
 log = get_logger("pop3d")
 LINES_AT_ONCE = 1000
+SASL_LINE = 12_288  # octets of an answer to a challenge (RFC 4954 §4, RFC 5034 §4)
 
 
 class House(Protocol):
@@ -114,6 +116,10 @@ class Session:
     async def _handle(self, row: Row, arguments: list[bytes]) -> Reply:
         try:
             return await row.handler(self, arguments)
+        except (ConnectionError, TimeoutError):
+            raise
+        except LineTooLong:
+            return Err("the line is too long", fault=True)
         except StoreError as error:
             log.error("store failed", command=row.keyword, account=self._account, why=str(error))
         except Exception as error:
@@ -138,14 +144,28 @@ class Session:
         assert self._maildrop is not None
         return self._maildrop
 
-    async def sign_in(self, name: str, password: str) -> Reply:
-        account = await self._house.verify(name, password)
+    async def exchange(self, challenge: bytes) -> bytes:
+        self._connection.write(b"+ " + challenge + b"\r\n")
+        await self._drain()
+        self._lines.limit = SASL_LINE
+        try:
+            line = await self._line()
+        finally:
+            self._lines.limit = LINE_LIMIT
+        if line is None:
+            raise ConnectionResetError("the client has gone in the middle of AUTH")
+        return line
+
+    async def sign_in(self, given: Credentials) -> Reply:
+        account = await self._house.verify(given.authcid, given.password)
         if account is None:
-            log.warning("sign-in failed", peer=self._connection.peer, name=name)
+            log.warning("sign-in failed", peer=self._connection.peer, name=given.authcid)
             self._failures += 1
             await asyncio.sleep(self.settings.failure_delay)
             ends = self._failures >= self.settings.max_failures
             return Err("wrong name or password", code="AUTH", ends=ends)
+        if not given.acts_as(account):
+            return Err("nobody can act as somebody else", code="AUTH")
         if not self._house.lock(account):
             return Err("the maildrop is open in another session", code="IN-USE")
         try:

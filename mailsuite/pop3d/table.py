@@ -1,6 +1,6 @@
 """Every POP3 command: its name, the states it is allowed in, how many arguments it takes."""
 
-from mailsuite.pop3d.commands import authorization, maildrop, messages
+from mailsuite.pop3d.commands import auth, authorization, maildrop, messages
 from mailsuite.pop3d.commands.row import ANY_STATE, RAW, Row, State
 
 AUTHORIZATION = frozenset({State.AUTHORIZATION})
@@ -12,6 +12,8 @@ ROWS = (
     Row("STLS", AUTHORIZATION, (0, 0), authorization.stls),
     Row("USER", AUTHORIZATION, RAW, authorization.user),
     Row("PASS", AUTHORIZATION, RAW, authorization.pass_),
+    Row("AUTH", AUTHORIZATION, (0, 2), auth.auth),
+    Row("LANG", ANY_STATE, (0, 1), authorization.lang),
     Row("STAT", TRANSACTION, (0, 0), maildrop.stat),
     Row("LIST", TRANSACTION, (0, 1), maildrop.list_),
     Row("UIDL", TRANSACTION, (0, 1), maildrop.uidl),

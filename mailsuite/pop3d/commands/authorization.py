@@ -1,20 +1,34 @@
 """Before the maildrop is open: CAPA (RFC 2449 §5), STLS (RFC 2595 §4), USER, PASS (RFC 1939 §7)."""
 
 from mailsuite import __version__
+from mailsuite.pop3d.commands.auth import mechanisms
 from mailsuite.pop3d.commands.row import Context, State
 from mailsuite.pop3d.replies import Err, Lines, Ok, Reply, StartTls
+from mailsuite.sasl import Credentials
 
 
 async def capa(session: Context, _: list[bytes]) -> Reply:
     """What is available in AUTHORIZATION is announced in both states (RFC 2449 §5)."""
-    found = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
+    found = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG"]
     if may_send_password(session):
         found.append("USER")
+    if usable := mechanisms(session):
+        found.append("SASL " + " ".join(usable))
     if may_start_tls(session):
         found.append("STLS")
     if session.state is State.TRANSACTION:
         found.append(f"IMPLEMENTATION mailsuite-{__version__}")
     return Lines("capabilities follow", found)
+
+
+async def lang(session: Context, arguments: list[bytes]) -> Reply:
+    """The language of texts (RFC 6856 §3): there is one."""
+    if not arguments:
+        return Lines("languages follow", ["en English"])
+    wanted = arguments[0].lower()
+    if wanted in (b"*", b"en", b"i-default") or wanted.startswith(b"en-"):
+        return Ok("en the texts are English")
+    return Err("no such language")
 
 
 async def stls(session: Context, _: list[bytes]) -> Reply:
@@ -44,7 +58,8 @@ async def pass_(session: Context, arguments: list[bytes]) -> Reply:
         return Err("USER comes first", fault=True)
     password = text(arguments[0])
     # A password that is not UTF-8 is nobody's, and takes the same way to its refusal.
-    return await session.sign_in(name, password if password is not None else "\ufffd")
+    given = Credentials("", name, password if password is not None else "\ufffd")
+    return await session.sign_in(given)
 
 
 def may_send_password(session: Context) -> bool:

@@ -8,6 +8,7 @@ from typing import Protocol
 from mailsuite.pop3d.maildrop import Maildrop
 from mailsuite.pop3d.replies import Reply
 from mailsuite.pop3d.settings import Settings
+from mailsuite.sasl import Credentials
 
 
 class State(enum.Enum):
@@ -40,7 +41,11 @@ class Context(Protocol):
         """The open maildrop; only in TRANSACTION."""
         ...
 
-    async def sign_in(self, name: str, password: str) -> Reply:
+    async def exchange(self, challenge: bytes) -> bytes:
+        """Send a base64 challenge of AUTH and give the client's line (RFC 5034 §4)."""
+        ...
+
+    async def sign_in(self, given: Credentials) -> Reply:
         """Check a password, lock and open the maildrop, go over to TRANSACTION."""
         ...
 
