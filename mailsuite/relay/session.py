@@ -58,6 +58,11 @@ class Endpoint:
         """For people."""
         return self.host or self.address
 
+    @property
+    def tls_name(self) -> str:
+        """What is asked for in the handshake: with DANE, where the records are (RFC 7672 §8.1)."""
+        return self.plan.names[0] if self.plan.names else self.name
+
 
 class Session:
     """See the module. Made by `open_session`."""
@@ -146,7 +151,7 @@ class Session:
             raise Lost("octets between STARTTLS and the handshake")
         try:
             await self._connection.begin_tls(
-                contexts.of(plan.need), self.endpoint.name, self._settings.connect_timeout
+                contexts.of(plan.need), self.endpoint.tls_name, self._settings.connect_timeout
             )
         except OSError as error:
             raise self._failed_tls(tls.explain(error)) from error
@@ -310,7 +315,7 @@ async def _opened(
             endpoint.port,
             timeout=settings.connect_timeout,
             tls=contexts.of(plan.need) if plan.implicit else None,
-            name=endpoint.name,
+            name=endpoint.tls_name,
         )
     except ssl.SSLError as error:
         words = f"{endpoint.name}: {tls.explain(error)}"

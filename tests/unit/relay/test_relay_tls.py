@@ -182,6 +182,22 @@ class TestDane:
                 (outcome,) = await relay.send("a@far.test")
                 assert isinstance(outcome, Sent if sent else Deferred), outcome
 
+    async def test_records_at_the_end_of_an_alias(self, tmp_path: Path) -> None:
+        """RFC 7672 §2.2.2, §8.1: looked for there first, and that name is asked for."""
+        context, asked = chain_tls("real.test"), []
+        context.sni_callback = lambda session, name, outer: asked.append(name)
+        hop = NextHop(tls=context)
+        async with listening(hop):
+            name = f"_{hop.port}._tcp.real.test"
+            where = zone(*SECURE, "real.test", name)
+            where.records[("mx1.test", "CNAME")] = ["real.test."]
+            where.records[("real.test", "A")] = ["127.0.0.1"]
+            where.records[(name, "TLSA")] = [tlsa(2, ca_der())]
+            async with relaying(tmp_path, where, port=hop.port) as relay:
+                (outcome,) = await relay.send("a@far.test")
+                assert isinstance(outcome, Sent), outcome
+                assert tls_of(outcome)[1] == "DANE" and asked == ["real.test"]
+
     async def test_does_not_match(self, tmp_path: Path) -> None:
         hop = NextHop(tls=server_tls("mx1.test"))
         async with listening(hop):
