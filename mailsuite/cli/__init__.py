@@ -1,7 +1,8 @@
 """The command line: `mailsuite …`. One file a family of commands.
 
 Promises: a mistake is told in a line on standard error, without a traceback; exit codes are 0 done,
-1 not done and told why, 2 wrong usage, 3 no server is running. Modules are imported by the command
+1 not done and told why, 2 wrong usage, 3 no server is running (send and sendmail have those of
+sysexits.h). Modules are imported by the command
 that needs them, because a command's start is felt.
 """
 
@@ -30,7 +31,7 @@ from mailsuite.cli import (
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 not done (the reason is on standard error), 2 wrong usage,"
-    " 3 no server is running (status)."
+    " 3 no server is running (status). send and sendmail: those of sysexits.h."
 )
 
 CALLED = {"sendmail": ["sendmail"], "mailq": ["sendmail", "-bp"], "newaliases": ["sendmail", "-bi"]}

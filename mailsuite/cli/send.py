@@ -30,7 +30,7 @@ from mailsuite.cli.handing import (
     origin,
     remote_server,
 )
-from mailsuite.cli.sendmail import user_name
+from mailsuite.cli.letter import user_name
 from mailsuite.message import Group, decode_text, parse_addresses, parse_mailbox
 from mailsuite.message.compose import (
     About,

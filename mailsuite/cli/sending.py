@@ -21,67 +21,71 @@ class Tls(StrEnum):
     NONE = "none"
 
 
-_Files = list[Path] | None
+Texts = list[str] | None
+Files = list[Path] | None
+
+To = Annotated[Texts, typer.Option(metavar="ADDRESS", help="As Bob <bob@example.org>; repeatable.")]
+Cc = Annotated[Texts, typer.Option(metavar="ADDRESS", help="Gets a copy.")]
+Bcc = Annotated[Texts, typer.Option(metavar="ADDRESS", help="Gets a copy, unseen by the others.")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="ADDRESS", help="Else this user, at our domain.")
+]
+Subject = Annotated[str, typer.Option("--subject", "-s", metavar="TEXT", help="In any language.")]
+Body = Annotated[str | None, typer.Option(metavar="TEXT", help="The text itself.")]
+BodyFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The text; - or left away: standard input.")
+]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="The text once more, as HTML.")]
+Attach = Annotated[Files, typer.Option("--attach", "-a", metavar="FILE", help="Repeatable.")]
+Inline = Annotated[
+    Files, typer.Option(metavar="FILE", help="What the HTML shows as cid:NAME; repeatable.")
+]
+Header = Annotated[Texts, typer.Option(metavar="NAME:TEXT", help="One more field; repeatable.")]
+ReplyTo = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where answers go.")]
+InReplyTo = Annotated[
+    str, typer.Option(metavar="MESSAGE-ID", help="The message that this one answers.")
+]
+Charset = Annotated[
+    str, typer.Option(metavar="NAME", help="Of the text where that suits, such as euc-kr.")
+]
+Flowed = Annotated[
+    bool, typer.Option("--flowed", help="Break long lines so that readers join them again.")
+]
+ServerName = Annotated[
+    str | None, typer.Option(metavar="HOST[:PORT]", help="A submission server, not the local one.")
+]
+TlsMode = Annotated[Tls | None, typer.Option(help="Else implicit on 465, STARTTLS elsewhere.")]
+CaFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Authority of the server's certificate.")
+]
+User = Annotated[
+    str | None,
+    typer.Option(help="Sign in; the password is asked for, or in $MAILSUITE_PASSWORD."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the message instead of sending it.")]
 
 
 def send(
-    to: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ADDRESS", help="As Bob <bob@example.org>; repeatable."),
-    ] = None,
-    cc: Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="Gets a copy.")] = None,
-    bcc: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="Gets a copy, unseen by the others.")
-    ] = None,
-    sender: Annotated[
-        str | None, typer.Option("--from", metavar="ADDRESS", help="Else this user, at our domain.")
-    ] = None,
-    subject: Annotated[str, typer.Option("--subject", "-s", metavar="TEXT")] = "",
-    body: Annotated[str | None, typer.Option(metavar="TEXT", help="The text itself.")] = None,
-    body_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The text; - or left away: standard input."),
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The text once more, as HTML.")
-    ] = None,
-    attach: Annotated[
-        _Files, typer.Option("--attach", "-a", metavar="FILE", help="Repeatable.")
-    ] = None,
-    inline: Annotated[
-        _Files,
-        typer.Option(metavar="FILE", help="What the HTML shows as cid:NAME; repeatable."),
-    ] = None,
-    header: Annotated[
-        list[str] | None, typer.Option(metavar="NAME:TEXT", help="One more field; repeatable.")
-    ] = None,
-    reply_to: Annotated[str | None, typer.Option(metavar="ADDRESS")] = None,
-    in_reply_to: Annotated[
-        str, typer.Option(metavar="MESSAGE-ID", help="The message that this one answers.")
-    ] = "",
-    charset: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the text where that suits, such as euc-kr.")
-    ] = "utf-8",
-    flowed: Annotated[
-        bool, typer.Option("--flowed", help="Break long lines so that readers join them again.")
-    ] = False,
-    server: Annotated[
-        str | None,
-        typer.Option(metavar="HOST[:PORT]", help="A submission server, not the local one."),
-    ] = None,
-    tls: Annotated[
-        Tls | None, typer.Option(help="Else implicit on 465, STARTTLS elsewhere.")
-    ] = None,
-    ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Authority of the server's certificate.")
-    ] = None,
-    user: Annotated[
-        str | None,
-        typer.Option(help="Sign in; the password is asked for, or in $MAILSUITE_PASSWORD."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the message instead of sending it.")
-    ] = False,
+    to: To = None,
+    cc: Cc = None,
+    bcc: Bcc = None,
+    sender: From = None,
+    subject: Subject = "",
+    body: Body = None,
+    body_file: BodyFile = None,
+    html: Html = None,
+    attach: Attach = None,
+    inline: Inline = None,
+    header: Header = None,
+    reply_to: ReplyTo = None,
+    in_reply_to: InReplyTo = "",
+    charset: Charset = "utf-8",
+    flowed: Flowed = False,
+    server: ServerName = None,
+    tls: TlsMode = None,
+    ca: CaFile = None,
+    user: User = None,
+    dry_run: DryRun = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:

@@ -6,14 +6,12 @@ the queue of a server that is not running; any other code (sysexits.h) means tha
 """
 
 import contextlib
-import getpass
 import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,7 +20,6 @@ from mailsuite.cli.handing import (
     EX_DATAERR,
     EX_TEMPFAIL,
     EX_USAGE,
-    Mail,
     NoServer,
     NotSent,
     connect,
@@ -31,9 +28,10 @@ from mailsuite.cli.handing import (
     local_server,
     origin,
 )
+from mailsuite.cli.letter import Letter, Wanted
 
 if TYPE_CHECKING:
-    from mailsuite.message import Field
+    pass
 
 HEADER_LIMIT = 1 << 18  # octets of a header that is looked at, as the server does
 LINE = 1 << 16
@@ -47,21 +45,7 @@ VALUED = {
 }  # fmt: skip
 # Whose value, if any, stands in the same word.
 GLUED = frozenset("oAqdpD")
-# Fields that hold no text which could be encoded.
-STRUCTURED = ("content-", "mime-", "message-id", "references", "in-reply-to", "received", "date")
 FLAGS = frozenset("GnUvmsx")
-
-
-@dataclass(slots=True)
-class Wanted:
-    """What the command line says."""
-
-    mode: str = "m"
-    addresses: list[str] = field(default_factory=list)
-    from_header: bool = False
-    ignore_dots: bool = False
-    values: dict[str, str] = field(default_factory=dict)
-    flush: bool = False
 
 
 def run(arguments: list[str]) -> int:
@@ -161,14 +145,6 @@ def read_header(source: Iterator[bytes]) -> tuple[bytes, bytes]:
     return b"".join(header), b"\r\n"
 
 
-def user_name() -> str:
-    """Who runs this program."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid-{os.getuid()}"
-
-
 def _speak(path: Path) -> int:
     """Speak SMTP on standard input and output (RFC 5321), as a program asks with -bs."""
     sock = connect(path)
@@ -207,112 +183,6 @@ def _chain(*parts: bytes | Iterable[bytes]) -> Iterator[bytes]:
             yield part
         else:
             yield from part
-
-
-class Letter:
-    """One message's envelope and header, bare names completed with the domain `origin`."""
-
-    def __init__(self, wanted: Wanted, header: bytes, origin: str) -> None:
-        from mailsuite.message import fields
-
-        self._origin = origin
-        found = fields(header)
-        sender = wanted.values.get("sender")
-        if sender is None:
-            sender = user_name()
-        self.sender = "" if sender.strip("<>") == "" else self._whole(sender)
-        recipients = [address for word in wanted.addresses for address in self._listed(word)]
-        if wanted.from_header:
-            resent = any(one.key.startswith("resent-") for one in found)
-            keys = {f"{'resent-' if resent else ''}{name}" for name in ("to", "cc", "bcc")}
-            for one in found:
-                if one.key in keys:
-                    recipients += self._listed(one.unfolded.decode("utf-8", "replace"))
-        if not recipients:
-            raise NotSent(EX_USAGE, "no recipients (name them, or -t to take them from the header)")
-        self.header = b"".join(self._completed(one) for one in found)
-        if not any(one.key == "from" for one in found):
-            self.header = self._from(wanted.values.get("name", "")) + self.header
-        notify = wanted.values.get("notify")
-        addresses = [self.sender, *recipients]
-        self.mail = Mail(
-            self.sender,
-            list(dict.fromkeys(recipients)),
-            eight_bit=wanted.values.get("body", "8BITMIME").upper() != "7BIT",
-            utf8=not all(address.isascii() for address in addresses) or not self.header.isascii(),
-            mail=_given(RET=_ret(wanted.values.get("ret")), ENVID=wanted.values.get("envid")),
-            rcpt=_given(NOTIFY=notify.upper() if notify else None),
-        )
-
-    def _whole(self, text: str) -> str:
-        from mailsuite.message import mailboxes, parse_addresses
-
-        found = mailboxes(parse_addresses(text.encode("utf-8", "surrogateescape")))
-        if len(found) != 1:
-            raise NotSent(EX_USAGE, f"{text!r} is not an address")
-        return self._complete(found[0].address)
-
-    def _listed(self, text: str) -> list[str]:
-        from mailsuite.message import mailboxes, parse_addresses
-
-        found = mailboxes(parse_addresses(text.encode("utf-8", "surrogateescape")))
-        return [self._complete(one.address) for one in found if one.address]
-
-    def _complete(self, address: str) -> str:
-        from mailsuite.message import parse_mailbox
-
-        whole = address if "@" in address else f"{address}@{self._origin}"
-        try:
-            return parse_mailbox(whole)
-        except ValueError as error:
-            raise NotSent(EX_DATAERR, f"{address!r} is not an address: {error}") from error
-
-    def _completed(self, one: "Field") -> bytes:
-        """An address field whose bare names have their domain, a text with its 8-bit words encoded.
-
-        Any other as it is.
-        """
-        from mailsuite.message import Group, decode_words, mailboxes, parse_addresses
-        from mailsuite.message.writing import Mailbox, MailboxGroup, address_field, text_field
-
-        key = one.key.removeprefix("resent-")
-        if key not in ("from", "sender", "reply-to", "to", "cc", "bcc"):
-            if one.raw.isascii() or not one.name or key.startswith(STRUCTURED):
-                return one.raw
-            return text_field(one.name, decode_words(one.unfolded))
-        listed = parse_addresses(one.value)
-        if one.raw.isascii() and not any(who.mailbox and not who.host for who in mailboxes(listed)):
-            return one.raw
-
-        entries: list[Mailbox | MailboxGroup] = []
-        for entry in listed:
-            members = entry.members if isinstance(entry, Group) else [entry]
-            named = [
-                Mailbox(who.display_name, self._complete(who.address))
-                for who in members
-                if who.address
-            ]
-            if isinstance(entry, Group):
-                entries.append(MailboxGroup(entry.display_name, tuple(named)))
-            else:
-                entries += named
-        return address_field(one.name, entries) if entries else one.raw
-
-    def _from(self, name: str) -> bytes:
-        from mailsuite.message.writing import Mailbox, address_field
-
-        name = name or os.environ.get("NAME", "")
-        if not self.sender:
-            return b""
-        return address_field("From", [Mailbox(name, self.sender)])
-
-
-def _given(**parameters: str | None) -> tuple[str, ...]:
-    return tuple(f"{name}={value}" for name, value in parameters.items() if value)
-
-
-def _ret(text: str | None) -> str | None:
-    return None if text is None else {"h": "HDRS", "f": "FULL"}.get(text[:1].lower())
 
 
 # -- without a server ----------------------------------------------------------------------------

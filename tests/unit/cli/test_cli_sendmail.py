@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite.cli.handing import NotSent, stuffed
-from mailsuite.cli.sendmail import LINE, Letter, Wanted, lines, parse, read_header
+from mailsuite.cli.letter import Letter, Wanted
+from mailsuite.cli.sendmail import LINE, lines, parse, read_header
 from mailsuite.smtpd.data_reader import DataReader
 
 
