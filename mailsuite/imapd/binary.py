@@ -20,6 +20,21 @@ from mailsuite.store import MessageFile, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
+class Decoded:
+    """What decoded octets are: how many, how many line ends; NUL or 8-bit octets in them."""
+
+    size: int
+    lines: int
+    nul: bool
+    eight_bit: bool
+
+    @property
+    def encoding(self) -> bytes:
+        """The encoding to name for them (RFC 2045 §6.2)."""
+        return b"BINARY" if self.nul else b"8BIT" if self.eight_bit else b"7BIT"
+
+
+@dataclass(frozen=True, slots=True)
 class Binary:
     """One item; `size_only` for BINARY.SIZE."""
 
@@ -57,18 +72,34 @@ class Binary:
             header = b"" if found is None else await file.read(found[0], found[1] - found[0])
             out.write(self._of_header(header, found is None))
             return
-        size, has_nul = 0, False
-        async for piece in self._pieces(file, parts, *found):
-            size += len(piece)
-            has_nul = has_nul or 0 in piece
-            await out.flush()
+        decoded = await self._measure(out, file, parts, *found)
         if self.size_only:
-            out.write(b"%b %d" % (self.name, size))
+            out.write(b"%b %d" % (self.name, decoded.size))
             return
-        out.write(self.name + b" " + response.literal_head(size, binary=has_nul))
+        out.write(self.name + b" " + response.literal_head(decoded.size, binary=decoded.nul))
         async for piece in self._pieces(file, parts, *found):
             out.write(piece)
             await out.flush()
+
+    async def measure(self, out: Out, file: MessageFile, parts: bytes) -> Decoded | None:
+        """What would be sent; None: nothing, or no one part."""
+        found = self.plain.locate(parts, file.size)
+        if found is None or self.plain.selects or not self.possible(parts):
+            return None
+        return await self._measure(out, file, parts, *found)
+
+    async def _measure(
+        self, out: Out, file: MessageFile, parts: bytes, start: int, end: int
+    ) -> Decoded:
+        size = lines = 0
+        nul = eight_bit = False
+        async for piece in self._pieces(file, parts, start, end):
+            size += len(piece)
+            lines += piece.count(b"\n")
+            nul = nul or 0 in piece
+            eight_bit = eight_bit or not piece.isascii()
+            await out.flush()
+        return Decoded(size, lines, nul, eight_bit)
 
     def _of_header(self, header: bytes, absent: bool) -> bytes:
         if absent:

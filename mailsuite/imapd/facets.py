@@ -22,6 +22,7 @@ from typing import TypeAlias
 
 from mailsuite.imapd import sort_keys
 from mailsuite.imapd.parts import Located, encode_parts, locate, part_at
+from mailsuite.imapd.syntax.model import Section
 from mailsuite.imapd.syntax.response import string
 from mailsuite.message import (
     Address,
@@ -40,11 +41,14 @@ __all__ = [
     "FACETS_VERSION",
     "NAMES",
     "Located",
+    "as_sent",
     "body",
     "compute",
     "header_fields",
+    "is_leaf",
     "locate",
     "part_at",
+    "part_structure",
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
@@ -274,6 +278,14 @@ class _Plain:
         self._at += 1
         return plain
 
+    def values(self) -> list[bytes]:
+        """The values of the list at the current place."""
+        self._at += 1
+        found = []
+        while self._data[self._at] != 0x29:
+            found.append(self._value())
+        return found
+
     def _value(self) -> bytes:
         """Read one value (a list as a whole) and the space behind it."""
         data, start = self._data, self._at
@@ -295,6 +307,53 @@ class _Plain:
                 break
         self._at = at + 1 if data[at] == 0x20 else at
         return data[start:at]
+
+
+def part_structure(bodystructure: bytes, numbers: Sequence[int]) -> bytes | None:
+    """The structure of one part (RFC 5524), () for the message; None: there is no such part.
+
+    `bodystructure` must be what `compute` gave.
+    """
+    found = bodystructure
+    is_message = True
+    for number in numbers:
+        values = _values(found)
+        if not is_message and len(values) > 8 and values[0].lower() == b'"message"':
+            if not values[8].startswith(b"("):
+                return None
+            found, is_message = values[8], True
+            values = _values(found)
+        if values[0].startswith(b"("):
+            parts = [value for value in values if value.startswith(b"(")]
+            kind = next(place for place, value in enumerate(values) if not value.startswith(b"("))
+            if number > kind:
+                return None
+            found = parts[number - 1]
+        elif not is_message or number != 1:
+            return None
+        is_message = False
+    return found
+
+
+def _values(structure: bytes) -> list[bytes]:
+    """What stands in a list, one level deep."""
+    reader = _Plain(structure)
+    return reader.values()
+
+
+def is_leaf(parts: bytes, section: Section) -> bool:
+    """A section names one part that has no parts, and no message, in it."""
+    found = part_at(parts, section.part) if section.part and not section.text else None
+    return found is not None and found.leaf
+
+
+def as_sent(structure: bytes, encoding: bytes, size: int, lines: int) -> bytes:
+    """The structure of a leaf whose octets are sent in another encoding."""
+    values = _values(structure)
+    values[5], values[6] = b'"%b"' % encoding, b"%d" % size
+    if values[0].lower() == b'"text"':
+        values[7] = b"%d" % lines
+    return b"(%b)" % b" ".join(values)
 
 
 # -- HEADER.FIELDS -------------------------------------------------------------------------------

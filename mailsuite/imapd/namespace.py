@@ -30,6 +30,7 @@ from mailsuite.store import (
     NoSuchMailbox,
     Status,
     Store,
+    StoreError,
     TempMessage,
     across,
     metadata,
@@ -282,7 +283,8 @@ class Namespace:
     ) -> Appended:
         """Right "i" on the target; the rights on the source are the caller's affair.
 
-        Between accounts the new message is there before the old one goes.
+        Between accounts the new message is there before the old one goes, and does not stay if
+        the old one cannot go.
         """
         place = await self.need(target, "i")
         if place.store is not self.own:
@@ -292,7 +294,15 @@ class Namespace:
         if source.index(uid) is None:
             raise MessageGone(f"UID {uid}")
         appended = await place.store.append(place.name, [message])
-        await source.expunge([uid], only_deleted=False, origin=origin)
+        try:
+            await source.expunge([uid], only_deleted=False, origin=origin)
+        except StoreError:
+            target_mailbox = await place.store.open(place.name)
+            try:
+                await target_mailbox.expunge(appended.uids, only_deleted=False)
+            finally:
+                target_mailbox.release()
+            raise
         return appended
 
     async def copy(self, source: Mailbox, uids: Sequence[int], target: str) -> Copied:

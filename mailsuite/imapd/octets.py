@@ -76,6 +76,10 @@ class Octets:
 
     async def send(self, out: Out, file: MessageFile, parts: bytes) -> None:
         out.write(self.name + b" ")
+        await self.send_value(out, file, parts)
+
+    async def send_value(self, out: Out, file: MessageFile, parts: bytes) -> None:
+        """The value without its name."""
         found = self.locate(parts, file.size)
         if found is None:
             out.write(b"NIL")

@@ -224,6 +224,7 @@ CAPABILITIES = (
     Capability("BINARY", _signed_in),  # RFC 3516
     Capability("CATENATE", _signed_in),  # RFC 4469
     Capability("URLAUTH", _signed_in),  # RFC 4467
+    Capability("URLAUTH=BINARY", _signed_in),  # RFC 5524
     Capability("URL-PARTIAL", _signed_in),  # RFC 5550
     Capability("REPLACE", _signed_in),  # RFC 8508
     Capability("APPENDLIMIT", _signed_in, value=_append_limit),

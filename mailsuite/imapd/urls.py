@@ -24,16 +24,18 @@ class BadUrl(Exception):
 class Named:
     """The octets that a URL names. Close it, or use it in `with`.
 
-    parts  the parts table of the message, b"" for a whole message
+    parts      the parts table of the message, b"" for a whole message
+    structure  its BODYSTRUCTURE, if it was asked for
     """
 
-    __slots__ = ("_data", "_end", "_start", "file", "parts")
+    __slots__ = ("_data", "_end", "_start", "file", "parts", "structure")
 
     def __init__(
         self, file: MessageFile, parts: bytes, start: int, end: int, data: bytes | None
     ) -> None:
         self.file = file
         self.parts = parts
+        self.structure = b""
         self._start = start
         self._end = end
         self._data = data
@@ -67,28 +69,30 @@ class Named:
         self.close()
 
 
-async def find(store: Namespace, mailbox: str, url: MessageUrl) -> Named:
+async def find(
+    store: Namespace, mailbox: str, url: MessageUrl, *, structure: bool = False
+) -> Named:
     """What `url` names in this mailbox. Raises BadUrl, StoreUnavailable."""
     try:
-        return await _find(store, mailbox, url)
+        return await _find(store, mailbox, url, structure=structure)
     except StoreUnavailable:
         raise
     except (Refusal, StoreError) as error:
         raise BadUrl(str(error)) from error
 
 
-async def _find(store: Namespace, name: str, url: MessageUrl) -> Named:
+async def _find(store: Namespace, name: str, url: MessageUrl, *, structure: bool) -> Named:
     wanted = Octets(b"", url.section, url.partial)
     mailbox = await store.open(name)
     try:
         if url.uidvalidity not in (None, mailbox.uidvalidity) or mailbox.index(url.uid) is None:
             raise BadUrl("no such message")
-        parts = b""
-        if wanted.needs_parts:
-            rows = await mailbox.rows([url.uid], columns=("parts",))
+        parts = whole = b""
+        if wanted.needs_parts or structure:
+            rows = await mailbox.rows([url.uid], columns=("parts", "bodystructure"))
             if not rows:
                 raise MessageGone(f"UID {url.uid}")
-            parts = rows[0][1]
+            _, parts, whole = rows[0]
         file = await mailbox.open_message(url.uid)
     finally:
         mailbox.release()
@@ -99,7 +103,9 @@ async def _find(store: Namespace, name: str, url: MessageUrl) -> Named:
         data = None
         if wanted.selects:
             data = wanted.pick(await file.read(found[0], found[1] - found[0]))
-        return Named(file, parts, *found, data)
+        named = Named(file, parts, *found, data)
+        named.structure = whole
+        return named
     except BaseException:
         file.close()
         raise

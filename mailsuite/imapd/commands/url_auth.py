@@ -1,4 +1,5 @@
-"""GENURLAUTH, URLFETCH and RESETKEY: URLs that let others read some octets (RFC 4467, RFC 5550).
+"""GENURLAUTH, URLFETCH and RESETKEY: URLs that let others read some octets (RFC 4467, RFC 5550),
+as they are, or decoded and with their structure (RFC 5524).
 
 URLFETCH tells nothing of why a URL gives nothing: NIL, whatever the reason.
 """
@@ -10,10 +11,14 @@ from collections.abc import Sequence
 
 from mailsuite.accounts import AccountRow
 from mailsuite.imapd import url_auth, urls
+from mailsuite.imapd.binary import Binary
+from mailsuite.imapd.facets import as_sent, is_leaf, part_structure
 from mailsuite.imapd.namespace import Namespace
+from mailsuite.imapd.octets import Octets
 from mailsuite.imapd.reply import OK, Bad, No, Refusal, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
+from mailsuite.imapd.syntax.parse_url_auth import UrlRequest
 from mailsuite.imapd.syntax.url import MessageUrl, parse_url
 from mailsuite.store import StoreError, StoreUnavailable, url_keys
 
@@ -55,29 +60,61 @@ async def _mailboxid(store: Namespace, url: MessageUrl) -> str:
         mailbox.release()
 
 
-async def urlfetch(session: Session, wanted: Sequence[str]) -> Reply:
-    for text in wanted:
-        name = response.astring(text.encode("latin-1"))
+async def urlfetch(session: Session, wanted: Sequence[UrlRequest]) -> Reply:
+    for request in wanted:
+        name = response.astring(request.url.encode("latin-1"))
         try:
-            named = await _authorized(session, text)
+            url = parse_url(request.url)
+            named = await _authorized(session, url, structure=request.wanted is not None)
         except (ValueError, urls.BadUrl):
             session.write(b"* URLFETCH " + name + b" NIL\r\n")
             continue
         with named:
             session.unfinished = True
-            session.write(b"* URLFETCH " + name + b" " + response.literal_head(named.size))
-            async for piece in named.pieces():
-                session.write(piece)
-                await session.flush()
+            session.write(b"* URLFETCH " + name)
+            if request.wanted is None:
+                session.write(b" ")
+                await Octets(b"", url.section, url.partial).send_value(
+                    session, named.file, named.parts
+                )
+            else:
+                await _extended(session, url, named, request.wanted)
             session.write(b"\r\n")
             session.unfinished = False
         await session.breathe()
     return OK
 
 
-async def _authorized(session: Session, text: str) -> urls.Named:
-    """What a signed URL names, read with its owner's rights. Raises ValueError, BadUrl."""
-    url = parse_url(text)
+async def _extended(
+    session: Session, url: MessageUrl, named: urls.Named, wanted: Sequence[str]
+) -> None:
+    """What there is to be told of a URL, then its octets (RFC 5524 §3)."""
+    plain = Octets(b"BODY", url.section, url.partial)
+    decoded = Binary(b"BINARY", Octets(b"", url.section, None), url.partial, size_only=False)
+    if "BODYPARTSTRUCTURE" in wanted:
+        structure = b"NIL"
+        if not url.section.text:
+            structure = part_structure(named.structure, url.section.part) or b"NIL"
+            if "BINARY" in wanted and is_leaf(named.parts, url.section):
+                sent = await decoded.measure(session, named.file, named.parts)
+                if sent is not None:
+                    structure = as_sent(structure, sent.encoding, sent.size, sent.lines)
+        session.write(b" (BODYPARTSTRUCTURE " + structure + b")")
+    if "BINARY" in wanted:
+        session.write(b" (")
+        if decoded.possible(named.parts):
+            await decoded.send(session, named.file, named.parts)
+        else:
+            session.write(b"BINARY NIL")
+        session.write(b")")
+    elif "BODY" in wanted:
+        session.write(b" (")
+        await plain.send(session, named.file, named.parts)
+        session.write(b")")
+
+
+async def _authorized(session: Session, url: MessageUrl, *, structure: bool) -> urls.Named:
+    """What a signed URL names, read with its owner's rights. Raises BadUrl, StoreUnavailable."""
     account = url_auth.owner(url)
     door = session.door
     if account is None or url.mailbox is None or not _is_here(session, url, account):
@@ -97,7 +134,7 @@ async def _authorized(session: Session, text: str) -> urls.Named:
         raise urls.BadUrl(str(error)) from error
     if not url_auth.is_genuine(url, key):
         raise urls.BadUrl("not signed by its owner")
-    return await urls.find(store, url.mailbox, url)
+    return await urls.find(store, url.mailbox, url, structure=structure)
 
 
 def _is_here(session: Session, url: MessageUrl, account: str) -> bool:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mailsuite.imapd.syntax.cursor import Cursor
 from mailsuite.imapd.syntax.parse_mailbox import mailbox_name
 
 MAX_URLS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class UrlRequest:
+    """One URL of URLFETCH; `wanted` None for the simple form, else BODY, BINARY, … (RFC 5524)."""
+
+    url: str
+    wanted: tuple[str, ...] | None = None
 
 
 def genurlauth(cursor: Cursor) -> tuple[tuple[tuple[str, str], ...]]:
@@ -18,12 +28,32 @@ def genurlauth(cursor: Cursor) -> tuple[tuple[tuple[str, str], ...]]:
     return (tuple(found),)
 
 
-def urlfetch(cursor: Cursor) -> tuple[tuple[str, ...]]:
-    """((url, ...),)"""
-    found: list[str] = []
+def urlfetch(cursor: Cursor) -> tuple[tuple[UrlRequest, ...]]:
+    """((UrlRequest, ...),)"""
+    found: list[UrlRequest] = []
     while not found or not cursor.at_end:
-        found.append(_url(cursor, len(found)))
+        if len(found) >= MAX_URLS:
+            raise cursor.problem(f"more than {MAX_URLS} URLs")
+        cursor.sp()
+        found.append(_request(cursor))
     return (tuple(found),)
+
+
+def _request(cursor: Cursor) -> UrlRequest:
+    """`url-full`, or `"(" url-full *(SP url-fetch-param) ")"` (RFC 5524 §5)"""
+    if not cursor.skip(b"("):
+        return UrlRequest(cursor.astring("a URL").decode("latin-1"))
+    url = cursor.astring("a URL").decode("latin-1")
+    wanted: dict[str, None] = {}
+    while not cursor.skip(b")"):
+        cursor.sp()
+        name = cursor.word("what is wanted of the URL")
+        if name not in ("BODY", "BINARY", "BODYPARTSTRUCTURE"):
+            raise cursor.problem(f"unknown parameter '{name[:40]}'")
+        wanted[name] = None
+    if {"BODY", "BINARY"} <= wanted.keys():
+        raise cursor.problem("BODY and BINARY exclude each other")
+    return UrlRequest(url, tuple(wanted) or None)
 
 
 def _url(cursor: Cursor, before: int) -> str:

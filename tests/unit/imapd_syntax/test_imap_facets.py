@@ -558,3 +558,31 @@ def test_thread(header: str) -> None:
     root = facets.compute(crlf("Message-ID: <root@b>\n\n"))[at]
     assert facets.compute(crlf(header))[at] == root
     assert facets.compute(b"Subject: root\r\n\r\n")[at] != root
+
+
+def test_structure_of_a_part() -> None:
+    _, whole, _ = computed(MIXED)
+    assert facets.part_structure(whole, ()) == whole
+    for numbers in ((1,), (2,), (1, 1), (2, 1), (2, 2)):
+        found = facets.part_structure(whole, numbers)
+        located = facets.part_at(computed(MIXED)[2], numbers)
+        assert (found is None) is (located is None)
+        if found is not None and located is not None:
+            assert found in whole
+            kind = located.content_type.partition("/")[2].encode()
+            assert b'"%b"' % kind in found.lower()
+    assert facets.part_structure(whole, (99,)) is None
+
+
+@given(MESSAGES, st.lists(st.integers(1, 3), max_size=4))
+def test_any_structure_of_a_part(message: bytes, numbers: list[int]) -> None:
+    """There is a structure where there is a part; an enclosed message may be shown as octets."""
+    _, whole, parts = computed(message)
+    found = facets.part_structure(whole, numbers)
+    if found is not None:
+        (value,) = read(found)
+        check_structure(value, extended=True)
+        if facets.is_leaf(parts, Section(tuple(numbers))):
+            (value,) = read(facets.as_sent(found, b"7BIT", 1, 0))
+            check_structure(value, extended=True)
+    assert (found is None) is (facets.part_at(parts, numbers) is None)
