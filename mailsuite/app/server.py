@@ -305,6 +305,7 @@ class Server:
             max_message_size=self.config.limits.max_message_size,
             max_recipients=self.config.limits.recipients,
             max_hold=self.config.limits.hold,
+            etrn=frozenset(each.lower() for each in self.config.relay.etrn),
             apparently_fields=self.config.apparently_fields,
         )
 

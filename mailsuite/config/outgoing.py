@@ -102,6 +102,13 @@ class Relay(Section):
         (),
         max_length=1000,
     )
+    etrn: Annotated[tuple[values.DomainPattern, ...], values.OneOrMore] = setting(
+        "Domains whose hosts are not always there, and may ask by ETRN that their mail be sent.",
+        'a domain such as example.org, or ".example.org" for those below it; or a list of them',
+        (),
+        live=True,
+        max_length=1000,
+    )
     dane: bool = setting(
         "Look for TLSA records (RFC 7672); works with a validating resolver only.",
         "true or false",

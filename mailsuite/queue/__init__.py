@@ -10,6 +10,7 @@ from mailsuite.queue.incoming import Convert, Incoming
 from mailsuite.queue.offline import Offline
 from mailsuite.queue.queue import Queue
 from mailsuite.queue.settings import Settings
+from mailsuite.queue.watch import Watch
 
 __all__ = [
     "AttemptEntry",
@@ -23,4 +24,5 @@ __all__ = [
     "QueueUnavailable",
     "RecipientEntry",
     "Settings",
+    "Watch",
 ]

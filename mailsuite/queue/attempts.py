@@ -26,6 +26,7 @@ from mailsuite.queue.incoming import Received
 from mailsuite.queue.lanes import Flight, Lane
 from mailsuite.queue.settings import Settings
 from mailsuite.queue.spool import Spool
+from mailsuite.queue.watch import Watch
 
 log = get_logger("queue")
 
@@ -87,6 +88,7 @@ class Attempts:
             limit = settings.concurrency.get(name, settings.default_concurrency)
             per_domain = settings.per_domain.get(name)
             self.lanes[name] = Lane(name, courier, limit, settings.ready, per_domain)
+        self.watches: dict[str, Watch] = {}
         self.due: dict[str, float] = {}
         self.backlog = False
         self.wake = asyncio.Event()
@@ -273,6 +275,9 @@ class Attempts:
             else:
                 break
         self._forget(flight)
+        watch = self.watches.get(job.id)
+        if watch is not None:
+            watch.note(change.results)
         for each in arriving:
             self.arrived(each)
         for result in change.results:

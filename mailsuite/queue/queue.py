@@ -12,7 +12,7 @@ call `wake`.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from mailsuite.queue.lock import Lock
 from mailsuite.queue.records import Records
 from mailsuite.queue.settings import Settings
 from mailsuite.queue.spool import Spool
+from mailsuite.queue.watch import Watch
 
 T = TypeVar("T")
 log = get_logger("queue")
@@ -173,6 +174,16 @@ class Queue:
             raise
         return incoming.id
 
+    @contextlib.contextmanager
+    def watch(self, id: str, recipients: int) -> Iterator[Watch]:
+        """The results of the attempts for a message that is not committed yet."""
+        self._running()
+        watch = self._attempts.watches[id] = Watch(recipients)
+        try:
+            yield watch
+        finally:
+            del self._attempts.watches[id]
+
     def _prefix_of(self, envelope: Envelope) -> bytes:
         if self._prefix is None or len(envelope.recipients) != 1:
             return b""
@@ -249,6 +260,20 @@ class Queue:
         Gives the number of recipients; held ones stay held. UserError: not in the queue.
         """
         return await self._operate(self._retry(self._running().records, id))
+
+    async def retry_domain(self, domain: str, *, below: bool) -> int:
+        """Attempt now what waits for another attempt at a domain (`below`: and those below it).
+
+        Gives the number of recipients. `domain` is in lower case, A-labels.
+        """
+        records = self._running().records
+        return await self._operate(self._retry_domain(records, domain, below))
+
+    async def _retry_domain(self, records: Records, domain: str, below: bool) -> int:
+        now = self._clock.now()
+        found = await self._threads.run(records.retry_domain, domain, below, now)
+        self._attempts.look_again()
+        return found
 
     async def hold(self, id: str) -> int:
         """Attempt no more until `release`; an attempt under way ends. UserError: not there."""

@@ -261,6 +261,19 @@ class Records:
             )
             return connection.changes()
 
+    def retry_domain(self, domain: str, below: bool, now: float) -> int:
+        """As `retry`, for what waits for another attempt at a domain; what is held back waits."""
+        plain = domain.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        patterns = [f"%@{plain}", f"%.{plain}" if below else f"%@{plain}"]
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE recipient SET next_attempt = ?"
+                " WHERE leased = 0 AND state = 'due' AND attempts > 0"
+                " AND (address LIKE ? ESCAPE '\\' OR address LIKE ? ESCAPE '\\')",
+                (now, *patterns),
+            )
+            return connection.changes()
+
     def hold(self, id: str, unleased: Sequence[int] = ()) -> int:
         """Attempt no more until `release`; `unleased` are back from memory, not attempted."""
         with self._transaction() as connection:

@@ -5,6 +5,7 @@ Says also what the door asks of the rooms below it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,7 @@ from mailsuite.base.clock import Clock
 from mailsuite.base.tasks import Tasks
 from mailsuite.mail import Envelope, Route
 from mailsuite.net import ConnectionLimits
-from mailsuite.queue import Convert
+from mailsuite.queue import Convert, Watch
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Command, Extension, Parameter
 from mailsuite.smtpd.reply import Reply, reply
@@ -53,6 +54,8 @@ class Receiver(Protocol):
     """`queue.Queue`."""
 
     def receive(self, envelope: Envelope) -> Incoming: ...
+    def watch(self, id: str, recipients: int) -> AbstractContextManager[Watch]: ...
+    async def retry_domain(self, domain: str, *, below: bool) -> int: ...
 
 
 Room = Callable[[str, int], Awaitable[bool]]

@@ -46,14 +46,14 @@ def rcpt_arguments(argument: str) -> Arguments:
         raise _refusal(error, "5.1.3", "RCPT TO:<address> [parameters]") from error
 
 
-def verify_argument(argument: str) -> str:
-    """An address with or without angle brackets, as VRFY takes it."""
+def verify_argument(argument: str, verb: str) -> str:
+    """An address with or without angle brackets, as VRFY and EXPN take it."""
     try:
         if argument.startswith("<"):
             return parse_path(argument, postmaster=True)
         return parse_mailbox(argument)
     except PathError as error:
-        raise _refusal(error, "5.1.3", "VRFY address") from error
+        raise _refusal(error, "5.1.3", f"{verb} address") from error
 
 
 def _refusal(error: ValueError, status: str, syntax: str) -> SyntaxRefused:

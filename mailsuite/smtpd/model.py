@@ -64,6 +64,9 @@ class Client(LibrarySession):
     account: str | None = None
     """The account that has signed in."""
 
+    verbose: bool = False
+    """The client wants to know what becomes of its message for each recipient (VERB)."""
+
 
 class Transaction(LibraryEnvelope):
     """One mail transaction, from MAIL on (RFC 5321 §3.3).

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Iterable
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
 from mailsuite.delivery.trace import key_of, passed
+from mailsuite.mail import Recipient
 from mailsuite.message import (
     LineWatch,
     Submitter,
@@ -78,6 +79,16 @@ class Reception:
         self.size = 0
         self.refusal: Reply | None = None
         self.answer: Reply | None = None
+
+    @property
+    def id(self) -> str:
+        """The queue id."""
+        return self._incoming.id
+
+    @property
+    def recipients(self) -> tuple[Recipient, ...]:
+        """Whom it is for."""
+        return self._envelope.recipients
 
     async def write(self, octets: bytes) -> None:
         """Take the message's next octets."""

@@ -26,6 +26,9 @@ class Settings:
     errors_before_delay   error replies after which each further one waits `error_delay`
     max_auth_failures     in one session, then 421
     auth_delay            wait after the first failed AUTH, doubled for each further one
+    etrn                  domains that ETRN may ask for, in lower case; ".example.org" stands for
+                          all below it
+    outcome_wait          how long the reply to a message waits for outcomes (VERB)
     max_hold              submission: how long mail may be held before it goes out (RFC 4865);
                           0: not offered
     max_hops              Received fields after which a message is taken to run in circles
@@ -52,6 +55,8 @@ class Settings:
     error_delay: float = 0.5
     max_auth_failures: int = 5
     auth_delay: float = 1.0
+    etrn: frozenset[str] = frozenset()
+    outcome_wait: float = 10.0
     max_hold: float = 30 * 86400.0
     max_hops: int = 50
     apparently_fields: bool = False

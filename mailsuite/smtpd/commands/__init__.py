@@ -4,12 +4,14 @@ from mailsuite.smtpd.commands import (
     auth,
     bdat,
     data,
+    etrn,
     hello,
     help,
     mail,
     rcpt,
     session,
     starttls,
+    verb,
     verify,
 )
 
@@ -18,6 +20,7 @@ TABLE = {
     b"BDAT": bdat.COMMAND,
     b"DATA": data.COMMAND,
     b"EHLO": hello.EHLO,
+    b"ETRN": etrn.COMMAND,
     b"EXPN": verify.EXPN,
     b"HELO": hello.HELO,
     b"HELP": help.COMMAND,
@@ -27,5 +30,6 @@ TABLE = {
     b"RCPT": rcpt.COMMAND,
     b"RSET": session.RSET,
     b"STARTTLS": starttls.COMMAND,
+    b"VERB": verb.COMMAND,
     b"VRFY": verify.VRFY,
 }

@@ -1,11 +1,12 @@
-"""VRFY, and EXPN's refusal (RFC 5321 §3.5, §7.3).
+"""VRFY and EXPN (RFC 5321 §3.5, §7.3).
 
-Whether an address exists is told to users who have signed in, and to nobody else, so that
-addresses can't be harvested.
+Whether an address exists, and who is behind an alias, is told to users who have signed in, and to
+nobody else, so that addresses can't be harvested.
 """
 
+from mailsuite.delivery.expansion import expand
 from mailsuite.mail import Mailbox, Unknown
-from mailsuite.smtpd.grammar import ascii_text, refuse, verify_argument
+from mailsuite.smtpd.grammar import SyntaxRefused, ascii_text, refuse, verify_argument
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
@@ -14,6 +15,8 @@ CANNOT_SAY = reply(
     252, "2.1.5", "Cannot VRFY user, but will take the message and try to deliver it"
 )
 NO_EXPN = reply(502, "5.5.1", "EXPN is not offered")
+NOT_OURS = reply(252, "2.1.5", "Cannot EXPN an address of another domain")
+NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
 
 
 async def vrfy(session: SmtpSession, argument: str) -> Reply:
@@ -22,28 +25,53 @@ async def vrfy(session: SmtpSession, argument: str) -> Reply:
         raise refuse("5.5.4", "Syntax: VRFY address")
     if session.session.account is None:
         return CANNOT_SAY
-    # RFC 6531 §3.7.4.2: SMTPUTF8 may stand behind the address.
-    word, _, keyword = argument.partition(" ")
-    smtputf8 = keyword.strip().upper() == "SMTPUTF8"
-    if keyword and not smtputf8:
-        raise refuse("5.5.4", "Syntax: VRFY address [SMTPUTF8]")
-    if not word.isascii() and not smtputf8:
-        return reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
-    address = verify_argument(word)
+    address, smtputf8 = _asked("VRFY", argument)
     route = session.context.router.route(address)
     if isinstance(route, Unknown):
-        return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
+        return _nobody(address)
     if isinstance(route, Mailbox) and (smtputf8 or route.account.isascii()):
         return reply(250, "2.1.5", f"<{route.account}>")
     return CANNOT_SAY
 
 
 async def expn(session: SmtpSession, argument: str) -> Reply:
-    """Lists are not expanded."""
-    return NO_EXPN
+    """502 for strangers; for users all whom mail to an address of ours goes to."""
+    if session.session.account is None:
+        return NO_EXPN
+    address, smtputf8 = _asked("EXPN", argument)
+    found = expand(address, session.context.router.route)
+    if not found.alias and found.remote:
+        return NOT_OURS
+    members = [*found.accounts, *found.remote]
+    if not members:
+        return _nobody(address)
+    if not smtputf8 and not all(map(str.isascii, members)):
+        return NEEDS_SMTPUTF8
+    return Reply(250, "2.1.5", tuple(f"<{member}>" for member in members))
+
+
+def _asked(verb: str, argument: str) -> tuple[str, bool]:
+    """The address, and whether SMTPUTF8 stands behind it (RFC 6531 §3.7.4.2)."""
+    word, _, keyword = argument.partition(" ")
+    smtputf8 = keyword.strip().upper() == "SMTPUTF8"
+    if not word or (keyword and not smtputf8):
+        raise refuse("5.5.4", f"Syntax: {verb} address [SMTPUTF8]")
+    if not word.isascii() and not smtputf8:
+        raise SyntaxRefused(NEEDS_SMTPUTF8)
+    return verify_argument(word, verb), smtputf8
+
+
+def _nobody(address: str) -> Reply:
+    return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
 
 
 VRFY = Command(
     vrfy, "VRFY address", "Asks whether an address exists; answered to users only.", idle=True
 )
-EXPN = Command(expn, "EXPN list", "Not offered.", idle=True, offered=lambda session: False)
+EXPN = Command(
+    expn,
+    "EXPN address",
+    "Asks who gets the mail of an alias or list; answered to users only.",
+    idle=True,
+    offered=lambda session: session.session.account is not None,
+)

@@ -1,6 +1,6 @@
 """The service extensions, in the order of the reply to EHLO. A new one is a file and a row."""
 
-from mailsuite.smtpd.commands import starttls
+from mailsuite.smtpd.commands import etrn, starttls
 from mailsuite.smtpd.extensions import (
     auth,
     body,
@@ -32,6 +32,7 @@ TABLE = (
     deliver_by.EXTENSION,
     priority.EXTENSION,
     future_release.EXTENSION,
+    Extension(lambda session: "ETRN" if etrn.offered(session) else None),  # RFC 1985
     origin.EXTENSION,
     Extension(lambda session: "HELP"),
 )

@@ -1,11 +1,13 @@
 """Stand-ins for the rooms below the ESMTP door: a queue in memory, fixed accounts."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from mailsuite.accounts import AccountRow, AliasRow, DomainRow
 from mailsuite.mail import Envelope
-from mailsuite.queue import Convert, NoSpace, QueueUnavailable
+from mailsuite.queue import Convert, NoSpace, QueueUnavailable, Watch
+from mailsuite.queue.changes import Result
 from mailsuite.routing import Router
 
 FAULTS: dict[str, type[Exception]] = {
@@ -64,6 +66,9 @@ class FakeQueue:
         self.accepted: list[tuple[Envelope, bytes]] = []
         self.all: list[FakeIncoming] = []
         self.discarded = 0
+        self.results: tuple[Result, ...] = ()
+        self.asked: list[str] = []
+        self.waiting = 0
         self.faults: dict[str, Exception] = {}
         self.committing = asyncio.Event()
         self.may_commit = asyncio.Event()
@@ -77,6 +82,17 @@ class FakeQueue:
         self.fault("receive")
         self.all.append(FakeIncoming(self, f"Q{len(self.all) + 1}"))
         return self.all[-1]
+
+    @contextlib.contextmanager
+    def watch(self, id: str, recipients: int) -> Iterator[Watch]:
+        watch = Watch(recipients)
+        watch.note(self.results)
+        yield watch
+
+    async def retry_domain(self, domain: str, *, below: bool) -> int:
+        self.fault("retry")
+        self.asked.append(domain + (" and below" if below else ""))
+        return self.waiting
 
 
 class FakeLookups:

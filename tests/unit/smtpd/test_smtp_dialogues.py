@@ -20,6 +20,9 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
     ! fail X Y       the queue's next X (receive, write, commit) raises Y (see FAULTS)
     ! break X        accounts or lookups raise from now on
     ! room N         bob has room for so many octets
+    ! result N STATE STATUS TEXT  so ends the attempt for the Nth recipient (from 0) from now on
+    ! waiting N      so many messages wait for any domain
+    ! run D          the queue was asked to run for the domain D (`D and below`)
     ! mend           no more
     ! accepted N     so many messages are in the queue
     ! discarded N    so many were thrown away
@@ -45,6 +48,7 @@ import uvloop
 from smtp_fakes import FAULTS, FakeAccounts, FakeQueue, FakeRoom, make_router
 
 from mailsuite.net import bind
+from mailsuite.queue.changes import Result
 from mailsuite.smtpd import Settings, Smtpd
 
 DIALOGUES = Path(__file__).parents[2] / "dialogues" / "smtp"
@@ -192,6 +196,13 @@ class Runner:
             (self.accounts if rest == "accounts" else self.lookups).broken = True
         elif verb == "room":
             self.room.left["bob@example.test"] = int(rest)
+        elif verb == "result":
+            index, state, status, text = rest.split(" ", 3)
+            self.queue.results += (Result(int(index), state, status, text),)
+        elif verb == "waiting":
+            self.queue.waiting = int(rest)
+        elif verb == "run":
+            assert self.queue.asked[-1] == rest
         elif verb == "mend":
             self.accounts.broken = self.lookups.broken = False
         elif verb == "accepted":
@@ -267,6 +278,8 @@ def encoded(step: str) -> bytes:
 def typed(value: str) -> object:
     if value in ("yes", "no"):
         return value == "yes"
+    if "," in value:
+        return frozenset(value.split(",")) - {""}
     try:
         return int(value)
     except ValueError:
