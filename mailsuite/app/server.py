@@ -297,14 +297,21 @@ class Server:
     def _smtp_settings(self, endpoint: Endpoint | None) -> SmtpSettings:
         """Of a listener; None: of the local socket."""
         own_users = endpoint is None or endpoint.protocol == "submission"
+        limits = self.config.limits
         return SmtpSettings(
             kind="submission" if own_users else "smtp",
             hostname=self.hostname,
             implicit_tls=endpoint is not None and endpoint.tls == "implicit",
             allow_plain_auth=self._plain_auth,
-            max_message_size=self.config.limits.max_message_size,
-            max_recipients=self.config.limits.recipients,
-            max_hold=self.config.limits.hold,
+            max_message_size=limits.max_message_size,
+            max_recipients=limits.recipients,
+            max_messages=limits.messages_per_connection,
+            max_idle_commands=limits.idle_commands,
+            max_errors=limits.errors,
+            command_timeout=limits.command_wait,
+            data_timeout=limits.data_wait,
+            message_timeout=limits.message_time,
+            max_hold=limits.hold,
             etrn=frozenset(each.lower() for each in self.config.relay.etrn),
             apparently_fields=self.config.apparently_fields,
         )

@@ -22,6 +22,11 @@ class ConnectionLimits:
         """Connections open now."""
         return self._count
 
+    @property
+    def full(self) -> bool:
+        """No connection more, from wherever."""
+        return self._count >= self._total
+
     def resize(self, total: int, per_address: int) -> None:
         """Other limits from now on; connections that are open stay open."""
         self._total = total
@@ -30,7 +35,7 @@ class ConnectionLimits:
     def enter(self, address: str) -> bool:
         """Count a new connection from `address`; False when there are too many."""
         key = network_key(address)
-        if self._count >= self._total or self._open[key] >= self._per_address:
+        if self.full or self._open[key] >= self._per_address:
             if not self._open[key]:
                 del self._open[key]
             return False

@@ -57,8 +57,12 @@ BYE = reply(221, "2.0.0", "Bye", close=True)
 START_MAIL = reply(354, "", "End data with <CR><LF>.<CR><LF>")
 
 SHUTTING_DOWN = reply(421, "4.3.2", "Server is shutting down, please try again later", close=True)
-TIMED_OUT = reply(421, "4.4.2", "Timeout, closing connection", close=True)
-TOO_MANY_CONNECTIONS = reply(421, "4.7.0", "Too many connections, try again later", close=True)
+TIMED_OUT = reply(421, "4.4.2", "Timeout, no command came, closing connection", close=True)
+DATA_TIMED_OUT = reply(421, "4.4.2", "Timeout, the message did not come in time", close=True)
+TOO_MANY_CONNECTIONS = reply(421, "4.3.2", "Too many connections, try again later", close=True)
+TOO_MANY_FROM_THERE = reply(
+    421, "4.7.0", "Too many connections from your address, try again later", close=True
+)
 TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors, goodbye", close=True)
 TOO_MANY_COMMANDS = reply(421, "4.7.0", "Too many commands without mail, goodbye", close=True)
 TOO_MANY_MESSAGES = reply(421, "4.7.0", "Too many messages in one session, reconnect", close=True)

@@ -71,7 +71,9 @@ class SmtpSession(Wire):
         if not context.limits.enter(self.peer):
             context.counters.connections_refused += 1
             log.warning("too many connections", client=self.peer, open=context.limits.count)
-            self.write(replies.TOO_MANY_CONNECTIONS.render())
+            full = context.limits.full
+            refusal = replies.TOO_MANY_CONNECTIONS if full else replies.TOO_MANY_FROM_THERE
+            self.write(refusal.render())
             self.hang_up()
             return
         self._counted = True
@@ -116,7 +118,7 @@ class SmtpSession(Wire):
     def timed_out(self) -> None:
         self.context.counters.timeouts += 1
         log.info("timeout", client=self.peer, helo=self.session.host_name)
-        self.say(replies.TIMED_OUT)
+        self.say(replies.DATA_TIMED_OUT if self.in_data else replies.TIMED_OUT)
         self.hang_up()
 
     def shut_down(self) -> None:

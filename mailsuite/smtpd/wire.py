@@ -22,7 +22,10 @@ TLS_HANDSHAKE = 30.0  # seconds
 
 
 class Wire(SMTP):
-    """A connection. Subclasses say what it is for in `opened`, `timed_out` and `closed`."""
+    """A connection. Subclasses say what it is for in `opened`, `timed_out` and `closed`.
+
+    in_data  what was asked for at last is a message's octets, not a line
+    """
 
     # Narrower than the base class has it: this door only ever speaks over stream transports.
     transport: asyncio.Transport | None
@@ -35,6 +38,7 @@ class Wire(SMTP):
         self.peer = ""
         self.local = ""
         self.tls = False
+        self.in_data = False
         self._max_line = max_line
         self._buffer = bytearray()
         self._scanned = 0
@@ -116,6 +120,7 @@ class Wire(SMTP):
 
         The whole line has to be there within `seconds`, however slowly it trickles.
         """
+        self.in_data = False
         buffer = self._buffer
         end = buffer.find(b"\n", self._scanned)
         if end < 0:
@@ -141,6 +146,7 @@ class Wire(SMTP):
 
     async def read_chunk(self, seconds: float, most: int = READ_LIMIT << 4) -> bytes:
         """All octets that are there, but not over `most`, waiting for the first; b"" at the end."""
+        self.in_data = True
         if not self._buffer:
             self._reset_timeout(seconds)
             while not self._buffer:
