@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from mailsuite.base.log import get_logger
 from mailsuite.imapd import positions
+from mailsuite.imapd.commands.fetch import tell_new
 from mailsuite.imapd.positions import Positions
 from mailsuite.imapd.reply import Bad, Refusal
 from mailsuite.imapd.search import Search
@@ -74,16 +75,25 @@ class Context:
 
     async def updates(self, session: Session) -> Iterable[bytes]:
         """What to tell after the view has been brought up to date."""
+        latest = self._seen
         among = self._to_look_at(session.selected)
         if among.find(1) < 0:
             return ()
         try:
+            known = set(self.results)
             items = await self._looked_at(session, among)
+            await self._tell_arrived(session, latest, known)
         except (Refusal, StoreError) as error:
             log.warning("search context ends", account=session.account, why=str(error))
             session.selected.contexts.pop(self.tag, None)
             return (_no_update(self.tag, b"The search failed"),)
         return (self._response(items),) if items else ()
+
+    async def _tell_arrived(self, session: Session, latest: int, known: set[int]) -> None:
+        """Items of messages that are new, not only among the results (RFC 5465 §7)."""
+        if self._arguments.fetch:
+            new = sorted(uid for uid in self.results if uid > latest and uid not in known)
+            await tell_new(session, self._arguments.fetch, _places(session.selected, new))
 
     def _to_look_at(self, view: View) -> Positions:
         uids, count = view.uids, view.exists

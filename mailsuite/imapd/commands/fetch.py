@@ -92,7 +92,9 @@ def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None
         view.told_flags(uids)
 
 
-async def tell_new(session: Session, items: tuple[FetchItem, ...], positions: range) -> None:
+async def tell_new(
+    session: Session, items: tuple[FetchItem, ...], positions: Iterable[int]
+) -> None:
     r"""What NOTIFY wants to know of new messages, whose \Seen stays as it is (RFC 5465 §5.2)."""
     view = session.selected
     plan = Plan(items, uid=not session.enabled.uid_only, modseq=session.enabled.condstore)

@@ -334,6 +334,7 @@ class SearchArguments:
     returns   None for the old form, else ESEARCH options ({"ALL"} for `()`)
     partial   PARTIAL's range as the client wrote it, both positive or both negative, else None
     criteria  of SORT; none for the others
+    fetch     what UPDATE is to tell of new messages among the results (RFC 5465 §7)
     """
 
     key: SearchKey
@@ -341,6 +342,7 @@ class SearchArguments:
     charset: str | None = None
     partial: tuple[int, int] | None = None
     criteria: tuple[SortCriterion, ...] = ()
+    fetch: tuple[FetchItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def esearch(cursor: Cursor) -> tuple[tuple[Source, ...], SearchArguments]:
         cursor.sp()
         sources = _sources(cursor)
         cursor.sp()
-    returns, partial = return_options(cursor)
+    returns, partial, fetch = return_options(cursor)
     charset = codec = None
     if cursor.skip_word(b"CHARSET"):
         cursor.sp()
@@ -27,7 +27,7 @@ def esearch(cursor: Cursor) -> tuple[tuple[Source, ...], SearchArguments]:
         cursor.sp()
     returns = returns or frozenset({"ALL"})
     key = program(cursor, codec or "utf-8", relevancy="RELEVANCY" in returns)
-    return sources, SearchArguments(key, returns, charset, partial)
+    return sources, SearchArguments(key, returns, charset, partial, fetch=fetch)
 
 
 def _sources(cursor: Cursor) -> tuple[Source, ...]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import encodings.aliases
 import re
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mailsuite.imapd.syntax.cursor import MAX_NUMBER64, BadCharset, Cursor, show
 from mailsuite.imapd.syntax.model import (
+    FetchItem,
     SearchAll,
     SearchAnd,
     SearchArguments,
@@ -31,6 +32,7 @@ from mailsuite.imapd.syntax.model import (
     SearchUid,
     SearchWithin,
 )
+from mailsuite.imapd.syntax.parse_fetch import item_list
 from mailsuite.imapd.syntax.parse_values import date_, mod_sequence, partial_range, sequence_set
 
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+(?![A-Za-z0-9_-])")
@@ -105,14 +107,14 @@ KeyParser: TypeAlias = Callable[[Program], SearchKey]
 def search(cursor: Cursor) -> tuple[SearchArguments]:
     """SEARCH, UID SEARCH: (SearchArguments,)"""
     cursor.sp()
-    returns, partial = return_options(cursor)
+    returns, partial, fetch = return_options(cursor)
     charset = codec = None
     if cursor.skip_word(b"CHARSET"):
         cursor.sp()
         charset, codec = charset_(cursor)
         cursor.sp()
     key = program(cursor, codec or "utf-8", relevancy="RELEVANCY" in (returns or ()))
-    return (SearchArguments(key, returns, charset, partial),)
+    return (SearchArguments(key, returns, charset, partial, fetch=fetch),)
 
 
 def program(cursor: Cursor, codec: str, *, relevancy: bool) -> SearchKey:
@@ -134,17 +136,26 @@ def cancel_update(cursor: Cursor) -> tuple[tuple[str, ...]]:
     return (tuple(tags),)
 
 
-def return_options(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
-    """`RETURN search-return-opts SP`, if that comes next, and the range of PARTIAL in it.
+class Returns(NamedTuple):
+    """`search-return-opts`, the range of PARTIAL in it, the items of UPDATE (RFC 5465 §7)."""
+
+    options: frozenset[str] | None = None
+    partial: tuple[int, int] | None = None
+    fetch: tuple[FetchItem, ...] = ()
+
+
+def return_options(cursor: Cursor) -> Returns:
+    """`RETURN search-return-opts SP`, if that comes next.
 
     No option at all means ALL (RFC 4731 §3.1); PARTIAL and ALL exclude each other (RFC 9394 §3.1).
     """
     if not cursor.skip_word(b"RETURN"):
-        return None, None
+        return Returns()
     cursor.sp()
     cursor.expect(b"(")
     options: set[str] = set()
     partial = None
+    fetch: tuple[FetchItem, ...] = ()
     while not cursor.skip(b")"):
         if options:
             cursor.sp()
@@ -155,11 +166,13 @@ def return_options(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, in
             if partial is not None:
                 raise cursor.problem("PARTIAL stands there twice")
             partial = partial_range(cursor)
+        elif option == "UPDATE" and cursor.skip(b" ("):
+            fetch = item_list(cursor)
         options.add(option)
     if options >= {"PARTIAL", "ALL"}:
         raise cursor.problem("PARTIAL and ALL exclude each other")
     cursor.sp()
-    return frozenset(options or {"ALL"}), partial
+    return Returns(frozenset(options or {"ALL"}), partial, fetch)
 
 
 # Codecs of Python that are no charsets of text on the wire.

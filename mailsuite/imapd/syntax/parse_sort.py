@@ -19,7 +19,7 @@ MAX_CRITERIA = 20
 def sort(cursor: Cursor) -> tuple[SearchArguments]:
     """SORT, UID SORT: (SearchArguments,)"""
     cursor.sp()
-    returns, partial = return_options(cursor)
+    returns, partial, fetch = return_options(cursor)
     cursor.expect(b"(")
     criteria = [_criterion(cursor)]
     while not cursor.skip(b")"):
@@ -29,7 +29,7 @@ def sort(cursor: Cursor) -> tuple[SearchArguments]:
             raise cursor.problem(f"more than {MAX_CRITERIA} criteria")
     relevancy = "RELEVANCY" in (returns or ()) or any(one.key == "RELEVANCY" for one in criteria)
     found = _search_criteria(cursor, relevancy=relevancy)
-    return (SearchArguments(found.key, returns, found.charset, partial, tuple(criteria)),)
+    return (SearchArguments(found.key, returns, found.charset, partial, tuple(criteria), fetch),)
 
 
 def _criterion(cursor: Cursor) -> SortCriterion:

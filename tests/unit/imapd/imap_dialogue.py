@@ -273,7 +273,8 @@ class Runner:
             assert found, f"{step}\nbut the server said {response!r}"
             self.numbers.update(found.groupdict())
         elif kind == "=":
-            await client.command("LOGIN alice@example.test alice" if rest == "login" else rest)
+            login = "LOGIN alice@example.test alice"
+            await client.command(login if rest == "login" else self._known(rest))
         elif rest == "hang up":
             client.writer.close()
         elif rest == "tls":
