@@ -22,10 +22,13 @@ def ordered(places: Iterable[int], columns: Sequence[tuple[Sequence[Any], bool]]
     return found
 
 
-def picked(order: Iterable[int], inside: bytes) -> list[int]:
+def picked(order: Sequence[int], inside: bytes) -> list[int]:
     """Those of `order` that are in the set (`mailsuite.imapd.positions`)."""
-    order = order if isinstance(order, Sequence) else list(order)
-    return list(compress(order, map(inside.__getitem__, order)))
+    found: list[int] = []
+    for start in range(0, len(order), AT_ONCE):
+        some = order[start : start + AT_ONCE]
+        found += compress(some, map(inside.__getitem__, some))
+    return found
 
 
 def _by(places: Sequence[int], column: Sequence[Any], descending: bool) -> Sequence[int]:

@@ -6,6 +6,7 @@ client reads.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from array import array
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ from mailsuite.store import StoreError
 
 SLICE = 5000
 """Numbers rendered before other sessions get their turn."""
+NUMBERS_AT_ONCE = 50_000
 
 
 async def search(session: Session, arguments: SearchArguments) -> tuple[Search, Positions]:
@@ -69,7 +71,8 @@ async def run(session: Session, arguments: SearchArguments, order: Order, *, by_
     if modseq.asked(arguments.key):
         session.enable_condstore()
         highest = modseq.highest(view, chosen) if chosen else None
-    numbers = numbers_of(view, places, by_uid=by_uid)
+    ascending = not arguments.criteria
+    numbers = await numbers_of(view, places, by_uid=by_uid, ascending=ascending)
     if returns is None:
         name = b"SORT" if arguments.criteria else b"SEARCH"
         await _write_numbers(session, name, numbers, highest)
@@ -169,11 +172,18 @@ async def write_esearch(
     session.unfinished = False
 
 
-def numbers_of(view: View, places: Sequence[int], *, by_uid: bool) -> Sequence[int]:
-    """The messages as the client knows them; `places` in any order."""
-    if places == range(view.exists):
+async def numbers_of(
+    view: View, places: Sequence[int], *, by_uid: bool, ascending: bool = True
+) -> Sequence[int]:
+    """The messages as the client knows them."""
+    if ascending and len(places) == view.exists:
         return view.uids[: view.exists] if by_uid else range(1, view.exists + 1)
-    return array("I", map(view.uids.__getitem__ if by_uid else (1).__add__, places))
+    number_of = view.uids.__getitem__ if by_uid else (1).__add__
+    numbers = array("I")
+    for start in range(0, len(places), NUMBERS_AT_ONCE):
+        numbers.extend(map(number_of, places[start : start + NUMBERS_AT_ONCE]))
+        await asyncio.sleep(0)
+    return numbers
 
 
 async def write_slices(session: Session, texts: Iterator[bytes], between: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -187,24 +188,21 @@ async def _fill(
     sources = _COLUMNS.get(name, (f"sort_{name.lower()}",))
     uids = table.uids
     old = known.columns.get(name) if known is not None else None
-    same = 0
-    values: dict[int, Any] = {}
-    if known is not None and old is not None:
-        if uids[: len(known.uids)] == known.uids:
-            same = len(known.uids)
-        else:
-            values = dict(zip(known.uids, old, strict=True))
-    column = old[:] if same and old is not None else _empty(name)
-    left = uids[same:]
-    for start in range(0, len(left), ROWS_BATCH):
-        some = left[start : start + ROWS_BATCH]
+    before = known.uids if known is not None and old is not None else array("I")
+    column = _empty(name)
+    if old is not None and uids[: len(before)] == before:
+        column = old[:]
+    nothing = 0 if isinstance(column, array) else b"\0" * 16 if name == "IDS" else b""
+    for start in range(len(column), len(uids), ROWS_BATCH):
+        some = uids[start : start + ROWS_BATCH]
+        first, stop = bisect_left(before, some[0]), bisect_right(before, some[-1])
+        values = dict(zip(before[first:stop], old[first:stop] if old else (), strict=True))
         wanted = [uid for uid in some if uid not in values]
         if wanted:
             rows = await mailbox.rows(wanted, columns=sources)
             values.update(zip((row[0] for row in rows), _made(name, rows), strict=True))
-            report(same + start, len(uids))
-        nothing = 0 if isinstance(column, array) else b"\0" * 16 if name == "IDS" else b""
+            report(start, len(uids))
         # A message that has just gone is not in the index any more.
-        column.extend([values.pop(uid, nothing) for uid in some])
+        column.extend([values.get(uid, nothing) for uid in some])
         await asyncio.sleep(0)
     table.columns[name] = column

@@ -7,13 +7,14 @@ what stands between `* THREAD` and the line's end: places of messages, OPEN and 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from mailsuite.imapd.references import NONE, Ancestry
 
 OPEN, CLOSE = -1, -2
+_NAMES = {OPEN: "(", CLOSE: ")"}
 Shape: TypeAlias = "array[int]"
 
 
@@ -35,18 +36,24 @@ class Messages:
 
 def ordered_subject(messages: Messages) -> Shape:
     """A thread for each base subject; all but its first message are children of the first."""
-    threads: dict[bytes, list[int]] = {}
+    newest: dict[bytes, int] = {}
+    following: dict[int, int] = {}
+    firsts: list[int] = []  # by their dates
     for place in messages.by_date:
-        threads.setdefault(messages.subjects[place], []).append(place)
-    shape = array("i")
-    for members in threads.values():  # by the date of the first
-        shape.append(OPEN)
-        if len(members) <= 2:
-            shape.extend(members)
+        subject = messages.subjects[place]
+        if subject in newest:
+            following[newest[subject]] = place
         else:
-            shape.append(members[0])
-            for place in members[1:]:
-                shape.extend((OPEN, place, CLOSE))
+            firsts.append(place)
+        newest[subject] = place
+    shape = array("i")
+    for first in firsts:
+        shape.extend((OPEN, first))
+        child = following.get(first)
+        alone = child is not None and child not in following
+        while child is not None:
+            shape.extend((child,) if alone else (OPEN, child, CLOSE))
+            child = following.get(child)
         shape.append(CLOSE)
     return shape
 
@@ -54,18 +61,20 @@ def ordered_subject(messages: Messages) -> Shape:
 def references(messages: Messages) -> Shape:
     """The REFERENCES algorithm, steps (1) to (6)."""
     places = messages.places
-    node = {place: number for number, place in enumerate(places)}
-    by_date = [node[place] for place in messages.by_date]
+    every = not places or places[-1] == len(places) - 1
+    by_date = messages.by_date
+    if not every:
+        number_of = array("i", [NONE]) * (places[-1] + 1)
+        for number, place in enumerate(places):
+            number_of[place] = number
+        by_date = [number_of[place] for place in by_date]
     ids = [messages.ids[place] for place in places]
-    roots, children = _pruned(by_date, Ancestry(ids).above())  # (1) to (4)
+    forest = Forest(by_date, Ancestry(ids).above())  # (1) to (4)
     subjects = [messages.subjects[place] for place in places]
-    rank = [0] * len(places)
-    for number, each in enumerate(by_date):
-        rank[each] = number
-    roots = _Subjects(subjects, ids, children).merged(roots, rank)  # (5), (6)
-    shape = _shape(roots, children)
-    if places and places[-1] == len(places) - 1:
-        return shape  # of all messages: numbered as they are
+    _merge_subjects(forest, subjects, [each[0] == 1 for each in ids])  # (5), (6)
+    shape = forest.shape()
+    if every:
+        return shape
     names = [*places, CLOSE, OPEN]
     return array("i", [names[token] for token in shape])
 
@@ -75,122 +84,160 @@ ALGORITHMS: dict[str, Callable[[Messages], Shape]] = {
     "REFERENCES": references,
 }
 
-Children: TypeAlias = dict[int, list[int]]
-"""Message -> its children, by sent date. Messages are numbered by their order in the mailbox."""
-Root: TypeAlias = list[int]
-"""A message under the root; or several, the children of a dummy; by sent date."""
 
-
-def _pruned(by_date: Sequence[int], above: Sequence[int]) -> tuple[list[Root], Children]:
+class Forest:
     """What remains without the dummies: a message's parent is the nearest message above.
 
     With none above, it is a child of the root, together with those that have the same topmost
-    dummy. All are looked at by date, so that everything is sorted in the end.
+    dummy. Messages are looked at by date, so that everything is sorted from the beginning (3, 4).
+
+    roots   under the root: messages, and dummies as ~number of a group
+    groups  the children of such a dummy
+
+    Siblings are chains in arrays: objects for each message would keep the garbage collector busy.
     """
-    count = len(above)
-    roots: list[Root] = []
-    children: Children = {}
-    dummies: dict[int, Root] = {}
-    for number in by_date:
-        parent = above[number]
-        if parent == NONE:
-            roots.append([number])
-        elif parent < count:
-            children.setdefault(parent, []).append(number)
-        elif parent in dummies:
-            dummies[parent].append(number)
-        else:
-            dummies[parent] = [number]
-            roots.append(dummies[parent])
-    return roots, children
 
+    __slots__ = ("_first", "_last", "_next", "groups", "rank", "roots")
 
-class _Subjects:
-    """Step (5): threads of the same subject become one."""
-
-    def __init__(self, subjects: Sequence[bytes], ids: Sequence[bytes], children: Children) -> None:
-        self._subjects = subjects
-        self._ids = ids
-        self._children = children
-
-    def merged(self, roots: list[Root], rank: Sequence[int]) -> list[Root]:
-        """The children of the root, sorted (6)."""
-        table = self._table(roots)
-        grown: set[int] = set()
-        kept: list[Root] = []
-        for root in roots:
-            subject = self._subjects[root[0]]
-            first = table.get(subject)
-            if not subject or first is None or first is root:
-                kept.append(root)
-            elif len(first) > 1:
-                first += root  # a dummy takes in a message, or another dummy's children
-            elif len(root) == 1 and self._is_reply(root) and not self._is_reply(first):
-                self._children.setdefault(first[0], []).append(root[0])
-                grown.add(first[0])
+    def __init__(self, by_date: Sequence[int], above: Sequence[int]) -> None:
+        count = len(above)
+        self.rank = array("i", [0]) * count
+        self.roots: list[int] = []
+        self.groups: list[list[int]] = []
+        self._first, self._next, self._last = (array("i", [NONE]) * count for _ in range(3))
+        group_of: dict[int, int] = {}
+        for rank, number in enumerate(by_date):
+            self.rank[number] = rank
+            parent = above[number]
+            if parent == NONE:
+                self.roots.append(number)
+            elif parent < count:
+                self.add(parent, number)
+            elif parent in group_of:
+                self.groups[group_of[parent]].append(number)
             else:
-                first += root  # becomes a dummy with both as its children
-        for place in grown:
-            self._children[place].sort(key=rank.__getitem__)
-        for root in kept:
-            if len(root) > 1:
-                root.sort(key=rank.__getitem__)
-        kept.sort(key=lambda root: rank[root[0]])
-        return kept
+                group_of[parent] = len(self.groups)
+                self.roots.append(self.new_group([number]))
+        self.roots = [self._alone(root) for root in self.roots]
 
-    def _table(self, roots: list[Root]) -> dict[bytes, Root]:
-        """(5.B): of each subject a dummy rather than a message, a message rather than a reply."""
-        table: dict[bytes, Root] = {}
-        for root in roots:
-            subject = self._subjects[root[0]]
-            if not subject:
-                continue
-            known = table.setdefault(subject, root)
-            if known is not root and len(known) == 1:
-                better = self._is_reply(known) and not self._is_reply(root)
-                if len(root) > 1 or better:
-                    table[subject] = root
-        return table
+    def _alone(self, root: int) -> int:
+        """A dummy with one child is that child."""
+        members = self.members(root)
+        return members[0] if len(members) == 1 else root
 
-    def _is_reply(self, root: Root) -> bool:
-        return self._ids[root[0]][0] == 1
+    def members(self, root: int) -> list[int]:
+        """A dummy's children, or the message."""
+        return self.groups[~root] if root < 0 else [root]
 
+    def first(self, root: int) -> int:
+        """The message that stands for a child of the root."""
+        return self.groups[~root][0] if root < 0 else root
 
-def _shape(roots: list[Root], children: Children) -> Shape:
-    shape = array("i")
-    none: list[int] = []
-    for root in roots:
-        if len(root) == 1 and root[0] not in children:
-            shape.extend((OPEN, root[0], CLOSE))
-            continue
-        shape.append(OPEN)
-        # What is still to be written, the next one last: a place, or CLOSE.
-        left = [CLOSE]
-        if len(root) == 1:
-            left.append(root[0])
+    def new_group(self, members: list[int]) -> int:
+        """A new dummy."""
+        self.groups.append(members)
+        return ~(len(self.groups) - 1)
+
+    def add(self, parent: int, child: int) -> None:
+        """Make it the last child."""
+        if self._first[parent] == NONE:
+            self._first[parent] = child
         else:
-            for place in reversed(root):
-                left += (CLOSE, place, OPEN)
-        while left:
-            token = left.pop()
-            shape.append(token)
-            if token >= 0:
-                below = children.get(token, none)
-                if len(below) == 1:
-                    left.append(below[0])
-                else:
-                    for place in reversed(below):
-                        left += (CLOSE, place, OPEN)
-    return shape
+            self._next[self._last[parent]] = child
+        self._last[parent] = child
+
+    def _children(self, parent: int) -> list[int]:
+        found = []
+        child = self._first[parent]
+        while child != NONE:
+            found.append(child)
+            child = self._next[child]
+        return found
+
+    def sort(self, parents: Iterable[int]) -> None:
+        """Step (6), where children have been added."""
+        by_date = self.rank.__getitem__
+        for parent in parents:
+            children = sorted(self._children(parent), key=by_date)
+            self._first[parent] = NONE
+            for child in children:
+                self._next[child] = NONE
+                self.add(parent, child)
+        for group in self.groups:
+            group.sort(key=by_date)
+        self.roots.sort(key=lambda root: by_date(self.first(root)))
+
+    def shape(self) -> Shape:
+        """The answer's."""
+        shape = array("i")
+        first, following = self._first, self._next
+        for root in self.roots:
+            shape.append(OPEN)
+            # What is still to be written, the next one last: a place, or CLOSE.
+            left = [CLOSE]
+            if root >= 0:
+                left.append(root)
+            else:
+                for number in reversed(self.groups[~root]):
+                    left += (CLOSE, number, OPEN)
+            while left:
+                token = left.pop()
+                shape.append(token)
+                if token < 0 or (child := first[token]) == NONE:
+                    continue
+                if following[child] == NONE:
+                    left.append(child)
+                    continue
+                for number in reversed(self._children(token)):
+                    left += (CLOSE, number, OPEN)
+        return shape
 
 
-def rendered(shape: Shape, names: Sequence[str], at_once: int = 20_000) -> Iterator[bytes]:
-    """The shape as octets, piece by piece. `names`: by place, then ")" for CLOSE, "(" for OPEN."""
+def _merge_subjects(forest: Forest, subjects: Sequence[bytes], is_reply: Sequence[bool]) -> None:
+    """Step (5): threads of the same subject become one."""
+    table = _subject_table(forest, subjects, is_reply)
+    grown: set[int] = set()
+    kept: list[int] = []
+    dummies: dict[int, int] = {}
+    for root in forest.roots:
+        subject = subjects[forest.first(root)]
+        known = table.get(subject, root)
+        if not subject or known == root or root in dummies:
+            kept.append(root)
+        elif known < 0:
+            # A dummy takes in a message, or another dummy's children.
+            forest.groups[~known] += forest.members(root)
+        elif root >= 0 and is_reply[root] and not is_reply[known]:
+            forest.add(known, root)
+            grown.add(known)
+        else:
+            table[subject] = dummies[known] = forest.new_group([known, root])
+    forest.roots = [dummies.get(root, root) for root in kept]
+    forest.sort(grown)
+
+
+def _subject_table(
+    forest: Forest, subjects: Sequence[bytes], is_reply: Sequence[bool]
+) -> dict[bytes, int]:
+    """(5.B): of each subject a dummy rather than a message, a message rather than a reply."""
+    table: dict[bytes, int] = {}
+    for root in forest.roots:
+        subject = subjects[forest.first(root)]
+        if not subject:
+            continue
+        known = table.setdefault(subject, root)
+        if known >= 0 and (root < 0 or (is_reply[known] and not is_reply[root])):
+            table[subject] = root
+    return table
+
+
+def rendered(shape: Shape, numbers: Sequence[int], at_once: int = 5000) -> Iterator[bytes]:
+    """The shape as octets, piece by piece; `numbers` of messages by their places."""
     before = OPEN
     for start in range(0, len(shape), at_once):
         piece = shape[start : start + at_once]
-        text = " ".join(map(names.__getitem__, piece))
-        text = text.replace("( ", "(").replace(" )", ")").replace(") (", ")(")
+        words = [str(numbers[token]) if token >= 0 else _NAMES[token] for token in piece]
+        text = " ".join(words).replace("( ", "(").replace(" )", ")").replace(") (", ")(")
         if before != OPEN and piece[0] != CLOSE and (before, piece[0]) != (CLOSE, OPEN):
             text = " " + text
         before = piece[-1]

@@ -133,6 +133,6 @@ async def _one(session: Session, name: str, view: View, arguments: SearchArgumen
     scores = map(search.relevancy, places) if "RELEVANCY" in returns else None
     mailbox = response.mailbox(name, utf8=session.utf8)
     where = b" MAILBOX %b UIDVALIDITY %d" % (mailbox, view.mailbox.uidvalidity)
-    numbers = results.numbers_of(view, places, by_uid=True)
+    numbers = await results.numbers_of(view, places, by_uid=True)
     extra = results.Extra(highest, scores, where)
     await results.write_esearch(session, arguments, numbers, extra, by_uid=True)

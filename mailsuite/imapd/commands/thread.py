@@ -24,13 +24,12 @@ async def _thread(
     _, found = await results.search(session, arguments)
     cache = session.door.sort_cache
     shape = await cache.threaded(view, algorithm, found, session.report)
-    every = results.numbers_of(view, range(len(found)), by_uid=by_uid)
-    names = [*[str(number) for number in every], ")", "("]
+    numbers = view.uids if by_uid else range(1, view.exists + 1)
     session.unfinished = True
     session.write(b"* THREAD")
     if shape:
         session.write(b" ")
-        for piece in rendered(shape, names):
+        for piece in rendered(shape, numbers):
             session.write(piece)
             await session.breathe()
     session.write(b"\r\n")

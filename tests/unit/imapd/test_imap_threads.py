@@ -24,8 +24,8 @@ def threaded(algorithm: str, mail: Sequence["Mail"], places: Sequence[int] | Non
         [array("Q", (each.reply, each.id, *each.references)).tobytes() for each in mail],
     )
     shape = ALGORITHMS[algorithm](messages)
-    whole = b"".join(rendered(shape, [*map(str, range(len(mail))), ")", "("]))
-    assert whole == b"".join(rendered(shape, [*map(str, range(len(mail))), ")", "("], at_once=3))
+    whole = b"".join(rendered(shape, range(len(mail))))
+    assert whole == b"".join(rendered(shape, range(len(mail)), at_once=3))
     return whole.decode()
 
 
