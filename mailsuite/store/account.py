@@ -52,6 +52,7 @@ from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
 FILL_AT_ONCE = 32
+LET_GO_AT_ONCE = 200
 FILL_WAITING = 20_000
 FILL_PAUSE = 0.01
 
@@ -394,14 +395,23 @@ class AccountStore:
                     del self._views[update.mailboxid]
             elif update.kept and update.expunged:
                 # Kept for sessions, and there are none.
-                call = partial(alter.let_go, self.files, update.folder, update.expunged)
-                self.tasks.start(self.writer.do(call), "let go")
+                self.let_go(update.folder, update.expunged)
             room = FILL_WAITING - len(self._to_fill)
             self._to_fill.extend((update.folder, uid) for uid, _ in update.appended[:room])
         if self._to_fill and not self._filling and not self._closing:
             self._filling = True
             self.tasks.start(self._fill(), "facets")
         self.feed.publish(updates, self.files.take_events(), actor)
+
+    def let_go(self, folder: Folder, uids: Sequence[int]) -> None:
+        """Remove, in the background, files of expunged messages that nobody holds any more."""
+        self.tasks.start(self._let_go(folder, uids), "let go")
+
+    async def _let_go(self, folder: Folder, uids: Sequence[int]) -> None:
+        # Some at a time, so that other jobs need not wait for all.
+        for start in range(0, len(uids), LET_GO_AT_ONCE):
+            some = uids[start : start + LET_GO_AT_ONCE]
+            await self.writer.do(partial(alter.let_go, self.files, folder, some))
 
     async def take_anew(self) -> None:
         """Compare all views with an index that has been rebuilt."""

@@ -20,6 +20,8 @@ from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
 from mailsuite.store.values import FlagsStored
 
+MANY = 64
+
 
 class Locator:
     """Finds files that another program has renamed; lists the folder once, at the first need.
@@ -87,12 +89,14 @@ def store_flags(
     lost = False
     locator = Locator(folder)
     modseq = 0
+    states: dict[str, str] = {}
     with files.changing(folder) as change:
         for entry in entries:
             if entry.uid in passed:
                 continue
             before = entry.state
-            wanted = request.apply(before, letters, words)
+            if (wanted := states.get(before)) is None:
+                wanted = states[before] = request.apply(before, letters, words)
             if wanted == before:
                 continue
             if flags.letters(wanted) != flags.letters(before):
@@ -135,8 +139,7 @@ def _rename(
     """Write the new letters into the file name, on top of what others have written there."""
     for attempt in range(3):
         state = request.apply(entry.state, letters, words)
-        parsed = filename.parse(entry.name).with_flags(flags.letters(state))
-        name = str(parsed)
+        name = filename.relettered(entry.name, flags.letters(state))
         try:
             if (entry.place, entry.name) != (CUR, name):
                 change.rename(folder.file(entry.place, entry.name), folder.file(CUR, name))
@@ -170,13 +173,17 @@ def expunge(
     keep: bool,
     origin: Attachment | None,
 ) -> list[int]:
-    """Remove messages. With `keep` their files go to tmp/ until `let_go`, else for ever."""
+    """Remove messages. With `keep` their files go to tmp/ until `let_go`, else for ever.
+
+    Of many, nobody needs to wait until the last has been removed: they are let go soon.
+    """
     with files.index.reader() as db:
         entries = records.entries(db, folder.id, uids)
     if only_deleted:
         entries = [entry for entry in entries if "T" in flags.letters(entry.state)]
     if not entries:
         return []
+    keep = keep or len(entries) > MANY
     with files.changing(folder) as change:
         kept = set_aside(files, change, folder, entries)
         modseq = folder.take_modseq()
@@ -245,7 +252,7 @@ def claim(files: AccountFiles, folder: Folder, before: int) -> None:
     moved: list[Entry] = []
     with files.changing(folder) as change:
         for entry in entries:
-            name = str(filename.parse(entry.name).with_flags(flags.letters(entry.state)))
+            name = filename.relettered(entry.name, flags.letters(entry.state))
             try:
                 change.rename(folder.file(NEW, entry.name), folder.file(CUR, name))
             except FileNotFoundError:

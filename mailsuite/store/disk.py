@@ -20,9 +20,14 @@ def make_maildir(path: Path) -> None:
         durable.fsync_dir(path)
 
 
-def rename(old: str, new: str) -> None:
-    """Rename a file. Raises FileNotFoundError."""
-    Path(old).rename(new)
+def rename(old: str, new: str, source: int | None = None, target: int | None = None) -> None:
+    """Rename a file. Raises FileNotFoundError.
+
+    `source`, `target`: descriptors of both folders, which save looking for them.
+    """
+    if source is not None and target is not None:
+        old, new = old.rpartition("/")[2], new.rpartition("/")[2]
+    os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
 
 
 def rename_back(new: str, old: str) -> None:

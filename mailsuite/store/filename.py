@@ -136,6 +136,11 @@ def letters_of(name: str) -> str:
     return "".join(sorted({letter for letter in info if letter.isascii() and letter.isalpha()}))
 
 
+def relettered(name: str, letters: str) -> str:
+    """The name with these flag letters."""
+    return f"{head(name)}:2,{letters}"
+
+
 def delivery_mark(delivery_id: str) -> str:
     """How a delivery id is written in the unique part: one word, whatever the id holds."""
     text = _SAFE_ID.sub(lambda found: "+" + found[0].encode().hex(), delivery_id)

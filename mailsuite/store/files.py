@@ -323,4 +323,5 @@ class AccountFiles:
                 with contextlib.suppress(NoSuchMailbox):
                     folder.after_change()
             raise
-        change.keep()
+        finally:
+            change.close()

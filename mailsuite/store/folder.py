@@ -8,7 +8,9 @@ becomes of the index.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import TypeAlias
 
 import apsw
 
@@ -21,6 +23,9 @@ UID_BLOCK = 1024
 MODSEQ_BLOCK = 1 << 16
 MAX_GAPS = 8
 NEVER = (-1, -1)
+MAX_OWN = 50_000
+Name: TypeAlias = tuple[int, str]
+"""A name in new/ or cur/: (place, file name)."""
 
 _COLUMNS = (
     "folder",
@@ -56,6 +61,7 @@ class Folder:
     sure          nobody else can have changed them unnoticed at that time
     adopt_from    a file with U= from here on, and below `uidnext` at opening, is one of ours that
                   the index has lost; others come from elsewhere
+    own           names that our own changes made come or go, and of which `watch` will tell
     watch         what tells of changes by others (`store.watcher`), or None
     watched_since the one that was there when the folder was last listed, or `sure`
     journal       octets of the keyword journal that the index has taken in
@@ -81,6 +87,7 @@ class Folder:
         "modseq",
         "name",
         "new",
+        "own",
         "path",
         "sidecar",
         "size",
@@ -109,6 +116,7 @@ class Folder:
         self.cost = 0.0
         self.journal = 0
         self.messages = self.size = self.unseen = self.deleted = 0
+        self.own: Counter[Name] = Counter()
         self.watch: object = None
         self.watched_since: object = None
         self._keywords: flags.Keywords | None = None
@@ -212,6 +220,24 @@ class Folder:
             return disk.changed_at(self.new), disk.changed_at(self.cur)
         except FileNotFoundError as error:
             raise NoSuchMailbox(self.name) from error
+
+    def own_change(self, place: int, name: str) -> None:
+        """We have made this name come or go."""
+        if self.watch is not None:
+            if len(self.own) >= MAX_OWN:
+                self.own.clear()  # then they are looked up one by one
+            self.own[place, name] += 1
+
+    def foreign(self, names: Counter[Name]) -> list[Name]:
+        """Those of the names that we have been told of which are not our own doing."""
+        found = []
+        for name, count in names.items():
+            ours = self.own.pop(name, 0)
+            if ours > count:
+                self.own[name] = ours - count  # we'll be told of the rest
+            elif ours < count:
+                found.append(name)
+        return found
 
     @property
     def sees_all(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +16,7 @@ from mailsuite.store.alter import FlagRequest
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import CannotChange, NoSuchMailbox
 from mailsuite.store.flags import EVERY_FLAG, Scope
-from mailsuite.store.folder import Folder
+from mailsuite.store.folder import Folder, Name
 from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.message import MessageFile
 from mailsuite.store.table import Table, check_columns, table
@@ -240,8 +241,8 @@ class Mailbox(View):
         """Nobody is to be told any more."""
         self._account.watcher.unwatch(self)
 
-    async def noticed(self, names: set[tuple[int, str]], watch: object, *, lost: bool) -> None:
-        """These names (place, file name) have come or gone; `lost`: and others.
+    async def noticed(self, names: Counter[Name], watch: object, *, lost: bool) -> None:
+        """These names have come or gone, so many times; `lost`: and others.
 
         Raises NoSuchMailbox, StoreUnavailable.
         """
@@ -250,9 +251,9 @@ class Mailbox(View):
             folder, lambda: merge.noticed(files, folder, names, watch, lost=lost)
         )
 
-    def forget_watch(self) -> None:
-        """The folder is not watched any more."""
-        self._folder.watch = None
+    def watched_by(self, watch: object) -> None:
+        """What tells of changes in the folder from now on; None: nothing."""
+        self._folder.watch = watch
 
     def claim(self) -> None:
         """Write down, in the background, that messages were claimed; many at a time."""
@@ -274,6 +275,4 @@ class Mailbox(View):
 
     def drop_files(self, uids: list[int]) -> None:
         """Remove, in the background, files that nobody holds any more."""
-        files, folder = self._account.files, self._folder
-        work = self._account.writer.do(lambda: alter.let_go(files, folder, uids))
-        self._account.tasks.start(work, "let go")
+        self._account.let_go(self._folder, uids)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from mailsuite.store import content, disk, filename, flags, journal, records, sidecar
 from mailsuite.store.errors import NoSuchMailbox
 from mailsuite.store.filename import FileName
-from mailsuite.store.folder import Folder
+from mailsuite.store.folder import Folder, Name
 from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
 
@@ -53,17 +54,18 @@ def is_current(files: AccountFiles, folder: Folder) -> bool:
 def noticed(
     files: AccountFiles,
     folder: Folder,
-    names: Collection[tuple[int, str]],
+    names: Counter[Name],
     watch: object,
     *,
     lost: bool,
 ) -> None:
-    """These names (place, name) have come or gone: merge, unless the index knows it all.
+    """These names have come or gone: merge, unless it was our own doing or the index knows it.
 
     Belongs to the account's writer, so our own changes are in the index by now. `lost`: others,
     that nobody knows, may have come or gone too. Raises NoSuchMailbox.
     """
-    if lost or not _all_known(files, folder, names):
+    foreign = folder.foreign(names)
+    if lost or (foreign and not _all_known(files, folder, foreign)):
         merge(files, folder)
         listed = True
     else:
@@ -73,7 +75,7 @@ def noticed(
         folder.watched_since = watch
 
 
-def _all_known(files: AccountFiles, folder: Folder, names: Collection[tuple[int, str]]) -> bool:
+def _all_known(files: AccountFiles, folder: Folder, names: Collection[Name]) -> bool:
     """Every one of these names is on the disk just if the index has it."""
     uids = {name: filename.parse(name).uid for _, name in names}
     with files.index.reader() as db:

@@ -10,30 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks
+from mailsuite.store import inotify
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
+from mailsuite.store.folder import Name
 from mailsuite.store.records import CUR, NEW
-
-try:
-    from asyncinotify import Inotify, Mask, Watch
-except ImportError:  # not Linux
-    HAS_INOTIFY = False
-else:
-    HAS_INOTIFY = True
-    NAMES = Mask.CREATE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE | Mask.ONLYDIR
 
 if TYPE_CHECKING:
     from mailsuite.store.mailbox import Mailbox
 
 MAX_WATCHED = 8192
-MAX_NAMES = 10_000
+MAX_NAMES = 20_000
 SETTLE = 0.05  # seconds in which further names are gathered
 POLL = 0.8
 POLL_SHARE = 20  # polling takes at most 1/20 of the time
-READ_AT_ONCE = 64  # names of greatest length
 log = get_logger("store")
 
 
@@ -44,8 +38,8 @@ class _Watched:
 
     def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
-        self.watches: list[Watch] = []
-        self.names: set[tuple[int, str]] = set()
+        self.watches: list[int] = []
+        self.names: Counter[Name] = Counter()
         self.lost = False  # more names than are remembered
         self.begun = True
         self.telling = False
@@ -55,10 +49,10 @@ class _Watched:
 class Watcher:
     """One for all mailboxes of a store. Loop thread only."""
 
-    def __init__(self, *, inotify: bool = HAS_INOTIFY, limit: int = MAX_WATCHED) -> None:
-        """Without `inotify`, and for mailboxes beyond `limit`, it polls."""
-        self._limit = limit if inotify else 0
-        self._inotify: Inotify | None = None
+    def __init__(self, *, notices: bool = inotify.AVAILABLE, limit: int = MAX_WATCHED) -> None:
+        """Without `notices` (inotify), and for mailboxes beyond `limit`, it polls."""
+        self._limit = limit if notices else 0
+        self._inotify: inotify.Inotify | None = None
         self._by_number: dict[int, tuple[_Watched, int]] = {}
         self._watched: dict[Mailbox, _Watched] = {}
         self._polled: set[Mailbox] = set()
@@ -86,7 +80,7 @@ class Watcher:
             self._poll(mailbox)
             return
         self._watched[mailbox] = one
-        mailbox.folder.watch = one
+        mailbox.watched_by(one)
         # What happened between the mailbox's opening and now has not been told of.
         one.begun = False
         self._tell(one)
@@ -97,20 +91,21 @@ class Watcher:
         one = self._watched.pop(mailbox, None)
         if one is None:
             return
-        mailbox.forget_watch()
+        mailbox.watched_by(None)
         self._remove(one)
 
     def _remove(self, one: _Watched) -> None:
         for watch in one.watches:
-            self._by_number.pop(watch.wd, None)
+            self._by_number.pop(watch, None)
             if self._inotify is not None:
                 with contextlib.suppress(OSError):  # the folder is gone, and the watch with it
-                    self._inotify.rm_watch(watch)
+                    self._inotify.remove(watch)
 
     async def close(self) -> None:
         """Watch nothing any more."""
         await self._tasks.cancel()
         if self._inotify is not None:
+            asyncio.get_running_loop().remove_reader(self._inotify.fd)
             self._inotify.close()
             self._inotify = None
         self._by_number.clear()
@@ -122,38 +117,35 @@ class Watcher:
     def _add(self, one: _Watched) -> None:
         """Watch both folders. Raises OSError."""
         if self._inotify is None:
-            self._inotify = Inotify(cache_size=READ_AT_ONCE)
-            self._tasks.start(self._read(self._inotify), "names")
+            self._inotify = inotify.Inotify()
+            asyncio.get_running_loop().add_reader(self._inotify.fd, self._read, self._inotify)
         folder = one.mailbox.folder
         for place, path in ((NEW, folder.new), (CUR, folder.cur)):
             try:
-                watch = self._inotify.add_watch(path, NAMES)
+                watch = self._inotify.add(path)
             except OSError:
                 self._remove(one)
                 raise
             one.watches.append(watch)
-            self._by_number[watch.wd] = (one, place)
+            self._by_number[watch] = (one, place)
 
-    async def _read(self, inotify: Inotify) -> None:
-        async for event in inotify:
-            if Mask.Q_OVERFLOW in event.mask:
+    def _read(self, source: inotify.Inotify) -> None:
+        for watch, mask, name in source.events():
+            if mask & inotify.Q_OVERFLOW:
                 for one in self._watched.values():
                     one.lost = True
                     self._tell(one)
                 continue
-            watch = event.watch
-            found = None if watch is None else self._by_number.get(watch.wd)
-            if watch is None or found is None or event.name is None:
+            found = self._by_number.get(watch)
+            if found is None or not name or name[0] == ".":
                 continue
             one, place = found
-            name = event.name.name
-            if name.startswith("."):
-                continue
             if len(one.names) < MAX_NAMES:
-                one.names.add((place, name))
+                one.names[place, name] += 1
             else:
                 one.lost = True
-            self._tell(one)
+            if not one.telling:
+                self._tell(one)
 
     def _tell(self, one: _Watched) -> None:
         if not one.telling:
@@ -166,7 +158,7 @@ class Watcher:
         try:
             while one.names or one.lost or not one.begun:
                 await asyncio.sleep(max(SETTLE, one.cost))
-                names, one.names = one.names, set()
+                names, one.names = one.names, Counter()
                 lost, one.lost, one.begun = one.lost, False, True
                 began = loop.time()
                 if one.mailbox.attached:

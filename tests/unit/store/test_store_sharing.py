@@ -228,10 +228,10 @@ async def test_a_move_that_cannot_take_the_originals_leaves_no_copies(
     real = disk.rename
     own = str(folder(tmp_path, ALICE))
 
-    def rename(old: str, new: str) -> None:
+    def rename(old: str, new: str, *folders: int) -> None:
         if old.startswith(own):
             raise OSError(5, "input/output error")
-        real(old, new)
+        real(old, new, *folders)
 
     monkeypatch.setattr(disk, "rename", rename)
     with pytest.raises(StoreUnavailable):

@@ -52,7 +52,7 @@ def watchers() -> list[str]:
 @pytest.fixture(params=watchers())
 async def watched(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     threads = Threads("store", 4)
-    watcher = Watcher(inotify=request.param == "inotify")
+    watcher = Watcher(notices=request.param == "inotify")
     store = Store(
         tmp_path / "mail", facets=NOTHING, threads=threads, clock=SystemClock(), watcher=watcher
     )

@@ -1,0 +1,63 @@
+"""Linux' inotify(7), as far as the watcher needs it: which names come and go in folders.
+
+Own bindings, because the libraries make an object with a path of every event, thirty times the cost
+of looking at its octets, and a STORE of 5,000 messages makes 10,000 events. Never blocks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from struct import Struct
+
+CREATE, DELETE, MOVED_FROM, MOVED_TO = 0x100, 0x200, 0x40, 0x80
+ONLYDIR = 0x01000000
+Q_OVERFLOW = 0x4000
+AVAILABLE = sys.platform == "linux"
+
+_NAMES = CREATE | DELETE | MOVED_FROM | MOVED_TO
+_HEAD = Struct("iIII")  # watch, mask, cookie, length of the name with its NULs
+_READ = 1 << 16
+
+
+class Inotify:
+    """One instance. `fd` is readable when there are events."""
+
+    def __init__(self) -> None:
+        """Raises OSError: no more instances are to be had."""
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = self._call("inotify_init1", os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def _call(self, name: str, *arguments: int | bytes) -> int:
+        result = int(getattr(self._libc, name)(*arguments))
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), name)
+        return result
+
+    def add(self, path: str) -> int:
+        """Watch a folder; the number of the watch. Raises OSError."""
+        return self._call("inotify_add_watch", self.fd, os.fsencode(path), _NAMES | ONLYDIR)
+
+    def remove(self, watch: int) -> None:
+        """End a watch. Raises OSError when it has ended with its folder."""
+        self._call("inotify_rm_watch", self.fd, watch)
+
+    def events(self) -> Iterator[tuple[int, int, str]]:
+        """(watch, mask, name) of all that has happened; the name is "" for the folder itself."""
+        while True:
+            try:
+                data = os.read(self.fd, _READ)
+            except BlockingIOError:
+                return
+            at = 0
+            while at < len(data):
+                watch, mask, _, length = _HEAD.unpack_from(data, at)
+                at += _HEAD.size + length
+                yield watch, mask, os.fsdecode(data[at - length : at].rstrip(b"\0"))
+
+    def close(self) -> None:
+        """End all watches."""
+        os.close(self.fd)
