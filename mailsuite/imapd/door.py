@@ -11,6 +11,7 @@ from mailsuite.accounts import Directory
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd.announcer import Announcer
 from mailsuite.imapd.commands import notify
+from mailsuite.imapd.dispatch import Dispatch
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.settings import Settings
 from mailsuite.imapd.sort_cache import SortCache
@@ -47,4 +48,4 @@ class Imapd:
 
     async def session(self, connection: Connection) -> None:
         """Serve one client until it or we say goodbye."""
-        await Session(self, connection).run()
+        await Dispatch(Session(self, connection)).run()

@@ -1,8 +1,6 @@
-"""One IMAP connection: receives commands, keeps the state, answers each command once.
+"""One IMAP connection: its state, what comes in, what goes out; what a handler works with.
 
-Promises: tagged replies are written in one place; a handler's unexpected exception costs that
-command only and never shows its text to the client; EXPUNGE is told only where RFC 3501 §7.4.1
-allows it, whatever the handler does; every wait has an end. Never touches the disk.
+Promises: tagged replies are written in one place; every wait has an end. Never touches the disk.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
@@ -18,29 +16,21 @@ from mailsuite.imapd.announcer import News
 from mailsuite.imapd.compression import CorruptStream
 from mailsuite.imapd.enabled import Enabled
 from mailsuite.imapd.namespace import Namespace
-from mailsuite.imapd.progress import Progress, Report, no_report
-from mailsuite.imapd.reply import HIGHESTMODSEQ, Bad, No, Refusal, Reply, from_store, uid_required
-from mailsuite.imapd.row import SIGNED_IN, Row, State
-from mailsuite.imapd.syntax import grammar, response
-from mailsuite.imapd.syntax.grammar import BadCharset, BadMailboxName, Cursor, SyntaxProblem
-from mailsuite.imapd.syntax.model import StoredLiteral
+from mailsuite.imapd.progress import Report, no_report
+from mailsuite.imapd.reply import Bad, Reply
+from mailsuite.imapd.row import SIGNED_IN, State
+from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.receiver import (
-    Chunk,
     Event,
     Hangup,
-    Line,
-    LiteralAnnounced,
-    LiteralData,
     RawLine,
     Receiver,
     Refused,
 )
 from mailsuite.imapd.view import View
-from mailsuite.imapd.waiting import beside, either
 from mailsuite.imapd.watch import Watch
 from mailsuite.imapd.wire import Wire
 from mailsuite.net import Connection
-from mailsuite.store import ACTOR, StoreError, StoreUnavailable, TempMessage
 
 if TYPE_CHECKING:
     from mailsuite.imapd.door import Imapd
@@ -63,7 +53,6 @@ class Session:
         "__weakref__",
         "_deadline",
         "_errors",
-        "_row",
         "_store",
         "account",
         "connection",
@@ -105,33 +94,6 @@ class Session:
         self._store: Namespace | None = None
         self._errors = 0
         self.tag = "*"
-        self._row: Row | None = None
-
-    async def run(self) -> None:
-        """Serve the client. Ends by LOGOUT, by its hanging up, by a limit, or by cancellation."""
-        ACTOR.set(self)
-        try:
-            self.write(b"* OK [CAPABILITY %b] " % self.capabilities())
-            self.write(response.text(f"{self.door.settings.hostname} ready") + b"\r\n")
-            while self.state is not State.LOGOUT:
-                event = await self._next()
-                if event is None:
-                    return
-                await self._take(event)
-            await self.flush()
-        except Goodbye as goodbye:
-            self.write(b"* BYE " + response.text(str(goodbye)) + b"\r\n")
-            self.wire.send()
-        except asyncio.CancelledError:
-            if not self.unfinished:
-                self.write(b"* BYE Server shutting down\r\n")
-                self.wire.send()
-            raise
-        finally:
-            self.stop_watching()
-            self.deselect()
-            for sink in self.receiver.sinks:
-                await _discard(sink)
 
     # -- what comes in --------------------------------------------------------------------------
 
@@ -158,184 +120,8 @@ class Session:
             self.receiver.feed(data)
         return event
 
-    async def _next(self) -> Event | None:
-        """What the client sends next; with NOTIFY, what happens meanwhile is told to it."""
-        if self.watch is None:
-            return await self.next_event(self.patience)
-        changed = asyncio.Event()
-        async with beside(self.next_event(self.patience)) as event:
-            self.on_news(changed.set)
-            while not event.done():
-                if self.receiver.between_commands:
-                    await self.synchronize(may_expunge=self.watch.immediate)
-                    await self.flush()
-                await either(event, changed)
-                changed.clear()
-            self.on_news(None)
-            return event.result()
-
-    async def _take(self, event: Event) -> None:
-        match event:
-            case Line():
-                await self._command(event.chunks)
-            case LiteralAnnounced():
-                await self._literal(event)
-            case LiteralData(sink=TempMessage() as message):
-                await message.write(event.data)
-            case Refused():
-                for sink in event.sinks:
-                    await _discard(sink)
-                self._answer(event.tag or "*", Reply(event.text, "", event.condition))
-            case Hangup():
-                for sink in event.sinks:
-                    await _discard(sink)
-                raise Goodbye(event.text)
-            case _:
-                raise TypeError(f"unexpected {type(event).__name__}")
-
-    async def _literal(self, event: LiteralAnnounced) -> None:
-        """Grant a literal, or refuse it before its octets come (RFC 9051 §4.3, RFC 7888)."""
-        try:
-            target = grammar.literal_target(event.chunks, utf8=self.utf8)
-            if target is None:
-                if self.state is State.NOT_AUTHENTICATED and event.size > EARLY_LITERAL:
-                    raise Bad("Literal too large")
-                granted = self.receiver.accept()
-            else:
-                granted = await self._stream(self._row_for(target.command), event)
-        except (Refusal, StoreError) as error:
-            reply = (
-                error.reply if isinstance(error, Refusal) else from_store(error, try_create=True)
-            )
-            code = f"[{reply.code}] " if reply.code else ""
-            self.receiver.refuse(reply.condition, code + reply.text)
-            return
-        if granted and event.synchronizing:
-            self.write(b"+ OK\r\n")
-            await self.flush()
-
-    async def _stream(self, row: Row, event: LiteralAnnounced) -> bool:
-        if row.admit is None:
-            raise Bad("No literal expected")
-        if self.view is not None and row.states is State.SELECTED:
-            self._check_rights(row, self.view)
-        sink = await row.admit(self, event)
-        granted = self.receiver.stream(sink)
-        if not granted:
-            await _discard(sink)
-        return granted
-
-    # -- commands -------------------------------------------------------------------------------
-
-    async def _command(self, chunks: Sequence[Chunk]) -> None:
-        try:
-            self.tag, name, cursor = grammar.command_head(chunks, utf8=self.utf8)
-        except SyntaxProblem as problem:
-            self._answer(grammar.tag_of(chunks) or "*", Reply(str(problem), "", "BAD"))
-            return
-        try:
-            reply = await self._perform(name, cursor)
-        finally:
-            for chunk in chunks:
-                if isinstance(chunk, StoredLiteral):
-                    await _discard(chunk.sink)
-        if self.unfinished:
-            # An answer among a literal's octets would be taken for them, and kept by the client.
-            self.connection.abort()
-            raise ConnectionAbortedError("the answer broke off")
-        if reply is not None:
-            if reply.condition != "BAD":
-                numbered = self._row is not None and self._row.uses_numbers
-                immediate = self.watch is not None and self.watch.immediate
-                await self.synchronize(may_expunge=immediate or not numbered)
-            text = reply.text or f"{name} completed"
-            self._answer(self.tag, Reply(text, self._code(reply), reply.condition))
-        await self.flush()
-
-    def _code(self, reply: Reply) -> str:
-        """The reply's response code.
-
-        While expunges wait to be told, a client that remembers mod-sequences must not go by those
-        it has just seen, which may be greater (RFC 7162 §6).
-        """
-        view = self.view
-        wanted = reply.code == HIGHESTMODSEQ
-        if view is None or not self.enabled.condstore:
-            return "" if wanted else reply.code
-        if wanted or (not reply.code and reply.condition == "OK" and view.behind):
-            return f"{HIGHESTMODSEQ} {view.told}"
-        return reply.code
-
-    async def _perform(self, name: str, cursor: Cursor) -> Reply | None:
-        """Run the command's handler; whatever happens becomes a reply."""
-        self._row = None
-        try:
-            row = self._row = self._row_for(name)
-            if row.takes_numbers and self.enabled.uid_only:
-                raise uid_required()
-            arguments = grammar.parse(row.parser, cursor)
-            if self.view is not None and row.states is State.SELECTED:
-                self._check_rights(row, self.view)
-            return await self._run(row, arguments)
-        except Refusal as refusal:
-            return refusal.reply
-        except SyntaxProblem as problem:
-            return Reply(str(problem), "", "BAD")
-        except BadMailboxName as problem:
-            return Reply(str(problem), "CANNOT", "NO")
-        except BadCharset as problem:
-            charsets = " ".join(problem.supported)
-            return Reply("Charset is not known", f"BADCHARSET ({charsets})", "NO")
-        except StoreError as error:
-            if isinstance(error, StoreUnavailable):
-                log.error("store unavailable", command=name, account=self.account, why=str(error))
-            return from_store(error, try_create=self._row is not None and self._row.try_create)
-        except (ConnectionError, ssl.SSLError, Goodbye):
-            raise
-        except Exception:
-            log.exception("command failed", command=name, account=self.account)
-            return Reply("Internal error", "SERVERBUG", "NO")
-
-    async def _run(self, row: Row, arguments: tuple[object, ...]) -> Reply | None:
-        if not row.long:
-            return await row.handler(self, *arguments)
-        with Progress(self.tag, self.door.settings.progress, self._interject) as progress:
-            self.report = progress.at
-            try:
-                return await row.handler(self, *arguments)
-            finally:
-                self.report = no_report
-
-    def _interject(self, line: bytes) -> None:
-        """An untagged response that says nothing of the mailbox: sent at once, if it may be."""
-        if not self.unfinished:
-            self.write(line)
-            self.wire.send()
-
-    def _row_for(self, name: str) -> Row:
-        """The command's row. Raises Bad if there is none or the state does not allow it."""
-        row = self.door.commands.get(name)
-        if row is None:
-            raise Bad("Unknown command")
-        if not row.states & self.state:
-            if self.state is State.NOT_AUTHENTICATED:
-                raise Bad("Sign in first")
-            if self.state is State.AUTHENTICATED and row.states is State.SELECTED:
-                raise Bad("No mailbox is selected")
-            raise Bad("Not allowed in this state")
-        return row
-
-    def _check_rights(self, row: Row, view: View) -> None:
-        """May the selected mailbox be read, and changed if the command would? Raises No."""
-        rights = view.rights
-        self._still_readable(view)
-        if row.writes and view.read_only:
-            raise No("Mailbox is selected read-only", "READ-ONLY")
-        if not rights.issuperset(row.rights):
-            raise No("You have not the right to do this", "NOPERM")
-
     @staticmethod
-    def _still_readable(view: View) -> None:
+    def still_readable(view: View) -> None:
         if "r" not in view.rights:
             # RFC 4314 §5.1.1: most clients are at a loss with NO to everything.
             raise Goodbye("You may no longer read the selected mailbox")
@@ -347,7 +133,7 @@ class Session:
         if view is not None:
             if view.deleted:
                 raise Goodbye("The selected mailbox has been deleted")
-            self._still_readable(view)
+            self.still_readable(view)
             arriving = view.arriving
             self.write_all(view.sync(may_expunge))
             arrived = range(view.exists - arriving, view.exists)
@@ -357,7 +143,7 @@ class Session:
             for context in list(view.contexts.values()):
                 self.write_all(await context.updates(self))
 
-    def _answer(self, tag: str, reply: Reply) -> None:
+    def answer(self, tag: str, reply: Reply) -> None:
         """The one place where commands are answered, and errors counted."""
         self.write(self._tagged(tag, reply))
         if reply.condition == "OK":
@@ -531,12 +317,12 @@ class Session:
         self.enabled = Enabled()
         self.news = News()
         self._deadline = asyncio.get_running_loop().time() + self.door.settings.login_timeout
-        self._answer(self.tag, Reply("Signed out"))
+        self.answer(self.tag, Reply("Signed out"))
         self.wire.end_compression()
 
     def start_compression(self) -> None:
         """Answer OK, uncompressed, and compress what comes after it (RFC 4978 §3)."""
-        self._answer(self.tag, Reply("DEFLATE active"))
+        self.answer(self.tag, Reply("DEFLATE active"))
         self.wire.compress(self.receiver.take_pending())
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
@@ -546,11 +332,6 @@ class Session:
             context, self._tagged(self.tag, Reply("Begin TLS negotiation now"))
         )
         self.receiver.reset()
-
-
-async def _discard(sink: object) -> None:
-    if isinstance(sink, TempMessage):
-        await sink.discard()
 
 
 def _is_loopback(address: str) -> bool:
