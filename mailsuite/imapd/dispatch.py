@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from array import array
 from collections.abc import Sequence
 
 from mailsuite.base.log import get_logger
@@ -204,6 +205,9 @@ class Dispatch:
         except BadMailboxName as problem:
             return Reply(str(problem), "CANNOT", "NO")
         except BadCharset as problem:
+            if problem.saving and session.view is not None:
+                # A search that fails leaves nothing (RFC 5182 §2.1).
+                session.view.saved = array("I")
             charsets = " ".join(problem.supported)
             return Reply("Charset is not known", f"BADCHARSET ({charsets})", "NO")
         except StoreError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailsuite.imapd import results
+from mailsuite.imapd import modseq, results
 from mailsuite.imapd.reply import OK, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax.model import SearchArguments
@@ -22,6 +22,8 @@ async def _thread(
 ) -> Reply:
     view = session.selected
     _, found = await results.search(session, arguments)
+    if modseq.asked(arguments.key):
+        session.enable_condstore()
     cache = session.door.sort_cache
     shape = await cache.threaded(view, algorithm, found, session.report)
     numbers = view.uids if by_uid else range(1, view.exists + 1)

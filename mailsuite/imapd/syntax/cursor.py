@@ -30,13 +30,14 @@ class SyntaxProblem(Exception):
 class BadCharset(Exception):
     """SEARCH in a charset that is not known: answer NO [BADCHARSET (...)] (RFC 9051 §7.1).
 
-    `supported` are the names to put into the code.
+    `supported` are the names to put into the code; `saving`: the result was to be saved.
     """
 
-    def __init__(self, charset: str, supported: tuple[str, ...]) -> None:
+    def __init__(self, charset: str, supported: tuple[str, ...], *, saving: bool = False) -> None:
         super().__init__(f"unknown charset {charset}")
         self.charset = charset
         self.supported = supported
+        self.saving = saving
 
 
 class BadMailboxName(Exception):

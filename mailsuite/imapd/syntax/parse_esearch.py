@@ -23,7 +23,7 @@ def esearch(cursor: Cursor) -> tuple[tuple[Source, ...], SearchArguments]:
     charset = codec = None
     if cursor.skip_word(b"CHARSET"):
         cursor.sp()
-        charset, codec = charset_(cursor)
+        charset, codec = charset_(cursor, returns)
         cursor.sp()
     returns = returns or frozenset({"ALL"})
     key = program(cursor, codec or "utf-8", relevancy="RELEVANCY" in returns)

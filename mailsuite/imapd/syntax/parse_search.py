@@ -111,7 +111,7 @@ def search(cursor: Cursor) -> tuple[SearchArguments]:
     charset = codec = None
     if cursor.skip_word(b"CHARSET"):
         cursor.sp()
-        charset, codec = charset_(cursor)
+        charset, codec = charset_(cursor, returns)
         cursor.sp()
     key = program(cursor, codec or "utf-8", relevancy="RELEVANCY" in (returns or ()))
     return (SearchArguments(key, returns, charset, partial, fetch=fetch),)
@@ -183,7 +183,7 @@ _CODECS = set(encodings.aliases.aliases.values()) - _NO_CHARSETS
 _CODECS |= {"koi8_u", "koi8_t", "cp874", "cp720", "cp737", "cp856", "cp875", "cp1006"}
 
 
-def charset_(cursor: Cursor) -> tuple[str, str]:
+def charset_(cursor: Cursor, returns: frozenset[str] | None) -> tuple[str, str]:
     """`charset`: its name and Python's name for it. Raises BadCharset.
 
     Only names that are known beforehand reach the codec registry, which keeps all it is asked for.
@@ -193,7 +193,7 @@ def charset_(cursor: Cursor) -> tuple[str, str]:
     plain = name.lower().replace("-", "_").replace(" ", "_").replace(".", "_")
     codec = encodings.aliases.aliases.get(plain, plain)
     if codec not in _CODECS:
-        raise BadCharset(show(octets), CHARSETS)
+        raise BadCharset(show(octets), CHARSETS, saving="SAVE" in (returns or ()))
     return name.upper(), codec
 
 

@@ -28,7 +28,7 @@ def sort(cursor: Cursor) -> tuple[SearchArguments]:
         if len(criteria) > MAX_CRITERIA:
             raise cursor.problem(f"more than {MAX_CRITERIA} criteria")
     relevancy = "RELEVANCY" in (returns or ()) or any(one.key == "RELEVANCY" for one in criteria)
-    found = _search_criteria(cursor, relevancy=relevancy)
+    found = _search_criteria(cursor, returns, relevancy=relevancy)
     return (SearchArguments(found.key, returns, found.charset, partial, tuple(criteria), fetch),)
 
 
@@ -50,12 +50,14 @@ def thread(cursor: Cursor) -> tuple[str, SearchArguments]:
     algorithm = cursor.word("a threading algorithm")
     if algorithm not in ALGORITHMS:
         raise cursor.problem(f"unknown threading algorithm '{algorithm[:40]}'")
-    return algorithm, _search_criteria(cursor, relevancy=False)
+    return algorithm, _search_criteria(cursor, None, relevancy=False)
 
 
-def _search_criteria(cursor: Cursor, *, relevancy: bool) -> SearchArguments:
+def _search_criteria(
+    cursor: Cursor, returns: frozenset[str] | None, *, relevancy: bool
+) -> SearchArguments:
     """SP and `search-criteria`: here the charset must be told, and has no word before it."""
     cursor.sp()
-    charset, codec = charset_(cursor)
+    charset, codec = charset_(cursor, returns)
     cursor.sp()
     return SearchArguments(program(cursor, codec, relevancy=relevancy), None, charset)
