@@ -2,9 +2,12 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from loop_watch import watched
 
 # Shared and slow machines must not turn an example's run time into a failure.
 settings.register_profile(
@@ -29,3 +32,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if clients_are_required():
                 pytest.fail(f"{name} is not installed, and is required here", pytrace=False)
             pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(autouse=True)
+def unblocked_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The IMAP door's tests fail when its code blocks the event loop."""
+    if Path(request.path).parent.name != "imapd":
+        yield
+        return
+    with watched() as seen:
+        yield
+    assert not seen, "the event loop was blocked: " + "; ".join(seen)

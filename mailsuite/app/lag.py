@@ -1,16 +1,18 @@
 """How late the event loop is: the gauge that shows when something blocks it."""
 
 import asyncio
+from collections import deque
 
-PERIOD = 0.5
-WINDOW = 120  # samples kept: the last minute
+PERIOD = 0.05  # no pause that is longer than this goes unseen
+SAMPLES = 20  # of which the worst is kept: one a second
+WINDOW = 60  # seconds looked back
 
 
 class LoopLag:
     """Sleeps, and measures how much longer it took."""
 
     def __init__(self) -> None:
-        self._samples: list[float] = []
+        self._worst: deque[float] = deque(maxlen=WINDOW)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -27,12 +29,13 @@ class LoopLag:
     @property
     def worst(self) -> float:
         """The longest lag of the last minute, in seconds."""
-        return max(self._samples, default=0.0)
+        return max(self._worst, default=0.0)
 
     async def _measure(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + PERIOD
-            await asyncio.sleep(PERIOD)
-            self._samples.append(max(0.0, loop.time() - due))
-            del self._samples[:-WINDOW]
+            self._worst.append(0.0)
+            for _ in range(SAMPLES):
+                due = loop.time() + PERIOD
+                await asyncio.sleep(PERIOD)
+                self._worst[-1] = max(self._worst[-1], loop.time() - due)

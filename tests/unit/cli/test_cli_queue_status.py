@@ -109,6 +109,7 @@ class Fake:
                 {"name": "a.test", "attempts": 2, "idle": 1, "left_alone": 0.0, "why": ""},
                 {"name": "b.test", "attempts": 0, "idle": 0, "left_alone": 61.0, "why": "gone"},
             ],
+            "loop_lag": 0.0123,
             "versions": {"python": "3.11", "sqlite": "3.50"},
         }
 
