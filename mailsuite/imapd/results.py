@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
-from mailsuite.imapd import contexts, modseq
+from mailsuite.imapd import contexts, modseq, positions
 from mailsuite.imapd.partial import cut
 from mailsuite.imapd.positions import Positions
 from mailsuite.imapd.reply import OK, No, Reply, uid_required
@@ -78,7 +78,10 @@ async def run(session: Session, arguments: SearchArguments, order: Order, *, by_
         await _write_numbers(session, name, numbers, highest)
         return OK
     if "SAVE" in returns:
-        view.saved = array("I", sorted(view.uids[place] for place in chosen))
+        if chosen is places:
+            chosen = positions.listed(inside)
+        saved = await numbers_of(view, sorted(chosen), by_uid=True)
+        view.saved = array("I", saved)
     if returns != {"SAVE"}:
         scores = map(found.relevancy, places) if "RELEVANCY" in returns else None
         extra = Extra(highest, scores)

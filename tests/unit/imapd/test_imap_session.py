@@ -243,6 +243,8 @@ def test_imaplib(tmp_path: Path) -> None:
             assert kind == "OK" and data[0][1] == MESSAGES["mixed"]  # type: ignore[index]
             assert imap.search("UTF-8", "SUBJECT", "aus") == ("OK", [b"1"])
             assert imap.uid("SEARCH", "BODY", '"hidden treasure"') == ("OK", [b"1"])
+            assert imap.sort("(REVERSE DATE)", "UTF-8", "ALL") == ("OK", [b"1"])
+            assert imap.thread("REFERENCES", "UTF-8", "ALL") == ("OK", [b"(1)"])
             assert imap.store("1", "+FLAGS", r"(\Flagged \Deleted)")[0] == "OK"
             assert imap.copy("1", "Archive")[0] == "OK"
             assert imap.expunge() == ("OK", [b"1"])
