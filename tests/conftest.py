@@ -27,7 +27,7 @@ def clients_are_required() -> bool:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("client"):
         for name in marker.args:
-            if shutil.which(name) is not None:
+            if name.is_dir() if isinstance(name, Path) else shutil.which(name) is not None:
                 continue
             if clients_are_required():
                 pytest.fail(f"{name} is not installed, and is required here", pytrace=False)
