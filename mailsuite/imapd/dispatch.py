@@ -175,7 +175,7 @@ class Dispatch:
     def _code(self, reply: Reply) -> str:
         """The reply's response code.
 
-        While expunges wait to be told, a client that remembers mod-sequences must not go by those
+        While changes wait to be told, a client that remembers mod-sequences must not go by those
         it has just seen, which may be greater (RFC 7162 §6).
         """
         view = self._session.view
@@ -184,6 +184,8 @@ class Dispatch:
             return "" if wanted else reply.code
         if wanted or (not reply.code and reply.condition == "OK" and view.behind):
             return f"{HIGHESTMODSEQ} {view.told}"
+        if view.behind:
+            self._session.write(b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % view.told)
         return reply.code
 
     async def _perform(self, name: str, cursor: Cursor) -> Reply | None:

@@ -26,6 +26,7 @@ from mailsuite.store import ALL_RIGHTS, Change, Mailbox, MessageGone
 if TYPE_CHECKING:
     from mailsuite.imapd.contexts import Context
 
+EVENTS = {"MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE"}
 VANISHED_AT_ONCE = 500
 """Ranges in one VANISHED response."""
 
@@ -115,18 +116,20 @@ class View:
     # -- what has happened ----------------------------------------------------------------------
 
     def _on_change(self, change: Change) -> None:
+        own = change.origin is self.attachment
         if change.kind == "deleted":
             self.deleted = True
         elif change.kind == "flags":
             for context in self.contexts.values():
                 context.touch(change.uids)
-            if change.origin is not self.attachment:
+            if not own:
                 self._changed.update(change.uids)
         elif change.kind == "expunged":
             self._expunge_untold = self._expunge_untold or change.modseq
-            if change.origin is self.attachment:
+            if own:
                 self._own_gone.update(change.uids)
-        self._untold = self._untold or change.modseq
+        if not (own and change.kind == "flags"):  # of which its command tells
+            self._untold = self._untold or change.modseq
         if self.wake is not None:
             self.wake()
 
@@ -151,7 +154,7 @@ class View:
             self._own_gone.clear()
         if not attachment.expunged:
             self._expunge_untold = 0
-        if self.wanted is None:
+        if self.wanted is None or self.wanted >= EVENTS:
             self._untold = self._expunge_untold
         if self.arriving:
             yield b"* %d EXISTS\r\n" % attachment.grow()
@@ -209,8 +212,8 @@ class View:
 
     @property
     def behind(self) -> bool:
-        """There are expunges that could not be told yet."""
-        return bool(self.attachment.expunged)
+        """There are changes that could not be told yet, or that nobody wants to be told of."""
+        return self._untold > 0
 
     def new_keywords(self) -> Iterator[bytes]:
         """FLAGS anew, when there are keywords that the client has not heard of, or other rights."""

@@ -1,8 +1,8 @@
 """Random commands from several sessions against a simple model in memory.
 
 Each client keeps what RFC 3501 §7.4.1 lets it keep: a list that grows by EXISTS and shrinks by
-EXPUNGE, or by VANISHED in the session with QRESYNC. After a NOOP in every session all lists equal
-the model, flags included.
+EXPUNGE, or by VANISHED in the session with QRESYNC; one is told by NOTIFY, without asking. After a
+NOOP in every session all lists equal the model, flags included.
 
 The session with QRESYNC also keeps flags and the highest mod-sequence as RFC 7162 §6 tells it to.
 What it knew after any of its commands is a state that a client may come back with: SELECT with that
@@ -21,8 +21,13 @@ from imap_dialogue import Client, Runner
 from imap_dialogue import settings as door_settings
 
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "$a")
-SESSIONS = ("A", "B", "C")
+SESSIONS = ("A", "B", "C", "D")
 RESYNC = "C"
+NOTIFY = "D"
+FIRST = {
+    RESYNC: "ENABLE QRESYNC",
+    NOTIFY: "NOTIFY SET (selected-delayed (MessageNew (FLAGS) MessageExpunge FlagChange))",
+}
 NO_EXPUNGE = ("FETCH", "STORE", "SEARCH")
 
 uids = st.integers(1, 6)
@@ -146,13 +151,14 @@ async def play(script: list[tuple[str, tuple[object, ...]]], folder: Path) -> No
             model.add(flags)
         mirrors = {}
         for name in SESSIONS:
-            enable = ["ENABLE QRESYNC"] if name == RESYNC else []
-            client = await runner.signed_in(name, *enable)
+            client = await runner.signed_in(name, FIRST.get(name, "NOOP"))
             mirrors[name] = Mirror(client, remembers=name == RESYNC)
             await mirrors[name].command("SELECT INBOX")
             await mirrors[name].command("FETCH 1:* (UID FLAGS)")
         states = [mirrors[RESYNC].written_down()]
         for name, operation in script:
+            if name == NOTIFY:  # what it has been told and has not read yet
+                await mirrors[name].command("NOOP")
             await step(runner, model, mirrors[name], operation)
             if name == RESYNC:
                 states.append(mirrors[RESYNC].written_down())
@@ -199,13 +205,15 @@ async def step(runner: Runner, model: Model, mirror: Mirror, operation: tuple[ob
             await runner.deliver("short")
             model.add(set())
         case ("store", sign, int(uid), str(flag)):
+            here = uid in known(mirror)
             await mirror.command(f"UID STORE {uid} {sign}FLAGS ({flag})")
-            if uid in messages and uid in known(mirror):
+            if uid in messages and here:
                 (messages[uid].add if sign == "+" else messages[uid].discard)(flag)
         case ("replace", int(uid), frozenset() as flags):
+            here = uid in known(mirror)
             silent = "" if mirror.remembers else ".SILENT"
             await mirror.command(f"UID STORE {uid} FLAGS{silent} ({' '.join(sorted(flags))})")
-            if uid in messages and uid in known(mirror):
+            if uid in messages and here:
                 messages[uid] = set(flags)
         case ("expunge",):
             await mirror.command("EXPUNGE")
@@ -257,6 +265,13 @@ def parsed(lines: list[bytes]) -> dict[int, set[str]]:
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 @given(scripts)
+@example(  # also where the command has another code to answer with
+    [
+        ("A", ("move", 1)),
+        ("A", ("replace", 2, frozenset())),
+        ("C", ("numbered", "STORE")),
+    ]
+)
 @example(  # what is told of a later change must not hide an expunge that cannot be told yet
     [
         ("A", ("expunge",)),
