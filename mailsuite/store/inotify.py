@@ -46,17 +46,19 @@ class Inotify:
         self._call("inotify_rm_watch", self.fd, watch)
 
     def events(self) -> Iterator[tuple[int, int, str]]:
-        """(watch, mask, name) of all that has happened; the name is "" for the folder itself."""
-        while True:
-            try:
-                data = os.read(self.fd, _READ)
-            except BlockingIOError:
-                return
-            at = 0
-            while at < len(data):
-                watch, mask, _, length = _HEAD.unpack_from(data, at)
-                at += _HEAD.size + length
-                yield watch, mask, os.fsdecode(data[at - length : at].rstrip(b"\0"))
+        """(watch, mask, name) of some of what has happened; "" is the folder itself.
+
+        A millisecond's worth: `fd` stays readable while there is more.
+        """
+        try:
+            data = os.read(self.fd, _READ)
+        except BlockingIOError:
+            return
+        at = 0
+        while at < len(data):
+            watch, mask, _, length = _HEAD.unpack_from(data, at)
+            at += _HEAD.size + length
+            yield watch, mask, os.fsdecode(data[at - length : at].rstrip(b"\0"))
 
     def close(self) -> None:
         """End all watches."""

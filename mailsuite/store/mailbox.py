@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+STORE_AT_ONCE = 10_000
+
 
 class Mailbox(View):
     r"""Made by `AccountStore.open`; give it back with `release`. Attributes change on the loop.
@@ -94,17 +96,24 @@ class Mailbox(View):
 
         UIDs that do not exist are passed over, and so are flags not `within`; \Recent is ignored.
         Raises LimitReached (too many keywords), CannotChange (an unknown flag beginning with a
-        backslash), NoSuchMailbox,
-        StoreUnavailable.
+        backslash), NoSuchMailbox, StoreUnavailable.
+
+        Of very many messages some are changed at a time, each time under a MODSEQ of its own, so
+        that views and other jobs are not held up; after a failure the first stay changed.
         """
         if operation not in ("+", "-", ""):
             raise CannotChange(f"no such operation: {operation!r}")
-        wanted = None if uids is None else sorted(set(uids))
-        request = FlagRequest(wanted, operation, frozenset(flags), unchanged_since, within)
+        wanted = list(self.uids) if uids is None else sorted(set(uids))
         folder, files = self.folder, self._account.files
-        return await self._account.change(
-            folder, lambda: alter.store_flags(files, folder, request, origin)
-        )
+        stored = FlagsStored([], [])
+        for start in range(0, max(len(wanted), 1), STORE_AT_ONCE):
+            some = wanted[start : start + STORE_AT_ONCE]
+            request = FlagRequest(some, operation, frozenset(flags), unchanged_since, within)
+            call = partial(alter.store_flags, files, folder, request, origin)
+            piece = await self._account.change(folder, call)
+            stored.changed.extend(piece.changed)
+            stored.modified.extend(piece.modified)
+        return stored
 
     async def expunge(
         self, uids: Iterable[int] | None, *, only_deleted: bool, origin: Attachment | None = None

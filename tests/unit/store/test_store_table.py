@@ -100,3 +100,16 @@ async def test_any_choice_of_messages(mailbox: Mailbox, pick: Callable[[int], bo
 async def test_an_unknown_column(mailbox: Mailbox) -> None:
     with pytest.raises(ValueError, match="no such column"):
         await mailbox.table([1], columns=["nothing"])
+
+
+async def test_flags_of_very_many_messages(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailsuite.store.mailbox.STORE_AT_ONCE", 40)
+    before = mailbox.highestmodseq
+    await mailbox.store_flags([7, 90], "+", ["first"])
+    stored = await mailbox.store_flags(None, "+", ["word"], unchanged_since=before)
+    assert stored.modified == [7, 90]
+    assert stored.changed == [uid for uid in range(1, COUNT + 1) if uid not in (7, 90)]
+    assert all(("word" in mailbox.flags(uid)) is (uid not in (7, 90)) for uid in mailbox.uids)
+    assert (await mailbox.store_flags([], "+", ["word"])).changed == []
