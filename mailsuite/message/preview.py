@@ -19,7 +19,9 @@ MAX_CHARACTERS = 200
 LOOKED_AT = 1 << 17
 """Octets of a part: markup may go on for long before the first word."""
 PARTS = 16
-_SLICE = 1 << 13
+_LOOKS = {"plain": (1 << 11, 1 << 13), "html": (1 << 12, 1 << 14, LOOKED_AT)}
+"""Octets to begin with, and to go on with where they have not enough words in them."""
+_ENOUGH = MAX_CHARACTERS + 100
 
 _HIDDEN = re.compile(
     r"<!--.*?(?:-->|\Z)"
@@ -37,9 +39,10 @@ _REFERENCE = re.compile(
     r"|[a-zA-Z][a-zA-Z0-9]{1,31}+);?"
 )
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+_ASCII_CONTROL = dict.fromkeys((*range(0x20), 0x7F), " ")
 # Marks that show nothing, which senders put in rows behind their first words.
-_BLANK = re.compile(
-    "[\\s\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2060-\u2064\ufeff]{2,}+|\\s"
+_FILLERS = re.compile(
+    "[\\s\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2060-\u2064\ufeff]{2,}+"
 )
 _QUOTED = re.compile(r"[ \t]*>")
 _RULER = re.compile(r"[\s\-_=*~#+.]{3,}\Z")
@@ -57,12 +60,29 @@ def preview(data: Octets, root: Part) -> str:
     for number, part in enumerate(_texts(root)):
         if number == PARTS:
             break
-        text = _decoded(data, part)
-        shown = _of_html(text) if part.subtype == "html" else _of_plain(text)
-        line = _BLANK.sub(" ", _CONTROL.sub(" ", shown)).strip()[:MAX_CHARACTERS].rstrip()
-        if line:
-            return line
+        if line := _first_words(data, part):
+            return line[:MAX_CHARACTERS].rstrip()
     return ""
+
+
+def _first_words(data: Octets, part: Part) -> str:
+    """The text, or enough of it, on one line."""
+    line = ""
+    for looked_at in _LOOKS["html" if part.subtype == "html" else "plain"]:
+        octets, whole = _decoded(data, part, looked_at)
+        text = decode_text(octets, part.charset)
+        line = _on_one_line(_of_html(text) if part.subtype == "html" else _of_plain(text))
+        if whole or len(line) >= _ENOUGH:
+            break
+    return line
+
+
+def _on_one_line(text: str) -> str:
+    if text.isascii():
+        text = text.translate(_ASCII_CONTROL)
+    else:
+        text = _FILLERS.sub(" ", _CONTROL.sub(" ", text))
+    return " ".join(text.split())
 
 
 def _texts(root: Part) -> Iterator[Part]:
@@ -79,22 +99,15 @@ def _texts(root: Part) -> Iterator[Part]:
     yield from attached
 
 
-def _decoded(data: Octets, part: Part) -> str:
-    """The beginning of a text."""
-    limit = LOOKED_AT if part.subtype == "html" else _SLICE
+def _decoded(data: Octets, part: Part, limit: int) -> tuple[bytes, bool]:
+    """The beginning of a body, of so many octets; whether it is all of it."""
     taken_off = decoder(part.encoding) or Identity()
-    octets = b""
-    at = part.body_start
-    while at < part.body_end and len(octets) < limit:
-        end = min(at + _SLICE, part.body_end)
-        octets += taken_off.feed(bytes(data[at:end]))
-        at = end
-    if at >= part.body_end:
-        octets += taken_off.end()
-    else:
-        # Not within a character: what follows the last line end, or space, is left out.
-        octets = octets[: max(octets.rfind(b"\n"), octets.rfind(b" ")) + 1] or octets
-    return decode_text(octets, part.charset)
+    end = min(part.body_start + limit, part.body_end)
+    octets = taken_off.feed(bytes(data[part.body_start : end]))
+    if end == part.body_end:
+        return octets + taken_off.end(), True
+    # Not within a character: what follows the last line end, or space, is left out.
+    return octets[: max(octets.rfind(b"\n"), octets.rfind(b" ")) + 1] or octets, False
 
 
 def _of_plain(text: str) -> str:
@@ -106,10 +119,10 @@ def _of_plain(text: str) -> str:
     for line in text.split("\n"):
         if line.rstrip("\r") == "-- ":
             break
-        if not (_QUOTED.match(line) or _RULER.match(line)):
+        if not (line[:1] in "> \t" and _QUOTED.match(line)) and not _RULER.match(line):
             own.append(line)
     joined = "\n".join(own)
-    return joined if _BLANK.sub(" ", joined).strip() else text
+    return joined if _on_one_line(joined) else text
 
 
 def _of_html(text: str) -> str:
