@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from conftest import MovableClock
 
+from mailsuite.base.clock import SystemClock
 from mailsuite.store import EVERY_FLAG, AccountStore, NewMessage, Store, across
 from mailsuite.store.filename import FileName, delivery_of, identity, parse, saved, undelivered
 
@@ -26,12 +26,15 @@ async def seen(account: AccountStore, name: str) -> list[tuple[int | None, str]]
         mailbox.release()
 
 
-class LaterClock(MovableClock):
-    """A clock whose wall side moves by hand, too."""
+class LaterClock(SystemClock):
+    """A clock that moves only by hand."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.at = 1_700_000_000.0
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return self.ahead
 
     def now(self) -> float:
         return self.at
