@@ -167,7 +167,8 @@ class Dispatch:
             if reply.condition != "BAD":
                 numbered = self._row is not None and self._row.uses_numbers
                 immediate = session.watch is not None and session.watch.immediate
-                await session.synchronize(may_expunge=immediate or not numbered)
+                by_uid = name.startswith("UID ")
+                await session.synchronize(may_expunge=immediate or not numbered, by_uid=by_uid)
             text = reply.text or f"{name} completed"
             session.answer(session.tag, Reply(text, self._code(reply), reply.condition))
         await session.flush()

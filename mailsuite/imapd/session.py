@@ -126,7 +126,7 @@ class Session:
             # RFC 4314 §5.1.1: most clients are at a loss with NO to everything.
             raise Goodbye("You may no longer read the selected mailbox")
 
-    async def synchronize(self, *, may_expunge: bool) -> None:
+    async def synchronize(self, *, may_expunge: bool, by_uid: bool = False) -> None:
         """Tell what has happened, in the selected mailbox and, after NOTIFY, elsewhere."""
         self.write_all(self.news.take(utf8=self.utf8))
         view, arrived = self.view, range(0)
@@ -135,7 +135,7 @@ class Session:
                 raise Goodbye("The selected mailbox has been deleted")
             self.still_readable(view)
             arriving = view.arriving
-            self.write_all(view.sync(may_expunge))
+            self.write_all(view.sync(may_expunge, by_uid=by_uid))
             arrived = range(view.exists - arriving, view.exists)
         if self.watch is not None:
             await self.door.tell_watched(self, self.watch, arrived)

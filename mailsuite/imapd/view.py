@@ -138,8 +138,11 @@ class View:
         if not self.deleted:
             await self.mailbox.refresh()
 
-    def sync(self, may_expunge: bool) -> Iterator[bytes]:
-        """Bring the client up to date: untagged responses, in the order in which they hold."""
+    def sync(self, may_expunge: bool, *, by_uid: bool = False) -> Iterator[bytes]:
+        """Bring the client up to date: untagged responses, in the order in which they hold.
+
+        `by_uid`: a UID command is answered, and every FETCH tells the UID (RFC 3501 §6.4.8).
+        """
         attachment = self.attachment
         for context in self.contexts.values():
             yield from context.removals(self)
@@ -166,7 +169,7 @@ class View:
             changed, self._changed = self._changed, set()
             for uid in sorted(changed):
                 if (number := attachment.sequence(uid)) is not None:
-                    yield self.flags_line(number, uid)
+                    yield self.flags_line(number, uid, by_uid=by_uid)
 
     def wants(self, event: str) -> bool:
         """Does the client want to be told of this?"""
@@ -187,10 +190,11 @@ class View:
             if (number := self.attachment.sequence(uid)) is not None:
                 yield b"* %d EXPUNGE\r\n" % number
 
-    def flags_line(self, number: int, uid: int) -> bytes:
+    def flags_line(self, number: int, uid: int, *, by_uid: bool = False) -> bytes:
         """Untagged FETCH that nobody has asked for (RFC 7162 §3.2.4)."""
         items = [b"FLAGS " + self.flags(uid)]
-        if (self.enabled.condstore or self.wanted is not None) and not self.enabled.uid_only:
+        by_uid = by_uid or self.enabled.condstore or self.wanted is not None
+        if by_uid and not self.enabled.uid_only:
             items.insert(0, b"UID %d" % uid)  # RFC 7162 §3.2.4, RFC 5465 §5.1
         if self.enabled.condstore:
             items.append(b"MODSEQ (%d)" % self.modseq(uid))

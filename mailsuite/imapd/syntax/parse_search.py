@@ -186,9 +186,10 @@ _CODECS |= {"koi8_u", "koi8_t", "cp874", "cp720", "cp737", "cp856", "cp875", "cp
 def charset_(cursor: Cursor, returns: frozenset[str] | None) -> tuple[str, str]:
     """`charset`: its name and Python's name for it. Raises BadCharset.
 
+    An astring in RFC 3501, and so perhaps a literal; atom or quoted in the later RFCs.
     Only names that are known beforehand reach the codec registry, which keeps all it is asked for.
     """
-    octets = cursor.quoted() if cursor.next_is(b'"') else cursor.atom("a charset").encode()
+    octets = cursor.astring("a charset")
     name = octets.decode("ascii", "replace")
     plain = name.lower().replace("-", "_").replace(" ", "_").replace(".", "_")
     codec = encodings.aliases.aliases.get(plain, plain)
