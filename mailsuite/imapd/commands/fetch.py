@@ -126,13 +126,15 @@ class _Batch:
         complete = len(batch.uids) == len(asked)
         if not plan.octets and not seen:
             session.write(plan.answers(batch))
+            heads = dict[int, bytes]()
         else:
             heads = dict(zip(batch.uids, plan.heads(batch, seen), strict=True))
-            if plan.octets:
-                complete &= await self._add_octets(heads, self._tables(batch, heads))
-            else:
+            if not plan.octets:
                 session.write_all(head + b")\r\n" for head in heads.values())
+        # Now, for they may change again while octets are read and sent.
         view.told_flags(batch.uids if plan.has_flags else seen)
+        if plan.octets:
+            complete &= await self._add_octets(heads, self._tables(batch, heads))
         await session.breathe()
         return complete
 

@@ -146,6 +146,27 @@ async def test_a_slow_reader_costs_its_buffer_only(
         assert await other.command("NOOP") == []
 
 
+async def test_flags_changed_while_octets_are_read_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Mailbox.read
+    async with Runner(tmp_path, None, settings()) as runner:
+        await runner.deliver("short")
+        reader = await runner.signed_in("A", "SELECT INBOX")
+        writer = await runner.signed_in("B", "SELECT INBOX")
+
+        async def changed_meanwhile(
+            mailbox: Mailbox, uids: list[int], *, max_octets: int
+        ) -> list[tuple[int, bytes | None]]:
+            await writer.command("STORE 1 +FLAGS.SILENT (\\Flagged)")
+            return await read(mailbox, uids, max_octets=max_octets)
+
+        monkeypatch.setattr(Mailbox, "read", changed_meanwhile)
+        first, second = await reader.command("FETCH 1 (FLAGS BODY.PEEK[TEXT])")
+        assert first.startswith(b"* 1 FETCH (FLAGS (\\Recent) BODY[TEXT] ")
+        assert second == b"* 1 FETCH (FLAGS (\\Flagged \\Recent))"
+
+
 async def test_a_broken_disk_never_completes_a_literal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
