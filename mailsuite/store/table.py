@@ -52,7 +52,7 @@ def table(
     wanted = sorted(set(uids))
     if not wanted:
         return [[] for _ in range(len(columns) + 1)]
-    with files.index.reader() as db:
+    with files.index.reader() as db, db:  # one state for all that is asked
         numbers = _numbers(db, columns)
         found = _select(db, "message", folder.id, wanted, columns, numbers)
         if len(found[0]) < len(wanted):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mailsuite.store import Derived, Mailbox, NewMessage, Store
+from mailsuite.store import Derived, Mailbox, NewMessage, Store, records
 
 COUNT = 150
 
@@ -113,3 +115,20 @@ async def test_flags_of_very_many_messages(
     assert stored.changed == [uid for uid in range(1, COUNT + 1) if uid not in (7, 90)]
     assert all(("word" in mailbox.flags(uid)) is (uid not in (7, 90)) for uid in mailbox.uids)
     assert (await mailbox.store_flags([], "+", ["word"])).changed == []
+
+
+async def test_a_table_is_of_one_moment(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that go between its statements are all there, or all of them are gone."""
+    loop, numbered = asyncio.get_running_loop(), records.uids
+    uids = list(mailbox.uids)
+
+    def late(*arguments: Any, **options: Any) -> list[int]:
+        expunged = mailbox.expunge([7, 8], only_deleted=False)
+        asyncio.run_coroutine_threadsafe(expunged, loop).result(60)
+        return numbered(*arguments, **options)
+
+    await mailbox.expunge([5], only_deleted=False)
+    monkeypatch.setattr(records, "uids", late)
+    found, sizes = await mailbox.table(uids, columns=["size"])
+    assert found == [uid for uid in uids if uid != 5]
+    assert sizes == [len(message(uid)) for uid in found]
