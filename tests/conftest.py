@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from loop_watch import watched
 
@@ -32,6 +33,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if clients_are_required():
                 pytest.fail(f"{name} is not installed, and is required here", pytrace=False)
             pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(autouse=True)
+def unconfigured_log() -> Iterator[None]:
+    """A test that configures the log leaves no closed stream to the tests after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

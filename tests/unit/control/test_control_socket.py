@@ -6,12 +6,11 @@ import json
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
@@ -65,12 +64,11 @@ async def test_questions_are_answered(running: Path) -> None:
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
+def logged() -> io.StringIO:
     """What is written to the log."""
     stream = io.StringIO()
     log.configure(stream=stream)
-    yield stream
-    structlog.reset_defaults()
+    return stream
 
 
 async def test_errors_are_told_as_what_they_are(running: Path, logged: io.StringIO) -> None:
