@@ -12,6 +12,8 @@ _NOT_BASE64 = bytes(
 _BLANKS = (b" \r\n", b" \n", b"\t\r\n", b"\t\n")
 _TRAILING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
+_NO_BREAK = re.compile(rb"(?<!=)((?:==)*+)=\r(?!\n)")
+
 
 def decode_body(octets: bytes, encoding: str) -> bytes:
     """The octets that a body stands for; unknown encodings and the identity ones change nothing.
@@ -43,4 +45,6 @@ def decode_quoted_printable(octets: bytes) -> bytes:
     """RFC 2045 §6.7. White space at line ends is dropped, as rule (3) asks; bad escapes stay."""
     if octets.endswith((b" ", b"\t")) or any(blank in octets for blank in _BLANKS):
         octets = _TRAILING.sub(b"", octets)
+    if octets.count(b"=\r") != octets.count(b"=\r\n"):  # a2b_qp would drop all up to the next LF
+        octets = _NO_BREAK.sub(rb"\1=3D\r", octets)
     return binascii.a2b_qp(octets)

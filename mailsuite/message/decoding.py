@@ -15,6 +15,8 @@ HELD = 1 << 17
 """Octets of one line of quoted-printable that are kept until it ends."""
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - {0x3D})
+_UNFINISHED = b" \t\r="
+"""Octets of quoted-printable whose meaning hangs on what follows."""
 IDENTITY = frozenset(("7bit", "8bit", "binary"))
 """Encodings that change nothing."""
 
@@ -92,8 +94,11 @@ class QuotedPrintable:
         octets = self._rest + piece
         # At a line end where there is one; else outside of an escape and of white space.
         cut = octets.rfind(b"\n") + 1
-        if not cut and len(octets) >= HELD:
-            cut = len(octets[:-2].rstrip(b" \t\r="))
+        if len(octets) - cut >= HELD:
+            whole = octets[cut:-2].rstrip(_UNFINISHED)
+            if whole[-2:-1] == b"=":  # a third octet may follow
+                whole = whole[:-2].rstrip(_UNFINISHED)
+            cut += len(whole)
         rest = octets[cut:]
         if len(rest) > 2 * HELD:  # nothing but white space: it has no end to wait for
             cut, rest = len(octets), b""

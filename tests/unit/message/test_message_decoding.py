@@ -4,7 +4,7 @@ import base64
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsuite.message import Part, decode_body, decoder, scan, without_nul
@@ -17,9 +17,14 @@ ENCODED = st.one_of(
 )
 
 
-@given(ENCODED, st.sampled_from(["base64", "quoted-printable", "8bit"]), st.data())
-def test_pieces(octets: bytes, encoding: str, data: st.DataObject) -> None:
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=6)))
+@example(bytes(12) + b"=00\0", "quoted-printable", [])
+@given(
+    ENCODED,
+    st.sampled_from(["base64", "quoted-printable", "8bit"]),
+    st.lists(st.integers(0, 60), max_size=6),
+)
+def test_pieces(octets: bytes, encoding: str, at: list[int]) -> None:
+    cuts = sorted(min(cut, len(octets)) for cut in at)
     taken_off = decoder(encoding)
     assert taken_off is not None
     with pytest.MonkeyPatch.context() as patch:
@@ -93,3 +98,7 @@ def _leaf(data: bytes, part: Part) -> bytes:
     if part.parts or part.message is not None:
         return part.content_type.encode()
     return decode_body(data[part.body_start : part.body_end], part.encoding)
+
+
+def test_an_equals_sign_before_a_bare_cr_loses_nothing() -> None:
+    assert decode_body(b"a=\rb\r\nc=\r\nd==\re", "quoted-printable") == b"a=\rb\r\ncd=\re"
