@@ -15,8 +15,8 @@ from mailsuite.app.run import run, serve_until_stopped
 from mailsuite.app.server import Server, bind_all, make_folder, own
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
-from mailsuite.config import Config, Listener
-from mailsuite.config.schema import Limits, Protocol, TlsMode
+from mailsuite.config import Config, Limits, Listener
+from mailsuite.config.listeners import Protocol, TlsMode
 from mailsuite.tls import DevTls, ServerTls, ensure_dev_tls
 
 CATCH_ALL = "everyone"

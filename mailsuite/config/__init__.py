@@ -3,12 +3,11 @@
 Only `app` and `cli` read settings; every other room is handed the few values that it needs.
 """
 
+from mailsuite.config.limits import Limits
+from mailsuite.config.listeners import Endpoint, Listener
 from mailsuite.config.load import ConfigError, Loaded, Mistake, load, parse
 from mailsuite.config.schema import (
     Config,
-    Endpoint,
-    Limits,
-    Listener,
     Log,
     Queue,
     Tls,

@@ -6,16 +6,14 @@ One place for all of it: the loader checks against it and takes the words of its
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from mailsuite.config import units, values
+from mailsuite.config.limits import Limits
+from mailsuite.config.listeners import Endpoint, Listener, endpoints, standard_listeners
 from mailsuite.config.outgoing import Dns, Relay
 from mailsuite.config.section import Section, extra_of, setting
-
-Protocol = Literal["smtp", "submission", "imap", "pop3"]
-TlsMode = Literal["none", "starttls", "implicit"]
 
 
 class Tls(Section):
@@ -32,140 +30,6 @@ class Tls(Section):
         "the name of a PEM file",
         example="/etc/letsencrypt/live/mail.example.org/privkey.pem",
         live=True,
-    )
-
-
-class Listener(Section):
-    """A door: where clients or other servers connect."""
-
-    protocol: Protocol = setting(
-        "smtp takes mail from other servers for our domains; submission takes mail of our own"
-        " users, who sign in; imap and pop3 give mail to clients.",
-        "smtp, submission, imap or pop3",
-    )
-    address: Annotated[tuple[values.IpAddress, ...], values.OneOrMore] = setting(
-        "Local IP address, or a list of them.",
-        'an IP address ("0.0.0.0" is every IPv4 one, "::" every IPv6 one), or a list of them',
-        ("0.0.0.0", "::"),
-        min_length=1,
-        max_length=64,
-    )
-    port: int = setting(
-        "TCP port; 0 lets the system choose.", "a number from 0 to 65535", ge=0, le=65535
-    )
-    tls: TlsMode = setting(
-        "implicit: TLS from the first octet; starttls: the client asks for it; none: never, and"
-        " then nobody can sign in.",
-        "none, starttls or implicit",
-        "starttls",
-    )
-    name: str | None = setting(
-        "What logs and status call it; made from protocol and TLS where it is left away.",
-        "a name of up to 40 letters, digits and .-_",
-        None,
-        example="imap-internal",
-        min_length=1,
-        max_length=40,
-        pattern=r"^[A-Za-z0-9_.-]+$",
-    )
-
-
-class Limits(Section):
-    """Bounds that keep one client from harming the others."""
-
-    max_message_size: values.Size = setting(
-        "Largest message that is taken.",
-        'a size from 64 kB to 2 GB such as "50 MB", or a number of octets',
-        50_000_000,
-        live=True,
-        show=units.format_size,
-        ge=64_000,
-        le=2_000_000_000,
-    )
-    connections: int = setting(
-        "Connections open at once, all listeners together.",
-        "a number from 1 to 1000000",
-        5000,
-        live=True,
-        ge=1,
-        le=1_000_000,
-    )
-    connections_per_address: int = setting(
-        "The same from one address (IPv6: from one /64 network).",
-        "a number from 1 to 1000000",
-        100,
-        live=True,
-        ge=1,
-        le=1_000_000,
-    )
-    recipients: int = setting(
-        "Recipients of one message. RFC 5321 asks for 100 at the least.",
-        "a number from 100 to 100000",
-        1000,
-        live=True,
-        ge=100,
-        le=100_000,
-    )
-    messages_per_connection: int = setting(
-        "Messages that one SMTP connection may bring, told by LIMITS; then 421.",
-        "a number from 1 to 999999",
-        10_000,
-        live=True,
-        ge=1,
-        le=999_999,
-    )
-    idle_commands: int = setting(
-        "SMTP commands that bring no mail forward, between two accepted messages; then 421.",
-        "a number from 20 to 1000000",
-        1000,
-        live=True,
-        ge=20,
-        le=1_000_000,
-    )
-    errors: int = setting(
-        "Error replies between two accepted messages, then 421. From the 20th on each one waits.",
-        "a number from 1 to 10000",
-        50,
-        live=True,
-        ge=1,
-        le=10_000,
-    )
-    command_wait: values.Duration = setting(
-        "How long an SMTP client may take for a command. RFC 5321 asks for five minutes.",
-        'a duration from 5s to 1h such as "5m"',
-        300.0,
-        live=True,
-        show=units.format_duration,
-        ge=5,
-        le=3600,
-    )
-    data_wait: values.Duration = setting(
-        "How long it may pause in a message.",
-        'a duration from 5s to 1h such as "5m"',
-        300.0,
-        live=True,
-        show=units.format_duration,
-        ge=5,
-        le=3600,
-    )
-    message_time: values.Duration = setting(
-        "How long it may take for a whole message.",
-        'a duration from 1m to 1d such as "1h"',
-        3600.0,
-        live=True,
-        show=units.format_duration,
-        ge=60,
-        le=86_400,
-    )
-    hold: values.Duration = setting(
-        "How long our users may have a message wait here before it goes out (FUTURERELEASE); 0s:"
-        " not at all.",
-        'a duration from 0s to 365d such as "30d"',
-        2_592_000.0,
-        live=True,
-        show=units.format_duration,
-        ge=0,
-        le=31_536_000,
     )
 
 
@@ -272,29 +136,6 @@ class Log(Section):
     )
 
 
-def _standard_listeners() -> tuple[Listener, ...]:
-    return (
-        Listener(protocol="smtp", port=25, tls="starttls"),
-        Listener(protocol="submission", port=587, tls="starttls"),
-        Listener(protocol="submission", port=465, tls="implicit"),
-        Listener(protocol="imap", port=143, tls="starttls"),
-        Listener(protocol="imap", port=993, tls="implicit"),
-        Listener(protocol="pop3", port=110, tls="starttls"),
-        Listener(protocol="pop3", port=995, tls="implicit"),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One socket to bind: a listener at one of its addresses."""
-
-    name: str
-    protocol: Protocol
-    address: str
-    port: int
-    tls: TlsMode
-
-
 class Config(Section):
     """All settings."""
 
@@ -328,7 +169,7 @@ class Config(Section):
     listeners: Annotated[tuple[Listener, ...], values.ListOf] = setting(
         "Doors to open.",
         "a list of listeners, each with protocol and port",
-        _standard_listeners(),
+        standard_listeners(),
         min_length=1,
         max_length=100,
     )
@@ -386,37 +227,7 @@ class Config(Section):
 
     def endpoints(self) -> list[Endpoint]:
         """Every socket to bind, with a name for each that no other has."""
-        found: list[Endpoint] = []
-        taken: set[str] = set()
-        for listener in self.listeners:
-            for address in listener.address:
-                name = listener.name or _standard_name(listener)
-                if len(listener.address) > 1 and ":" in address:
-                    name += "-v6"
-                found.append(
-                    Endpoint(
-                        _free(name, listener.port, taken),
-                        listener.protocol,
-                        address,
-                        listener.port,
-                        listener.tls,
-                    )
-                )
-        return found
-
-
-def _standard_name(listener: Listener) -> str:
-    secure = listener.tls == "implicit" and listener.protocol != "smtp"
-    return {"smtp": "smtp"}.get(listener.protocol, listener.protocol + ("s" if secure else ""))
-
-
-def _free(name: str, port: int, taken: set[str]) -> str:
-    candidates: Iterator[str] = (
-        f"{name}-{port}" if count == 1 else f"{name}-{port}-{count}" for count in range(1, 10_000)
-    )
-    chosen = name if name not in taken else next(c for c in candidates if c not in taken)
-    taken.add(chosen)
-    return chosen
+        return endpoints(self.listeners)
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
