@@ -5,6 +5,7 @@ mend in files that the settings name.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.tasks import Threads
@@ -20,8 +21,22 @@ RELAY = "relay"
 CAPTURE = "capture"
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Settings of the relay with all that was read for them, before they are put in force."""
+
+    mode: str
+    allow: frozenset[str]
+    settings: Settings
+    contexts: Contexts
+    sts: StsPolicies | None
+
+
 class Outbound:
-    """Built once. Blocks on the disk: certificates, passwords."""
+    """Built once; `prepare` and `apply` put other settings in force.
+
+    Blocks on the disk: certificates, passwords.
+    """
 
     def __init__(
         self,
@@ -33,33 +48,56 @@ class Outbound:
         threads: Threads,
     ) -> None:
         """`own`: addresses and ports where this server itself takes mail."""
-        self._mode = config.outbound
-        self._allow = frozenset(each.lower() for each in config.relay.allow)
-        settings = relay_settings(config, hostname, own)
-        contexts = Contexts(settings.ca_file)
-        resolver = Resolver(
+        self._hostname = hostname
+        self._own = own
+        self._clock = clock
+        self._threads = threads
+        # Whom to ask is settled at the start.
+        self._resolver = Resolver(
             DnsSettings(
                 tuple(Nameserver(*split_nameserver(each)) for each in config.dns.nameservers),
                 config.dns.validating,
             )
         )
-        sts = None
-        if config.relay.mta_sts:
-            sts = StsPolicies(
-                config.data / "mta-sts", resolver, contexts.verifying, threads=threads, clock=clock
-            )
+        self._now = now = self.prepare(config)
         self.courier = RelayCourier(
-            settings, resolver, clock=clock, threads=threads, sts=sts, contexts=contexts
+            now.settings,
+            self._resolver,
+            clock=clock,
+            threads=threads,
+            sts=now.sts,
+            contexts=now.contexts,
         )
+
+    def prepare(self, config: Config) -> Prepared:
+        """What `config` asks for; changes nothing yet. Raises UserError. Blocks on the disk."""
+        settings = relay_settings(config, self._hostname, self._own)
+        contexts = Contexts(settings.ca_file)
+        sts = None
+        if settings.mta_sts:
+            sts = StsPolicies(
+                config.data / "mta-sts",
+                self._resolver,
+                contexts.verifying,
+                threads=self._threads,
+                clock=self._clock,
+            )
+        allow = frozenset(each.lower() for each in config.relay.allow)
+        return Prepared(config.outbound, allow, settings, contexts, sts)
+
+    def apply(self, prepared: Prepared) -> None:
+        """Put it in force, for attempts that begin from now on."""
+        self._now = prepared
+        self.courier.apply(prepared.settings, prepared.contexts, prepared.sts)
 
     def choose(self, address: str, *, released: bool = False) -> str:
         """The name of the courier for an address of a domain that is not ours.
 
         What its owner has `released` is sent.
         """
-        if released or self._mode in ("direct", "smarthost"):
+        if released or self._now.mode in ("direct", "smarthost"):
             return RELAY
-        return RELAY if self._mode == "allowlist" and self._allowed(address) else CAPTURE
+        return RELAY if self._now.mode == "allowlist" and self._allowed(address) else CAPTURE
 
     def _allowed(self, address: str) -> bool:
         local, _, domain = address.rpartition("@")
@@ -67,12 +105,12 @@ class Outbound:
             domain = normalise_domain(domain.removesuffix("."))
         except ValueError:
             return False
-        if domain in self._allow or f"{local}@{domain}".lower() in self._allow:
+        if domain in self._now.allow or f"{local}@{domain}".lower() in self._now.allow:
             return True
         above = domain
         while above:
             _, _, above = above.partition(".")
-            if f".{above}" in self._allow:
+            if f".{above}" in self._now.allow:
                 return True
         return False
 

@@ -73,12 +73,12 @@ async def _reload(server: Server, tls: "_Certificates", config_path: Path | None
         if late:
             logger.warning("these settings change at the next start only", keys=late)
         # Sockets and folders stay as they are; only the rest comes into force.
-        new = server.config.model_copy(
-            update={"tls": new.tls, "limits": new.limits, "log": new.log}
-        )
+        new = settings.reloaded(server.config, new)
+    # First all that may fail.
+    relay = await asyncio.to_thread(server.outbound.prepare, new)
     await asyncio.to_thread(tls.reload, new)
     log.configure(json=new.log.format == "json", level=new.log.level)
-    server.apply(new)
+    server.apply(new, relay)
     logger.info("settings reloaded")
 
 

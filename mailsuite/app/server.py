@@ -19,7 +19,7 @@ from mailsuite.accounts import Directory
 from mailsuite.app.announce import Listening
 from mailsuite.app.keys import load_key
 from mailsuite.app.lag import LoopLag
-from mailsuite.app.outbound import CAPTURE, RELAY, Outbound
+from mailsuite.app.outbound import CAPTURE, RELAY, Outbound, Prepared
 from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
@@ -343,9 +343,13 @@ class Server:
 
     # -- while it runs --------------------------------------------------------------------------
 
-    def apply(self, config: Config) -> None:
-        """Put the settings that may change while running in force, for sessions that begin now."""
+    def apply(self, config: Config, relay: Prepared) -> None:
+        """Put the settings that may change while running in force, for sessions that begin now.
+
+        `relay`: as `outbound.prepare` gives it for `config`.
+        """
         self.config = config
+        self.outbound.apply(relay)
         self.limits.resize(config.limits.connections, config.limits.connections_per_address)
         for imapd in self._imapds:
             imapd.settings = self._imap_settings()

@@ -12,6 +12,7 @@ from mailsuite.config.schema import (
     Queue,
     Tls,
     needs_restart,
+    reloaded,
     system_hostname,
 )
 from mailsuite.config.values import split_nameserver
@@ -30,6 +31,7 @@ __all__ = [
     "load",
     "needs_restart",
     "parse",
+    "reloaded",
     "split_nameserver",
     "system_hostname",
 ]

@@ -73,6 +73,7 @@ class Relay(Section):
         " what is sent.",
         "a mapping with host",
         None,
+        live=True,
     )
     credentials: values.FilePath | None = setting(
         "File with the passwords for smarthosts, a line each: host (or host:port), user name,"
@@ -80,18 +81,21 @@ class Relay(Section):
         "the name of a file",
         None,
         example="/etc/mailsuite/relay-credentials",
+        live=True,
     )
     allow: Annotated[tuple[values.AddressPattern, ...], values.OneOrMore] = setting(
         "With `outbound: allowlist`: domains and addresses that mail is sent to.",
         'a domain, ".example.org" for those below it, or an address; or a list of them',
         (),
         max_length=10_000,
+        live=True,
     )
     tls: TlsLevel = setting(
         "For hosts that the DNS names; DANE and MTA-STS ask for more where they are found. "
         + TLS_WORDS,
         "off, opportunistic, require or verify",
         "opportunistic",
+        live=True,
     )
     destinations: Annotated[tuple[Destination, ...], values.ListOf] = setting(
         "Domains whose mail goes another way, such as"
@@ -101,6 +105,7 @@ class Relay(Section):
         "a list of mappings with domains, and smarthost or tls",
         (),
         max_length=1000,
+        live=True,
     )
     etrn: Annotated[tuple[values.DomainPattern, ...], values.OneOrMore] = setting(
         "Domains whose hosts are not always there, and may ask by ETRN that their mail be sent.",
@@ -113,13 +118,17 @@ class Relay(Section):
         "Look for TLSA records (RFC 7672); works with a validating resolver only.",
         "true or false",
         True,
+        live=True,
     )
-    mta_sts: bool = setting("Look for MTA-STS policies (RFC 8461).", "true or false", True)
+    mta_sts: bool = setting(
+        "Look for MTA-STS policies (RFC 8461).", "true or false", True, live=True
+    )
     ca_file: values.FilePath | None = setting(
         "PEM file with the certificate authorities to believe. Left away: the system's.",
         "the name of a PEM file",
         None,
         example="/etc/ssl/certs/ca-certificates.crt",
+        live=True,
     )
     port: int = setting(
         "Where the hosts that the DNS names are spoken to.",
@@ -127,6 +136,7 @@ class Relay(Section):
         25,
         ge=1,
         le=65535,
+        live=True,
     )
     connections: int = setting(
         "Messages on their way out at once.", "a number from 1 to 10000", 200, ge=1, le=10_000

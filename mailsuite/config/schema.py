@@ -7,7 +7,7 @@ One place for all of it: the loader checks against it and takes the words of its
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from mailsuite.config import units, values
 from mailsuite.config.limits import Limits
@@ -187,6 +187,7 @@ class Config(Section):
         " captured.",
         "direct, smarthost, capture or allowlist",
         "direct",
+        live=True,
     )
     relay: Relay = setting("Mail to other hosts.", "a mapping of how mail goes out", Relay())
     dns: Dns = setting("Questions to the DNS.", "a mapping with nameservers", Dns())
@@ -235,14 +236,30 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     return list(_changed(old, new, ""))
 
 
+def reloaded(old: Config, new: Config) -> Config:
+    """The settings in force after a reload: `old`, with what of `new` needs no restart."""
+    return old.model_copy(update=_live(old, new))
+
+
+def _live(old: Section, new: Section) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, field in type(old).model_fields.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if extra_of(field).get("live"):
+            found[name] = after
+        elif isinstance(before, Section) and isinstance(after, Section):
+            found[name] = before.model_copy(update=_live(before, after))
+    return found
+
+
 def _changed(old: Section, new: Section, prefix: str) -> Iterator[str]:
     for name, field in type(old).model_fields.items():
         before, after = getattr(old, name), getattr(new, name)
-        if before == after:
+        if before == after or extra_of(field).get("live"):
             continue
         if isinstance(before, Section) and isinstance(after, Section):
             yield from _changed(before, after, f"{prefix}{name}.")
-        elif not extra_of(field).get("live"):
+        else:
             yield prefix + name
 
 

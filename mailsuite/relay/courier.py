@@ -7,6 +7,7 @@ message and before the queue has recorded it makes a second copy: SMTP knows no 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
@@ -48,6 +49,11 @@ class RelayCourier:
         self._tasks = Tasks("relay")
         self._destinations: dict[Key, Destination] = {}
         self._sweep_at = REMEMBERED
+
+    def apply(self, settings: Settings, contexts: Contexts, sts: StsPolicies | None) -> None:
+        """Other settings, for attempts that begin from now on."""
+        self.settings = settings
+        self._house = replace(self._house, settings=settings, contexts=contexts, sts=sts)
 
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""

@@ -322,6 +322,29 @@ def test_a_large_message_costs_no_memory(
         assert memory.growth < len(large) // 2, memory.growth
 
 
+def test_sighup_sends_by_another_host(make_mta: Make, token: str) -> None:
+    with HostThread(NextHop()) as before, HostThread(NextHop()) as after:
+
+        def relay(hop: NextHop) -> dict[str, object]:
+            return {"smarthost": {"host": "127.0.0.1", "port": hop.port, "tls": "off"}}
+
+        one = make_mta("one.test", "ann", outbound="smarthost", relay=relay(before)).start()
+        one.submit(["x@far.test"], message(f"{token}-1", sender=one.account.address))
+        eventually(lambda: len(before.messages) == 1, "by the first host", more=one.log)
+        one.configure(**(one.settings | {"relay": relay(after)}))
+        one.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "settings reloaded" in one.log(), "the log line", more=one.log)
+        one.submit(["x@far.test"], message(f"{token}-2", sender=one.account.address))
+        eventually(lambda: len(after.messages) == 1, "by the second host", more=one.log)
+        assert len(before.messages) == 1
+        # What is wrong changes nothing.
+        one.configure(**(one.settings | {"relay": relay(before) | {"credentials": "none"}}))
+        one.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "not reloaded" in one.log(), "the log line", more=one.log)
+        one.submit(["x@far.test"], message(f"{token}-3", sender=one.account.address))
+        eventually(lambda: len(after.messages) == 2, "by the second host still", more=one.log)
+
+
 def test_only_what_is_allowed_is_sent(make_mta: Make, token: str) -> None:
     with HostThread(NextHop()) as hop:
         host = {"host": "127.0.0.1", "port": hop.port, "tls": "off"}

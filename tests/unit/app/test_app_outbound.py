@@ -81,3 +81,19 @@ def test_files_that_are_not_there_are_the_operators_matter(tmp_path: Path) -> No
     for text in ("relay: {credentials: none}", "relay: {ca_file: none}"):
         with pytest.raises(UserError, match="none: no such file"):
             outbound(text, tmp_path)
+
+
+async def test_other_settings_while_it_runs(tmp_path: Path) -> None:
+    found = outbound("relay: {port: 26}", tmp_path)
+    head = f"data: {tmp_path}\n"
+    later = config(f"{head}outbound: allowlist\nrelay: {{allow: far.test, port: 27}}", tmp_path)
+    prepared = found.prepare(later)
+    assert found.choose("a@elsewhere.test") == "relay", "nothing is in force yet"
+    found.apply(prepared)
+    assert found.choose("a@elsewhere.test") == "capture"
+    assert found.choose("a@far.test") == "relay"
+    assert found.courier.settings.port == 27
+    with pytest.raises(UserError, match="none: no such file"):
+        found.prepare(config(f"{head}relay: {{credentials: none}}", tmp_path))
+    assert found.courier.settings.port == 27
+    await found.close()

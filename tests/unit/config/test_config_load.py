@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite.base.errors import UserError
-from mailsuite.config import Config, ConfigError, Listener, load, needs_restart, parse
+from mailsuite.config import Config, ConfigError, Listener, load, needs_restart, parse, reloaded
 
 FILE = Path("/etc/mailsuite/mail.yaml")
 
@@ -206,6 +206,23 @@ def test_what_needs_a_restart() -> None:
     assert needs_restart(old, new) == ["data"]
     moved = Config(listeners=(Listener(protocol="smtp", port=26),))
     assert needs_restart(old, moved) == ["listeners"]
+
+
+def test_a_reload_takes_what_it_may_and_no_more() -> None:
+    old = parse("relay: {smarthost: {host: a.test}, connections: 7}\noutbound: smarthost\n", FILE)
+    text = """
+data: /x
+quota: {messages: 5}
+imap: {unauthenticate: false}
+outbound: smarthost
+relay: {smarthost: {host: b.test}, etrn: c.test, connections: 8}
+"""
+    new = parse(text, FILE).config
+    assert needs_restart(old.config, new) == ["data", "relay.connections"]
+    found = reloaded(old.config, new)
+    assert found.quota.messages == 5 and not found.imap.unauthenticate
+    assert found.relay.smarthost == new.relay.smarthost and found.relay.etrn == ("c.test",)
+    assert found.data == old.config.data and found.relay.connections == 7
 
 
 @given(st.text(max_size=200))
