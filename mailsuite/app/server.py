@@ -214,6 +214,7 @@ class Server:
         self.limits = ConnectionLimits(
             self.config.limits.connections, self.config.limits.connections_per_address
         )
+        self._limits_of: dict[str, ConnectionLimits] = {}
         self._searchers = self._threads("search", SEARCH_THREADS)
         self._imapds: list[Imapd] = []
         self.pop3d = Pop3d(self._pop3_settings(), accounts=self.directory, store=self.store)
@@ -247,7 +248,7 @@ class Server:
                 self.directory,
                 self.queue,
                 None if endpoint.tls == "none" else self._tls,
-                limits=self.limits,
+                limits=self._limits_for(endpoint.protocol),
                 clock=self._clock,
                 room=partial(self._quota.room, self.store),
             )
@@ -256,12 +257,16 @@ class Server:
             door = Listener(
                 endpoint.name,
                 self._imap_session(endpoint) if is_imap else self._pop3_session(endpoint),
-                self.limits,
+                self._limits_for(endpoint.protocol),
                 tls=self._tls if endpoint.tls == "implicit" else None,
                 busy=IMAP_BUSY if is_imap else POP3_BUSY,
             )
         await door.start(bound.sock)
         self._doors[endpoint.name] = door
+
+    def _limits_for(self, protocol: str) -> ConnectionLimits:
+        """All listeners of one protocol count addresses together."""
+        return self._limits_of.setdefault(protocol, self.limits.apart())
 
     async def _open_local_socket(self) -> None:
         """The way for programs of this machine; without it the server serves all the same."""
@@ -307,8 +312,13 @@ class Server:
             max_recipients=limits.recipients,
             max_messages=limits.messages_per_connection,
             max_idle_commands=limits.idle_commands,
+            max_session=limits.session_time,
             max_errors=limits.errors,
+            errors_before_delay=limits.errors_before_delay,
+            error_delay=limits.error_delay,
+            max_auth_failures=limits.sign_in_failures,
             command_timeout=limits.command_wait,
+            auth_timeout=limits.sign_in_wait,
             data_timeout=limits.data_wait,
             message_timeout=limits.message_time,
             max_hold=limits.hold,

@@ -25,7 +25,8 @@ class Limits(Section):
         le=1_000_000,
     )
     connections_per_address: int = setting(
-        "The same from one address (IPv6: from one /64 network).",
+        "The same from one address (IPv6: from one /64 network), counted for each protocol by"
+        " itself.",
         "a number from 1 to 1000000",
         100,
         live=True,
@@ -57,12 +58,38 @@ class Limits(Section):
         le=1_000_000,
     )
     errors: int = setting(
-        "Error replies between two accepted messages, then 421. From the 20th on each one waits.",
+        "Error replies to an SMTP client between two accepted messages, then 421.",
         "a number from 1 to 10000",
         50,
         live=True,
         ge=1,
         le=10_000,
+    )
+    errors_before_delay: int = setting(
+        "After so many of them each further one waits, and longer each time.",
+        "a number from 0 to 10000",
+        20,
+        live=True,
+        ge=0,
+        le=10_000,
+    )
+    error_delay: values.Duration = setting(
+        "By how much longer, up to ten seconds; 0s: no error waits.",
+        'a duration from 0s to 10s such as "0.5s"',
+        0.5,
+        live=True,
+        show=units.format_duration,
+        ge=0,
+        le=10,
+    )
+    session_time: values.Duration = setting(
+        "How long an SMTP connection may last; then 421, but never within a message.",
+        'a duration from 5m to 30d such as "4h"',
+        14_400.0,
+        live=True,
+        show=units.format_duration,
+        ge=300,
+        le=2_592_000,
     )
     command_wait: values.Duration = setting(
         "How long an SMTP client may take for a command. RFC 5321 asks for five minutes.",
@@ -72,6 +99,24 @@ class Limits(Section):
         show=units.format_duration,
         ge=5,
         le=3600,
+    )
+    sign_in_wait: values.Duration = setting(
+        "How long it may take to answer a challenge of AUTH.",
+        'a duration from 5s to 1h such as "1m"',
+        60.0,
+        live=True,
+        show=units.format_duration,
+        ge=5,
+        le=3600,
+    )
+    sign_in_failures: int = setting(
+        "Wrong names or passwords in one SMTP connection, then 421. Each one waits, from the second"
+        " on twice as long as the one before.",
+        "a number from 1 to 100",
+        5,
+        live=True,
+        ge=1,
+        le=100,
     )
     data_wait: values.Duration = setting(
         "How long it may pause in a message.",

@@ -5,48 +5,66 @@ IPv6 clients are counted by /64, the smallest block that one customer is given (
 
 import ipaddress
 from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What all kinds of doors have in common: the bounds, and the number of open connections."""
+
+    total: int
+    per_address: int
+    count: int = 0
 
 
 class ConnectionLimits:
     """Counts open connections. One object may be shared by several listeners."""
 
     def __init__(self, total: int, per_address: int) -> None:
-        self._total = total
-        self._per_address = per_address
+        self._shared = _Shared(total, per_address)
         self._open: Counter[str] = Counter()
-        self._count = 0
+
+    def apart(self) -> "ConnectionLimits":
+        """The same bounds for another kind of door, whose addresses are counted by themselves.
+
+        Many mail clients behind one address, each with several IMAP connections, leave it all its
+        SMTP connections. The total is one for all kinds.
+        """
+        other = ConnectionLimits(0, 0)
+        other._shared = self._shared
+        return other
 
     @property
     def count(self) -> int:
-        """Connections open now."""
-        return self._count
+        """Connections open now, through doors of all kinds."""
+        return self._shared.count
 
     @property
     def full(self) -> bool:
         """No connection more, from wherever."""
-        return self._count >= self._total
+        return self._shared.count >= self._shared.total
 
     def resize(self, total: int, per_address: int) -> None:
-        """Other limits from now on; connections that are open stay open."""
-        self._total = total
-        self._per_address = per_address
+        """Other bounds from now on, for all kinds; connections that are open stay open."""
+        self._shared.total = total
+        self._shared.per_address = per_address
 
     def enter(self, address: str) -> bool:
         """Count a new connection from `address`; False when there are too many."""
         key = network_key(address)
-        if self.full or self._open[key] >= self._per_address:
+        if self.full or self._open[key] >= self._shared.per_address:
             if not self._open[key]:
                 del self._open[key]
             return False
         self._open[key] += 1
-        self._count += 1
+        self._shared.count += 1
         return True
 
     def leave(self, address: str) -> None:
         """A connection that `enter` has counted is closed."""
         key = network_key(address)
-        self._count -= 1
+        self._shared.count -= 1
         self._open[key] -= 1
         if not self._open[key]:
             del self._open[key]

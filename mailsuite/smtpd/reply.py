@@ -16,12 +16,14 @@ class Reply:
             greeting, the reply to HELO and EHLO, and 3xx)
     lines   text, ASCII unless the client asked for SMTPUTF8, without CR and LF
     close   the connection is closed after it
+    blamed  where it is an error: one that is held against the client (`Settings.max_errors`)
     """
 
     code: int
     status: str
     lines: tuple[str, ...]
     close: bool = False
+    blamed: bool = True
 
     @property
     def is_error(self) -> bool:
@@ -58,6 +60,7 @@ START_MAIL = reply(354, "", "End data with <CR><LF>.<CR><LF>")
 
 SHUTTING_DOWN = reply(421, "4.3.2", "Server is shutting down, please try again later", close=True)
 TIMED_OUT = reply(421, "4.4.2", "Timeout, no command came, closing connection", close=True)
+AUTH_TIMED_OUT = reply(421, "4.4.2", "Timeout, the challenge was not answered", close=True)
 DATA_TIMED_OUT = reply(421, "4.4.2", "Timeout, the message did not come in time", close=True)
 TOO_MANY_CONNECTIONS = reply(421, "4.3.2", "Too many connections, try again later", close=True)
 TOO_MANY_FROM_THERE = reply(
@@ -65,6 +68,7 @@ TOO_MANY_FROM_THERE = reply(
 )
 TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors, goodbye", close=True)
 TOO_MANY_COMMANDS = reply(421, "4.7.0", "Too many commands without mail, goodbye", close=True)
+SESSION_TOO_LONG = reply(421, "4.7.0", "Session lasts too long, reconnect", close=True)
 TOO_MANY_MESSAGES = reply(421, "4.7.0", "Too many messages in one session, reconnect", close=True)
 INTERNAL = reply(451, "4.3.0", "Local error in processing, try again later")
 

@@ -29,6 +29,7 @@ class SmtpSession(Wire):
     idle_commands  commands that brought no mail forward, since then
     messages       accepted
     auth_failures  wrong names or passwords
+    in_exchange    an answer to a challenge of AUTH is waited for
     local_user     "uid 1000" of a program on this machine, None for clients from the network
     """
 
@@ -43,9 +44,11 @@ class SmtpSession(Wire):
         self.idle_commands = 0
         self.messages = 0
         self.auth_failures = 0
+        self.in_exchange = False
         self.local_user: str | None = None
         self._counted = False
         self._ended = False
+        self._began = loop.time()
         self._between_commands = False
         self._handler_coroutine: asyncio.Task[None] | None = None
 
@@ -111,6 +114,11 @@ class SmtpSession(Wire):
         self.errors = 0
         self.idle_commands = 0
 
+    @property
+    def lasts_too_long(self) -> bool:
+        """It is time to go, as soon as no message is at work."""
+        return self.loop.time() - self._began > self.context.settings.max_session
+
     def end(self) -> None:
         """Close after the command that is at work."""
         self._ended = True
@@ -118,7 +126,10 @@ class SmtpSession(Wire):
     def timed_out(self) -> None:
         self.context.counters.timeouts += 1
         log.info("timeout", client=self.peer, helo=self.session.host_name)
-        self.say(replies.DATA_TIMED_OUT if self.in_data else replies.TIMED_OUT)
+        if self.in_data:
+            self.say(replies.DATA_TIMED_OUT)
+        else:
+            self.say(replies.AUTH_TIMED_OUT if self.in_exchange else replies.TIMED_OUT)
         self.hang_up()
 
     def shut_down(self) -> None:
@@ -153,8 +164,10 @@ class SmtpSession(Wire):
             answer = await self._obey(line)
             if answer is not None:
                 self.say(answer)
-                if answer.is_error and self.errors > settings.errors_before_delay:
-                    await self.sleep(settings.error_delay)
+                beyond = self.errors - settings.errors_before_delay
+                if answer.is_error and answer.blamed and beyond > 0:
+                    delay = settings.error_delay * beyond
+                    await self.sleep(min(delay, settings.longest_error_delay))
             if self.context.stopping.is_set() and not self._ended:
                 self.say(replies.SHUTTING_DOWN)
             turn += 1
@@ -167,7 +180,7 @@ class SmtpSession(Wire):
         """The one place where a reply is counted and leaves."""
         if answer.is_error:
             self.context.counters.errors += 1
-            self.errors += 1
+            self.errors += answer.blamed
             if self.errors > self.context.settings.max_errors and not answer.close:
                 log.info("too many errors", client=self.peer, helo=self.session.host_name)
                 answer = replies.TOO_MANY_ERRORS
@@ -213,4 +226,6 @@ class SmtpSession(Wire):
             self.idle_commands += 1
             if self.idle_commands > self.context.settings.max_idle_commands:
                 return replies.TOO_MANY_COMMANDS
+            if self.lasts_too_long and self.envelope.mail_from is None:
+                return replies.SESSION_TOO_LONG
         return await command.handler(self, argument)

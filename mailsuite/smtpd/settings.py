@@ -22,8 +22,12 @@ class Settings:
     max_recipients        of one message; RFC 5321 §4.5.3.1.8 wants 100 at least
     max_messages          of one session
     max_idle_commands     commands other than MAIL, RCPT and DATA between two accepted messages
+    max_session           a session that has lasted so long ends at the next message, or command
+                          that brings none forward
     max_errors            error replies between two accepted messages, then 421
-    errors_before_delay   error replies after which each further one waits `error_delay`
+    errors_before_delay   error replies after which each further one waits
+    error_delay           so long the first time, and so much longer each further time, up to
+                          `longest_error_delay`
     max_auth_failures     in one session, then 421
     auth_delay            wait after the first failed AUTH, doubled for each further one
     etrn                  domains that ETRN may ask for, in lower case; ".example.org" stands for
@@ -37,6 +41,7 @@ class Settings:
     max_connections       open at once
     max_connections_per_address  open at once from one address (IPv6: one /64)
     command_timeout       to send a whole command (RFC 5321 §4.5.3.2.7: five minutes at least)
+    auth_timeout          to answer a challenge of AUTH
     data_timeout          between two pieces of a message
     message_timeout       for a whole message
     """
@@ -50,9 +55,11 @@ class Settings:
     max_recipients: int = 1000
     max_messages: int = 10_000
     max_idle_commands: int = 1000
+    max_session: float = 4 * 3600.0
     max_errors: int = 50
     errors_before_delay: int = 20
     error_delay: float = 0.5
+    longest_error_delay: float = 10.0
     max_auth_failures: int = 5
     auth_delay: float = 1.0
     etrn: frozenset[str] = frozenset()
@@ -63,6 +70,7 @@ class Settings:
     max_connections: int = 1000
     max_connections_per_address: int = 100
     command_timeout: float = 300.0
+    auth_timeout: float = 60.0
     data_timeout: float = 300.0
     message_timeout: float = 3600.0
 

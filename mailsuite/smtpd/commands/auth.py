@@ -84,7 +84,7 @@ async def _exchange(
             if not isinstance(step, Challenge):
                 return reply(501, "5.5.2", step.text)
             session.write(b"334 " + sasl.encode(step.data) + b"\r\n")
-            line = await session.read_line(session.context.settings.command_timeout)
+            line = await _response(session)
             if line is None:
                 return None
             if not line or len(line) > MAX_AUTH_LINE:
@@ -96,6 +96,14 @@ async def _exchange(
     except ValueError:
         return BAD_BASE64
     return INVALID
+
+
+async def _response(session: SmtpSession) -> bytes | None:
+    session.in_exchange = True
+    try:
+        return await session.read_line(session.context.settings.auth_timeout)
+    finally:
+        session.in_exchange = False
 
 
 async def _check(session: SmtpSession, credentials: Credentials) -> Reply:

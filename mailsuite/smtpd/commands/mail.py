@@ -24,6 +24,8 @@ async def mail(session: SmtpSession, argument: str) -> Reply:
         return NESTED
     if session.messages >= context.settings.max_messages:
         return replies.TOO_MANY_MESSAGES
+    if session.lasts_too_long:
+        return replies.SESSION_TOO_LONG
     sender, parameters = mail_arguments(argument)
     transaction = Transaction()
     refusal = _parameters(session, transaction, parameters)

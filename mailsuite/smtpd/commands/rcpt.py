@@ -6,6 +6,8 @@ comes from: the smtp listener never relays. There a mailbox that is plainly full
 is taken, and waits in our queue.
 """
 
+from dataclasses import replace
+
 from mailsuite.base.log import get_logger
 from mailsuite.mail import Mailbox, Remote, Unknown
 from mailsuite.smtpd import reply as replies
@@ -19,6 +21,9 @@ log = get_logger("smtpd")
 NO_MAIL = reply(503, "5.5.1", "MAIL comes first")
 TOO_LATE = reply(503, "5.5.1", "The message has begun, RSET drops it")
 TOO_MANY = reply(452, "4.5.3", "Too many recipients, send the message to the others again")
+# RFC 5321 §4.5.3.1.10: a client may name all its recipients, and sends again to those that were too
+# many. It must not lose the message because there were many of those.
+EXCUSED = replace(TOO_MANY, blamed=False)
 NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
 NO_RELAY = reply(550, "5.7.1", "Relaying denied: that domain is not ours")
 NO_PARAMETERS = reply(555, "5.5.4", "Parameters need EHLO")
@@ -72,7 +77,7 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Non
     if not argument.isascii() and not session.envelope.smtp_utf8:
         return NEEDS_SMTPUTF8
     if len(session.envelope.recipients) >= context.settings.max_recipients:
-        return TOO_MANY
+        return EXCUSED if session.envelope.refused < context.settings.max_recipients else TOO_MANY
     route = context.router.accept(address)
     if isinstance(route, Unknown):
         return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")

@@ -22,6 +22,23 @@ def test_ipv6_is_counted_by_64() -> None:
     assert limits.enter("2001:db8:1:2::1")
 
 
+def test_each_kind_of_door_counts_addresses_by_itself() -> None:
+    imap = ConnectionLimits(total=4, per_address=2)
+    smtp = imap.apart()
+    assert imap.enter("192.0.2.1") and imap.enter("192.0.2.1")
+    assert not imap.enter("192.0.2.1")
+    assert smtp.enter("192.0.2.1"), "that address's mail clients do not stand in its server's way"
+    assert smtp.enter("192.0.2.2")
+    assert smtp.full and imap.full and smtp.count == imap.count == 4
+    assert not imap.enter("192.0.2.3"), "the total is one for all"
+    imap.leave("192.0.2.1")
+    assert smtp.count == 3 and smtp.enter("192.0.2.1")
+    smtp.leave("192.0.2.2")
+    smtp.resize(10, 3)
+    assert imap.enter("192.0.2.1") and imap.enter("192.0.2.1")
+    assert not imap.enter("192.0.2.1")
+
+
 def test_keys() -> None:
     assert network_key("::ffff:192.0.2.1") == network_key("192.0.2.1")
     assert network_key("fe80::1%eth0") == "fe80::/64"

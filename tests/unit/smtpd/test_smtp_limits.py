@@ -1,0 +1,50 @@
+"""Limits that a dialogue in text can't show: waits that grow, and a session's whole time."""
+
+from dataclasses import replace
+
+import pytest
+from smtp_house import SETTINGS, house, until
+
+from mailsuite.smtpd.session import SmtpSession
+
+
+async def test_errors_cost_more_time_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(session: SmtpSession, seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(SmtpSession, "sleep", sleep)
+    settings = replace(
+        SETTINGS,
+        max_errors=7,
+        errors_before_delay=2,
+        error_delay=1.5,
+        longest_error_delay=4.0,
+        max_recipients=1,
+    )
+    async with house(settings) as opened:
+        reader, writer = await opened.connect()
+        writer.write(b"X\r\n" * 8)
+        assert await until(reader, b"421 ") == b"421 4.7.0 Too many errors, goodbye\r\n"
+        assert await reader.read() == b""
+        writer.close()
+    assert slept[:5] == [1.5, 3.0, 4.0, 4.0, 4.0]
+
+
+async def test_a_session_that_lasts_too_long_ends_after_its_message() -> None:
+    async with house() as opened:
+        reader, writer = await opened.connect()
+        writer.write(b"EHLO c\r\nMAIL FROM:<c@elsewhere.test>\r\n")
+        await until(reader, b"250 2.1.0 ")
+        (session,) = opened.door._context.sessions
+        session._began -= SETTINGS.max_session + 1
+        writer.write(b"NOOP\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n")
+        await until(reader, b"250 2.0.0 Ok")
+        await until(reader, b"354 ")
+        writer.write(b"Subject: x\r\n\r\n.\r\n")
+        assert b"queued" in await until(reader, b"250 ")
+        writer.write(b"MAIL FROM:<c@elsewhere.test>\r\n")
+        assert await reader.readline() == b"421 4.7.0 Session lasts too long, reconnect\r\n"
+        assert await reader.read() == b""
+        writer.close()
