@@ -17,12 +17,12 @@ from pathlib import Path
 from mailsuite import __version__
 from mailsuite.accounts import Directory
 from mailsuite.app.announce import Listening
-from mailsuite.app.keys import load_key
 from mailsuite.app.lag import LoopLag
 from mailsuite.app.outbound import CAPTURE, RELAY, Outbound, Prepared
 from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
+from mailsuite.base.keyfile import load_key
 from mailsuite.base.lock import FileLock
 from mailsuite.base.log import get_logger, record
 from mailsuite.base.tasks import Threads

@@ -158,6 +158,8 @@ def sign_in(exchange: ClientExchange) -> Generator[Step, Reply, None]:
         reply = yield Want.AUTH
     if reply.code != 235:
         raise Refused(Want.AUTH, reply)
+    if not exchange.complete:
+        raise Lost(f"{exchange.mechanism}: the server has not shown that it knows the password")
 
 
 def goodbye() -> Generator[Step, Reply, None]:

@@ -192,16 +192,24 @@ class Session:
         if not self._connection.tls:
             words = f"{self.endpoint.name}: the password is not sent without TLS"
             raise SessionFailed("4.7.11", words, self.contact, reached=True)
-        exchange = choose(self.offers.auth, login)
-        if exchange is None:
-            words = f"{self.endpoint.name} offers no way to sign in that is known here"
-            raise SessionFailed("4.7.0", words, self.contact, reached=True)
-        try:
-            await self.run(dialogue.sign_in(exchange))
-        except Refused as error:
-            # The operator's to mend; no reason to give up other people's mail.
-            log.error("could not sign in", host=self.endpoint.name, reply=str(error.reply))
-            raise refused(error.reply, self.contact, permanent=False) from error
+        failed: list[str] = []
+        while True:
+            exchange = choose(self.offers.auth, login, secure=True, without=failed)
+            if exchange is None:
+                words = f"{self.endpoint.name} offers no way to sign in that is known here"
+                raise SessionFailed("4.7.0", words, self.contact, reached=True)
+            try:
+                await self.run(dialogue.sign_in(exchange))
+            except Refused as error:
+                if exchange.mechanism.startswith("SCRAM-") and not failed:
+                    # Many servers offer it also to accounts of which they know no verifier.
+                    failed = [name for name in self.offers.auth if name.startswith("SCRAM-")]
+                    if choose(self.offers.auth, login, secure=True, without=failed):
+                        continue
+                # The operator's to mend; no reason to give up other people's mail.
+                log.error("could not sign in", host=self.endpoint.name, reply=str(error.reply))
+                raise refused(error.reply, self.contact, permanent=False) from error
+            return
 
     # -- the steps of a dialogue ----------------------------------------------------------------
 

@@ -1,15 +1,19 @@
-"""Pure. What a SASL mechanism and a door say to each other (RFC 4422 §3).
+"""Pure. What a SASL mechanism and whoever drives it say to each other (RFC 4422 §3).
 
 A mechanism is a small machine of its own exchange: responses in, one of the values below out. It
-never knows the protocol that carries it, checks no password and keeps no secret longer than the
-exchange lasts.
+never knows the protocol that carries it nor the accounts, and keeps no secret longer than the
+exchange lasts. Where it needs to know something of an account it gives a value that says so, and
+that has the function to go on with.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-MAX_RESPONSE = 4096
-"""Octets of one decoded client response; a longer one is a Failure."""
+from mailsuite.sasl.scram import Hash, Verifier
+
+MAX_RESPONSE = 8192
+"""Octets of one decoded client response; a longer one is a Failure. Tokens are long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,68 @@ class Credentials:
     password: str = field(repr=False)
 
     def acts_as(self, account: str) -> bool:
-        """Whether the identity asked for is `account`, the one that has signed in.
+        """As the function of this name."""
+        return acts_as(self.authzid, self.authcid, account)
 
-        Nobody may act as somebody else. Called after the password has been found right.
-        """
-        wanted = self.authzid.casefold()
-        return wanted in ("", account.casefold(), self.authcid.casefold())
+
+@dataclass(frozen=True, slots=True)
+class VerifierWanted:
+    """SCRAM needs the verifiers of `authcid`: one for each password that it has.
+
+    Go on with them, all of one salt and iteration count, or with one that nobody can fit.
+    """
+
+    authcid: str
+    hash: Hash
+    go_on: "Callable[[Sequence[Verifier]], Step]" = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretWanted:
+    """CRAM-MD5 needs the password of `authcid`; go on with it, or with one that nobody knows."""
+
+    authcid: str
+    go_on: "Callable[[str], Step]" = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateWanted:
+    """EXTERNAL: who is it by the client's certificate? `authzid` as in Credentials."""
+
+    authzid: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWanted:
+    """Whose is this bearer token? Where it is good for nobody, `refuse` tells the client why.
+
+    authzid  the account that the client wants to reach, or "" (OAUTHBEARER may leave it away)
+    refuse   takes "invalid_token" or "insufficient_scope", and the address of the OpenID
+             provider's configuration or ""
+    """
+
+    authzid: str
+    token: str = field(repr=False)
+    refuse: Callable[[str, str], Challenge] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The exchange is over, and the client has shown that it is `authcid`.
+
+    verifier  SCRAM: the one that fitted
+    """
+
+    authzid: str
+    authcid: str
+    verifier: Verifier | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The exchange is over: the client could not show that it is `authcid`."""
+
+    authcid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +108,21 @@ class Failure:
     text: str
 
 
+Step: TypeAlias = (
+    Challenge
+    | Credentials
+    | VerifierWanted
+    | SecretWanted
+    | CertificateWanted
+    | TokenWanted
+    | Proven
+    | Rejected
+    | Failure
+)
+
+
 class Mechanism(Protocol):
-    """One exchange, from its start to Credentials or Failure; not to be used again after."""
+    """One exchange, from its start to its end; not to be used again after."""
 
     name: str
 
@@ -60,6 +133,14 @@ class Mechanism(Protocol):
         response (`=` on the wire, RFC 4954 §4) is b"", not None.
         """
         ...
+
+
+def acts_as(authzid: str, authcid: str, account: str) -> bool:
+    """Whether the identity asked for is `account`, the one that has signed in.
+
+    Nobody may act as somebody else. Called after the client has shown who it is.
+    """
+    return authzid.casefold() in ("", account.casefold(), authcid.casefold())
 
 
 def text_of(octets: bytes) -> str | None:

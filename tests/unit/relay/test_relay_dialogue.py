@@ -8,6 +8,7 @@ S: …                 what the server answers when the client waits; (end): it 
 = FATE REPLY         the verdict on each recipient, in order; then: usable or lost
 """
 
+from base64 import b64encode
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ from mailsuite.relay.dialogue import (
 from mailsuite.relay.offers import NOTHING, Offers
 from mailsuite.relay.replies import Reply, ReplyReader
 from mailsuite.sasl import ClientLogin, choose
+from mailsuite.sasl.client import Scram
+from mailsuite.sasl.scram import SHA1
 
 FILES = sorted(Path(__file__).with_name("dialogues").glob("*.txt"))
 
@@ -193,26 +196,32 @@ class TestSignIn:
     login = ClientLogin("alice", "päss")
 
     def test_plain(self) -> None:
-        exchange = choose(["LOGIN", "PLAIN"], self.login)
+        exchange = choose(["LOGIN", "PLAIN"], self.login, secure=True)
         assert exchange is not None
         lines = ["C: AUTH PLAIN AGFsaWNlAHDDpHNz", "S: 235 2.7.0 ok"]
         play(dialogue.sign_in(exchange), lines)
 
     def test_login(self) -> None:
-        exchange = choose(["LOGIN", "GSSAPI"], self.login)
+        exchange = choose(["LOGIN", "GSSAPI"], self.login, secure=True)
         assert exchange is not None
         lines = ["C: AUTH LOGIN", "S: 334 VXNlcm5hbWU6", "C: YWxpY2U=", "S: 334 UGFzc3dvcmQ6"]
         play(dialogue.sign_in(exchange), [*lines, "C: cMOkc3M=", "S: 235 ok"])
 
     def test_refused_and_asked_too_much(self) -> None:
-        exchange = choose(["plain"], self.login)
+        exchange = choose(["plain"], self.login, secure=True)
         assert exchange is not None
         lines = ["C: AUTH PLAIN AGFsaWNlAHDDpHNz", "S: 334 bW9yZQ==", "C: *", "S: 501 bad"]
         with pytest.raises(Refused, match="501"):
             play(dialogue.sign_in(exchange), lines)
 
     def test_nothing_in_common(self) -> None:
-        assert choose(["GSSAPI"], self.login) is None
+        assert choose(["GSSAPI"], self.login, secure=True) is None
+
+    def test_sign_in_at_a_server_that_does_not_know_the_password(self) -> None:
+        exchange = Scram(SHA1, self.login, nonce="abc")
+        first = "C: AUTH SCRAM-SHA-1 " + b64encode(exchange.initial).decode()
+        with pytest.raises(Lost, match="not shown that it knows the password"):
+            play(dialogue.sign_in(exchange), [first, "S: 235 2.7.0 welcome"])
 
     def test_no_log_shows_the_password(self) -> None:
         assert "päss" not in repr(self.login)

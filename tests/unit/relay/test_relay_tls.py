@@ -133,6 +133,20 @@ class TestSmarthost:
                 assert tls_of(outcome)[0].endswith("certificate valid")
         assert "AUTH PLAIN AGFsaWNlAHNlY3JldA==" in hop.commands
 
+    async def test_sign_in_where_scram_is_offered_but_no_verifier_known(
+        self, tmp_path: Path
+    ) -> None:
+        offers = (*OFFERS, "AUTH PLAIN SCRAM-SHA-1 SCRAM-SHA-256")
+        answers = {"AUTH": ["535 5.7.8 no verifier", "235 2.7.0 ok"]}
+        async with listening(NextHop(offers, server_tls("127.0.0.1"), True, answers)) as hop:
+            login = ClientLogin("alice", "secret")
+            host = Smarthost("127.0.0.1", hop.port, implicit=True, login=login)
+            async with relaying(tmp_path, default=Rule(host)) as relay:
+                (outcome,) = await relay.send("a@far.test")
+                assert isinstance(outcome, Sent), outcome
+        tried = [each.split()[1] for each in hop.commands if each.startswith("AUTH")]
+        assert tried == ["SCRAM-SHA-256", "PLAIN"]
+
     async def test_no_password_without_tls(self, tmp_path: Path) -> None:
         hop = NextHop((*OFFERS, "AUTH PLAIN"))
         async with listening(hop):

@@ -52,7 +52,7 @@ def test_plain_asked_for() -> None:
         b"\0\0secret",
         b"\0alice\0",
         b"\0al\xffice\0secret",
-        b"\0alice\0" + b"x" * 5000,
+        b"\0alice\0" + b"x" * 9000,
     ],
 )
 def test_plain_malformed(message: bytes) -> None:
@@ -81,7 +81,7 @@ def test_login_empty_name_is_told_only_after_the_password() -> None:
 def test_login_malformed() -> None:
     assert isinstance(begin("LOGIN").step(b"\xff"), Failure)
     assert isinstance(begin("LOGIN").step(b"a\0b"), Failure)
-    assert isinstance(begin("LOGIN").step(b"a" * 5000), Failure)
+    assert isinstance(begin("LOGIN").step(b"a" * 9000), Failure)
 
 
 def test_credentials_do_not_show_the_password() -> None:
