@@ -45,6 +45,26 @@ MIGRATIONS = (
     ALTER TABLE users ADD COLUMN quota_storage INTEGER;
     ALTER TABLE users ADD COLUMN quota_messages INTEGER;
     """,
+    """
+    -- Both sealed by the vault. scram NULL: not known yet; empty: SASLprep prohibits the password.
+    -- legacy: the password itself, of accounts that have opted in.
+    ALTER TABLE users ADD COLUMN scram BLOB;
+    ALTER TABLE users ADD COLUMN legacy BLOB;
+    -- Of accounts of any directory, so without a reference to users.
+    CREATE TABLE app_passwords (
+        id INTEGER PRIMARY KEY,
+        address TEXT NOT NULL,
+        name TEXT NOT NULL,
+        doors TEXT NOT NULL, -- comma-separated; empty: all
+        digest BLOB NOT NULL,
+        scram BLOB NOT NULL,
+        created REAL NOT NULL,
+        used REAL,
+        used_from TEXT,
+        used_by TEXT,
+        UNIQUE (address, name)
+    ) STRICT;
+    """,
 )
 
 

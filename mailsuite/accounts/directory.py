@@ -5,8 +5,6 @@ the file, and cost microseconds on the event loop; changes are durable when they
 and sign-ins block or compute, so a server makes the former in threads; `verify` does so itself.
 """
 
-import asyncio
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -14,37 +12,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mailsuite.accounts import names
+from mailsuite.accounts.app_passwords import AppPasswords
+from mailsuite.accounts.credentials import Credentials
 from mailsuite.accounts.database import Database
-from mailsuite.accounts.passwords import MAX_PASSWORD, Hasher, Remembered, prepare, require
-from mailsuite.accounts.rows import AccountRow, AliasRow, DirectoryUnavailable, DomainRow
+from mailsuite.accounts.passwords import Hasher
+from mailsuite.accounts.rows import AccountRow, AliasRow, DomainRow
+from mailsuite.accounts.sealed import Sealed
 from mailsuite.base.errors import UserError
+from mailsuite.vault import Vault
 
 if TYPE_CHECKING:
     from mailsuite.base.tasks import Threads
 
+KEY_FILE = "secrets.key"
 CACHED_LOOKUPS = 50_000
 MAX_TARGETS = 1000  # of one alias
-_USER = "address, enabled, created, quota_storage, quota_messages"
+_USER = "address, enabled, created, quota_storage, quota_messages, legacy IS NOT NULL"
 
 
 class Directory:
     """Domains, users and aliases in one SQLite file. Methods may be called from any thread."""
 
     def __init__(
-        self, path: Path, threads: "Threads | None" = None, *, hasher: Hasher | None = None
+        self,
+        path: Path,
+        threads: "Threads | None" = None,
+        *,
+        vault: Vault | None = None,
+        hasher: Hasher | None = None,
     ) -> None:
         """Open or create `path`, whose folder exists. `threads` is needed for `verify` only.
 
-        Raises DirectoryUnavailable (a UserError).
+        `vault` seals what is kept of passwords; else one with the key file beside `path`. Raises
+        DirectoryUnavailable (a UserError).
         """
         self._database = Database(path)
-        self._threads = threads
-        self._hasher = hasher or Hasher()
-        self._remembered = Remembered()
-        self._checks = asyncio.Semaphore(max(1, min(4, os.cpu_count() or 1)))
+        sealed = Sealed(vault or Vault(path.with_name(KEY_FILE)))
+        self.credentials = Credentials(self._database, threads, hasher or Hasher(), sealed)
+        self.app_passwords = AppPasswords(self._database, sealed)
+        self.decoy = sealed.decoy
         self._lock = threading.Lock()
         self._state = -1
         self._domains: frozenset[str] = frozenset()
+        self._all_have_verifiers = self._some_have_secrets = False
         self._found: dict[str, AccountRow | AliasRow | None] = {}
 
     @property
@@ -96,6 +106,13 @@ class Directory:
             self._domains = frozenset(
                 name for (name,) in self._database.read("SELECT name FROM domains")
             )
+            self._all_have_verifiers, self._some_have_secrets = map(
+                bool,
+                self._database.read(
+                    "SELECT NOT EXISTS (SELECT 1 FROM users WHERE enabled AND scram IS NULL),"
+                    " EXISTS (SELECT 1 FROM users WHERE enabled AND legacy IS NOT NULL)"
+                )[0],
+            )
             self._state = state
 
     def _find(self, key: str) -> AccountRow | AliasRow | None:
@@ -116,60 +133,32 @@ class Directory:
         DirectoryUnavailable. A cancelled call returns when its computing thread has ended, so the
         number of checks at work stays bounded; waiting ones are as many as there are sessions.
         """
-        from mailsuite.base.tasks import committed
-
-        if self._threads is None:
-            raise RuntimeError("this Directory was opened without threads")
-        address = self._recall(name, password)
-        if address is not None:
-            return address
-        async with self._checks:
-            # Another connection of the same client may have done the work meanwhile.
-            address = self._recall(name, password)
-            if address is not None:
-                return address
-            return await committed(self._threads.run(self.check, name, password))
+        return await self.credentials.verify(name, password)
 
     def check(self, name: str, password: str) -> str | None:
         """As `verify`, here and now: tens of milliseconds of computing."""
-        key, kept, enabled = self._secret(name)
-        octets = prepare(password[:MAX_PASSWORD])
-        fits = self._hasher.check(kept, octets)
-        if not fits or kept is None or len(password) > MAX_PASSWORD or not enabled:
-            return None
-        self._remembered.add(key, kept, octets, time.monotonic())
-        if self._hasher.is_dated(kept):
-            self._rehash(key, kept, octets)
-        return key
+        return self.credentials.check(name, password)
 
-    def _recall(self, name: str, password: str) -> str | None:
-        """The address, if the same check succeeded a short while ago and nothing changed since."""
-        key, kept, enabled = self._secret(name)
-        if kept is None or not enabled or len(password) > MAX_PASSWORD:
-            return None
-        known = self._remembered.has(key, kept, prepare(password), time.monotonic())
-        return key if known else None
+    @property
+    def all_have_verifiers(self) -> bool:
+        """Every enabled account's password is known as SCRAM verifiers."""
+        with self._lock:
+            self._refresh()
+            return self._all_have_verifiers
 
-    def _secret(self, name: str) -> tuple[str, str | None, bool]:
-        """Address, kept hash (None: no such account) and whether the account is enabled."""
-        key = names.account_key(name) or ""
-        rows = self._database.read("SELECT password, enabled FROM users WHERE address = ?", key)
-        return (key, rows[0][0], bool(rows[0][1])) if rows else (key, None, False)
+    @property
+    def some_have_secrets(self) -> bool:
+        """Some enabled account has opted in to CRAM-MD5 and APOP."""
+        with self._lock:
+            self._refresh()
+            return self._some_have_secrets
 
-    def _rehash(self, key: str, kept: str, octets: bytes) -> None:
-        """Keep the password under today's parameters, unless it was changed meanwhile."""
-        fresh = self._hasher.make(octets)
-        try:
-            with self._database.write() as connection:
-                connection.execute(
-                    "UPDATE users SET password = ? WHERE address = ? AND password = ?",
-                    (fresh, key, kept),
-                )
-        except DirectoryUnavailable as error:
-            from mailsuite.base.log import get_logger
+    def set_legacy(self, address: str, password: str | None) -> None:
+        """Opt the account in to CRAM-MD5 and APOP: its password is kept so that it can be read.
 
-            # The sign-in itself was right; the next one tries again.
-            get_logger("accounts").warning("password not rehashed", account=key, why=str(error))
+        None: opt out, forget it. UserError: no such account, not its password.
+        """
+        self.credentials.set_legacy(self.require_user(address).address, password)
 
     # -- domains --------------------------------------------------------------------------------
 
@@ -216,6 +205,9 @@ class Directory:
                     f"(remove them as well: mailsuite domain remove --force {key})"
                 )
             connection.execute("DELETE FROM users WHERE domain = ?", (key,))
+            connection.executemany(
+                "DELETE FROM app_passwords WHERE address = ?", [(user,) for user in users]
+            )
             connection.execute("DELETE FROM aliases WHERE domain = ?", (key,))
             connection.execute("DELETE FROM domains WHERE name = ?", (key,))
         return users
@@ -238,14 +230,14 @@ class Directory:
         key = names.require_address(address)
         with self._database.write() as connection:  # mistakes are told before the hash is made
             self._require_free(connection, key)
-        kept = self._hasher.make(require(password))
+        kept, scram = self.credentials.columns(key, password)
         created = time.time()
         with self._database.write() as connection:
             self._require_free(connection, key)
             connection.execute(
-                "INSERT INTO users (address, domain, password, enabled, created)"
-                " VALUES (?, ?, ?, 1, ?)",
-                (key, _domain(key), kept, created),
+                "INSERT INTO users (address, domain, password, scram, enabled, created)"
+                " VALUES (?, ?, ?, ?, 1, ?)",
+                (key, _domain(key), kept, scram, created),
             )
         return AccountRow(key, True, created)
 
@@ -266,8 +258,7 @@ class Directory:
 
     def set_password(self, address: str, password: str) -> None:
         """Change the password; the old one is refused from this moment on."""
-        key = self.require_user(address).address
-        self._change_user(key, "password", self._hasher.make(require(password)))
+        self.credentials.set_password(self.require_user(address).address, password)
 
     def enable(self, address: str) -> None:
         """Let the account sign in again."""
@@ -294,6 +285,7 @@ class Directory:
             connection.execute("DELETE FROM users WHERE address = ?", (key,))
             if not connection.changes():
                 raise UserError(f"no such user: {key} (see: mailsuite user list)")
+            connection.execute("DELETE FROM app_passwords WHERE address = ?", (key,))
 
     def _change_user(self, key: str, column: str, value: object) -> None:
         with self._database.write() as connection:
@@ -357,7 +349,7 @@ class Directory:
 
 
 def _account(row: tuple[Any, ...]) -> AccountRow:
-    return AccountRow(row[0], bool(row[1]), *row[2:])
+    return AccountRow(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]))
 
 
 def _alias(row: tuple[Any, ...]) -> AliasRow:

@@ -36,6 +36,7 @@ class AccountRow:
 
     quota_storage   octets that the account may keep; NO_LIMIT, or None for the settings' default
     quota_messages  messages, likewise
+    legacy          it may sign in by CRAM-MD5 and APOP
     """
 
     address: str
@@ -43,6 +44,7 @@ class AccountRow:
     created: float
     quota_storage: int | None = None
     quota_messages: int | None = None
+    legacy: bool = False
 
     def limits(self, storage: int | None, messages: int | None) -> tuple[int | None, int | None]:
         """The limits in force, given the settings' defaults; None: none."""
@@ -60,3 +62,28 @@ class AliasRow:
     address: str
     targets: tuple[str, ...]
     created: float
+
+
+DOORS = ("imap", "pop3", "smtp")
+"""What an app password may be good for; smtp is the submission of mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordRow:
+    """A password of its own for one program or device.
+
+    doors      what it is good for, of DOORS
+    created    seconds since the epoch, as all times here
+    used       last sign-in with it; None: never (written down once a minute at most)
+    used_from  from this network address
+    used_by    at this door
+    """
+
+    id: int
+    address: str
+    name: str
+    doors: tuple[str, ...]
+    created: float
+    used: float | None = None
+    used_from: str | None = None
+    used_by: str | None = None

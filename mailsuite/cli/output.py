@@ -17,6 +17,11 @@ def warn(text: str) -> None:
     sys.stderr.write(f"mailsuite: warning: {clean(text)}\n")
 
 
+def note(text: str) -> None:
+    """Something for a person beside the answer, on standard error, so that pipes see the answer."""
+    sys.stderr.write(clean(text) + "\n")
+
+
 def fail(text: str) -> None:
     """Why the command was not done, on standard error. Several lines are several reasons."""
     first, *others = text.splitlines() or [""]

@@ -1,14 +1,14 @@
 """`mailsuite user …`: accounts and their passwords."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mailsuite.base.errors import UserError
-from mailsuite.cli import output
+from mailsuite.cli import app_password, output
+from mailsuite.cli.asking import Address, FromInput, ask_password
 from mailsuite.cli.options import (
     ConfigOption,
     DataOption,
@@ -20,15 +20,11 @@ from mailsuite.cli.options import (
 if TYPE_CHECKING:
     from mailsuite.accounts import AccountRow, Directory
 
-MAX_LINE = 1 << 16  # characters read for a password
-
 app = typer.Typer(
     help="Accounts. Changes take effect at once, also in a running server.", no_args_is_help=True
 )
-Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="Such as alice@example.org.")]
-FromInput = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from the standard input.")
-]
+app.add_typer(app_password.app, name="app-password")
+app.command()(app_password.legacy_auth)
 
 
 @app.command()
@@ -41,7 +37,7 @@ def add(
     """Make an account. The password is asked for."""
     with open_directory(config, data) as directory:
         directory.require_free(address)  # before anybody types a password in vain
-        row = directory.add_user(address, _password(address, password_stdin))
+        row = directory.add_user(address, ask_password(address, password_stdin))
     output.say(f"user {row.address} added")
 
 
@@ -93,6 +89,7 @@ def show(
     lines = [
         ("User", row.address),
         ("Sign-in", "enabled" if row.enabled else "disabled"),
+        ("CRAM-MD5, APOP", "on" if row.legacy else "off"),
         ("Added", output.moment(row.created)),
         ("Quota", _limits(kept["limit_storage"], kept["limit_messages"])),
         ("In use", _in_use(kept)),
@@ -225,7 +222,7 @@ def password(
     """Change a password. The new one is asked for; the old one is refused at once."""
     with open_directory(config, data) as directory:
         row = directory.require_user(address)
-        directory.set_password(row.address, _password(row.address, password_stdin))
+        directory.set_password(row.address, ask_password(row.address, password_stdin))
     output.say(f"password of {row.address} changed")
 
 
@@ -243,12 +240,3 @@ def disable(address: Address, config: ConfigOption = None, data: DataOption = No
     with open_directory(config, data) as directory:
         directory.disable(address)
     output.say(f"user {address} may no longer sign in")
-
-
-def _password(address: str, from_input: bool) -> str:
-    if from_input:
-        line = sys.stdin.readline(MAX_LINE)
-        return line.removesuffix("\n").removesuffix("\r")
-    if not sys.stdin.isatty():
-        raise UserError("no terminal to ask for the password at (see --password-stdin)")
-    return str(typer.prompt(f"Password for {address}", hide_input=True, confirmation_prompt=True))

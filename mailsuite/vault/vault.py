@@ -3,9 +3,13 @@
 import secrets
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailsuite.base.errors import UserError
 from mailsuite.base.keyfile import load_key
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION = b"\x01"
 _NONCE = 12  # octets
@@ -20,7 +24,7 @@ class Unreadable(UserError):
 class Vault:
     """The lock that a key file is for. Methods may be called from any thread."""
 
-    __slots__ = ("_key", "_lock", "path")
+    __slots__ = ("_cipher", "_key", "_lock", "path")
 
     def __init__(self, path: Path) -> None:
         """`path` is the key file, made or read when something is first sealed, opened or derived.
@@ -29,6 +33,7 @@ class Vault:
         """
         self.path = path
         self._key: bytes | None = None
+        self._cipher: AESGCM | None = None
         self._lock = threading.Lock()
 
     def load(self) -> None:
@@ -47,22 +52,27 @@ class Vault:
         hkdf = HKDF(hashes.SHA256(), length=32, salt=None, info=b"mailsuite " + purpose.encode())
         return hkdf.derive(self._key)
 
-    def seal(self, secret: str, about: str) -> bytes:
-        """`secret` as octets to store. `about` names room and owner ("fetch 12", say)."""
+    def _sealing(self) -> "AESGCM":
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+        if self._cipher is None:
+            self._cipher = AESGCM(self.derive(_SEALING))
+        return self._cipher
+
+    def seal(self, secret: str, about: str) -> bytes:
+        """`secret` as octets to store. `about` names room and owner ("fetch 12", say)."""
         # Random nonces serve 2^32 secrets of one key (NIST SP 800-38D §8.3).
         nonce = secrets.token_bytes(_NONCE)
-        cipher = AESGCM(self.derive(_SEALING))
-        sealed = cipher.encrypt(nonce, secret.encode("utf-8", "surrogatepass"), about.encode())
+        sealed = self._sealing().encrypt(
+            nonce, secret.encode("utf-8", "surrogatepass"), about.encode()
+        )
         return _VERSION + nonce + sealed
 
     def open(self, sealed: bytes, about: str) -> str:
         """The secret that was sealed with the same `about`. Raises Unreadable."""
         from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        cipher = AESGCM(self.derive(_SEALING))
+        cipher = self._sealing()
         nonce, rest = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         if sealed[:1] == _VERSION and len(rest) >= _TAG:
             try:

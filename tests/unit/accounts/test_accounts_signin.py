@@ -139,13 +139,13 @@ async def test_dated_hashes_are_renewed(tmp_path: Path) -> None:
     old = Directory(path, hasher=CountingHasher(passes=1))
     old.add_domain("example.test")
     old.add_user("alice@example.test", "secret")
-    kept = old._secret("alice@example.test")[1]
+    kept = old.credentials._row("alice@example.test")[1]
     old.close()
     new = Directory(path, hasher=CountingHasher(passes=2))
     assert new.check("alice@example.test", "wrong") is None
-    assert new._secret("alice@example.test")[1] == kept
+    assert new.credentials._row("alice@example.test")[1] == kept
     assert new.check("alice@example.test", "secret")
-    renewed = new._secret("alice@example.test")[1]
+    renewed = new.credentials._row("alice@example.test")[1]
     assert renewed is not None
     assert renewed != kept
     assert ",t=2," in renewed

@@ -70,6 +70,7 @@ def test_a_domain_a_user_an_alias(terminal: Terminal, typed: io.StringIO) -> Non
         "created",
         "quota_storage",
         "quota_messages",
+        "legacy",
     }
     (alias,) = terminal.json("alias", "list")
     assert set(alias) == {"address", "targets", "created"}
@@ -270,3 +271,50 @@ def test_the_default_quota_of_the_settings(
     assert "alice@example.test: none;" in capsys.readouterr()[0]
     assert run([*line, "--default"]) == 0
     assert "alice@example.test: 1 GB;" in capsys.readouterr()[0]
+
+
+def test_app_passwords(terminal: Terminal, typed: io.StringIO) -> None:
+    terminal("domain", "add", "example.test")
+    terminal("user", "add", "alice@example.test", "--password-stdin")
+    made = ["user", "app-password", "add", "Alice@example.test", "--name"]
+    out, err = terminal(*made, "laptop", "--scope", "IMAP, smtp")
+    password = out.strip()
+    assert len(password) == 23
+    assert "for laptop: user name alice@example.test, good for imap, smtp\n" in err
+    directory = Directory(terminal.data / "accounts.db")
+    row = directory.app_passwords.find("alice@example.test", password)
+    assert row and row.doors == ("imap", "smtp")
+    directory.app_passwords.note(row, "192.0.2.7", "imap", 1_700_000_000.0)
+    directory.close()
+    assert terminal.json(*made, "phone")["password"]
+    _, err = terminal(*made, "phone", code=1)
+    assert "has an app password of this name already: phone" in err
+    _, err = terminal(*made, "tv", "--scope", "http", code=1)
+    assert "no such scope: http" in err
+    laptop, phone = terminal.json("user", "app-password", "list", "alice@example.test")
+    assert (laptop["name"], laptop["used_from"], phone["used"]) == ("laptop", "192.0.2.7", None)
+    assert "password" not in laptop
+    out = terminal("user", "app-password", "list")[0]
+    assert "imap from 192.0.2.7" in out and "never" in out
+    out = terminal("user", "app-password", "revoke", "alice@example.test", "--name", "laptop")[0]
+    assert out == "app password laptop of alice@example.test revoked\n"
+    terminal("user", "app-password", "revoke", "alice@example.test", "--name", "laptop", code=1)
+    terminal("user", "app-password", "add", "bob@example.test", "--name", "x", code=1)
+
+
+def test_legacy_auth_needs_the_password(
+    terminal: Terminal, typed: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal("domain", "add", "example.test")
+    terminal("user", "add", "alice@example.test", "--password-stdin")
+    legacy = ["user", "legacy-auth", "alice@example.test"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("wrong\nsecret\n"))
+    _, err = terminal(*legacy, "on", "--password-stdin", code=1)
+    assert "that is not the password of alice@example.test" in err
+    assert terminal(*legacy, "on", "--password-stdin")[0].startswith(
+        "user alice@example.test may sign in by CRAM-MD5 and APOP"
+    )
+    assert terminal.json("user", "show", "alice@example.test")["legacy"] is True
+    terminal(*legacy, "off")
+    assert terminal.json("user", "show", "alice@example.test")["legacy"] is False
+    terminal(*legacy, "perhaps", code=2)
