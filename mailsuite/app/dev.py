@@ -12,7 +12,8 @@ from pathlib import Path
 from mailsuite.accounts import AliasRow, Directory
 from mailsuite.app import announce
 from mailsuite.app.run import run, serve_until_stopped
-from mailsuite.app.server import Server, bind_all, make_folder, own
+from mailsuite.app.server import Server, make_folder, own
+from mailsuite.app.sockets import bind_all
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
 from mailsuite.config import Config, Limits, Listener

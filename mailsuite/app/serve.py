@@ -11,7 +11,8 @@ from pathlib import Path
 from mailsuite import config as settings
 from mailsuite.app.privileges import drop
 from mailsuite.app.run import run, serve_until_stopped
-from mailsuite.app.server import Server, Socket, bind_all, make_folder, own
+from mailsuite.app.server import Server, make_folder, own
+from mailsuite.app.sockets import Socket, bind_all
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
 from mailsuite.config import Config

@@ -7,8 +7,6 @@ terminal.
 
 import asyncio
 import dataclasses
-import errno
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -20,6 +18,8 @@ from mailsuite.app.announce import Listening
 from mailsuite.app.lag import LoopLag
 from mailsuite.app.outbound import CAPTURE, RELAY, Outbound, Prepared
 from mailsuite.app.quota import Limits
+from mailsuite.app.smtp import KINDS, smtp_settings
+from mailsuite.app.sockets import Socket, unbind
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
 from mailsuite.base.keyfile import load_key
@@ -35,7 +35,7 @@ from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
 from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
 from mailsuite.mail import Courier, Envelope, Remote
-from mailsuite.net import Connection, ConnectionLimits, Listener, bind, bind_unix
+from mailsuite.net import Connection, ConnectionLimits, Listener, bind_unix
 from mailsuite.net.unix import remove
 from mailsuite.pop3d import Pop3d
 from mailsuite.pop3d import Settings as Pop3Settings
@@ -59,43 +59,6 @@ SIGN_IN_THREADS = 2
 SEARCH_THREADS = 2
 LOCAL = "local"
 Session = Callable[[Connection], Awaitable[None]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Socket:
-    """A bound socket and what it is for."""
-
-    endpoint: Endpoint
-    sock: socket.socket
-
-    @property
-    def listening(self) -> Listening:
-        """Where it is, with the port that the system chose."""
-        host, port = self.sock.getsockname()[:2]
-        return Listening(self.endpoint.name, host, port, self.endpoint.tls)
-
-
-def bind_all(endpoints: Sequence[Endpoint]) -> list[Socket]:
-    """Bind every listener's socket, or none: UserError tells the first that is not to be had."""
-    sockets: list[Socket] = []
-    try:
-        for endpoint in endpoints:
-            try:
-                sockets.append(Socket(endpoint, bind(endpoint.address, endpoint.port)))
-            except UserError as error:
-                if endpoint.address != "::" or not _no_ipv6(error):
-                    raise
-                log.warning("this machine has no IPv6", listener=endpoint.name)
-    except BaseException:
-        for done in sockets:
-            done.sock.close()
-        raise
-    return sockets
-
-
-def _no_ipv6(error: UserError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class Server:
@@ -148,7 +111,7 @@ class Server:
         while self._undo:
             await self._undo.pop()()
         for bound in self.sockets:
-            bound.sock.close()
+            await asyncio.to_thread(unbind, bound)
 
     # -- building -------------------------------------------------------------------------------
 
@@ -187,7 +150,7 @@ class Server:
             own=[
                 (bound.listening.host, bound.listening.port)
                 for bound in self.sockets
-                if bound.endpoint.protocol == "smtp"
+                if bound.endpoint.protocol in ("smtp", "lmtp") and bound.endpoint.path is None
             ],
             clock=self._clock,
             threads=self._threads("relay", RELAY_THREADS),
@@ -241,7 +204,7 @@ class Server:
     async def _open_door(self, bound: Socket) -> None:
         endpoint = bound.endpoint
         door: Smtpd | Listener
-        if endpoint.protocol in ("smtp", "submission"):
+        if endpoint.protocol in KINDS:
             door = Smtpd(
                 self._smtp_settings(endpoint),
                 self.router,
@@ -301,30 +264,7 @@ class Server:
 
     def _smtp_settings(self, endpoint: Endpoint | None) -> SmtpSettings:
         """Of a listener; None: of the local socket."""
-        own_users = endpoint is None or endpoint.protocol == "submission"
-        limits = self.config.limits
-        return SmtpSettings(
-            kind="submission" if own_users else "smtp",
-            hostname=self.hostname,
-            implicit_tls=endpoint is not None and endpoint.tls == "implicit",
-            allow_plain_auth=self._plain_auth,
-            max_message_size=limits.max_message_size,
-            max_recipients=limits.recipients,
-            max_messages=limits.messages_per_connection,
-            max_idle_commands=limits.idle_commands,
-            max_session=limits.session_time,
-            max_errors=limits.errors,
-            errors_before_delay=limits.errors_before_delay,
-            error_delay=limits.error_delay,
-            max_auth_failures=limits.sign_in_failures,
-            command_timeout=limits.command_wait,
-            auth_timeout=limits.sign_in_wait,
-            data_timeout=limits.data_wait,
-            message_timeout=limits.message_time,
-            max_hold=limits.hold,
-            etrn=frozenset(each.lower() for each in self.config.relay.etrn),
-            apparently_fields=self.config.apparently_fields,
-        )
+        return smtp_settings(self.config, self.hostname, endpoint, plain_auth=self._plain_auth)
 
     def _imap_settings(self) -> ImapSettings:
         return ImapSettings(

@@ -1,13 +1,17 @@
 """The part of the schema that is about doors: listeners, and the sockets that they stand for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Literal
 
 from mailsuite.config import values
 from mailsuite.config.section import Section, setting
+from mailsuite.config.source import Location
+from mailsuite.config.values import unix_path
 
-Protocol = Literal["smtp", "submission", "imap", "pop3"]
+Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
 TlsMode = Literal["none", "starttls", "implicit"]
 
 
@@ -16,24 +20,36 @@ class Listener(Section):
 
     protocol: Protocol = setting(
         "smtp takes mail from other servers for our domains; submission takes mail of our own"
-        " users, who sign in; imap and pop3 give mail to clients.",
-        "smtp, submission, imap or pop3",
+        " users, who sign in; lmtp takes mail for our domains from a mail server before this one;"
+        " imap and pop3 give mail to clients.",
+        "smtp, submission, lmtp, imap or pop3",
     )
-    address: Annotated[tuple[values.IpAddress, ...], values.OneOrMore] = setting(
-        "Local IP address, or a list of them.",
+    address: Annotated[tuple[values.ListenAddress, ...], values.OneOrMore] = setting(
+        "Local IP address, or a list of them. lmtp may also have a Unix socket, such as"
+        " unix:/run/mailsuite/lmtp.sock: whoever can reach the file may connect.",
         'an IP address ("0.0.0.0" is every IPv4 one, "::" every IPv6 one), or a list of them',
         ("0.0.0.0", "::"),
         min_length=1,
         max_length=64,
     )
-    port: int = setting(
-        "TCP port; 0 lets the system choose.", "a number from 0 to 65535", ge=0, le=65535
+    port: int | None = setting(
+        "TCP port; 0 lets the system choose. A Unix socket has none.",
+        "a number from 0 to 65535",
+        None,
+        example="25",
+        ge=0,
+        le=65535,
     )
     tls: TlsMode = setting(
         "implicit: TLS from the first octet; starttls: the client asks for it; none: never, and"
         " then nobody can sign in.",
         "none, starttls or implicit",
         "starttls",
+    )
+    insecure: bool = setting(
+        "lmtp: without TLS from other machines too. Only where the network is yours alone.",
+        "true or false",
+        False,
     )
     name: str | None = setting(
         "What logs and status call it; made from protocol and TLS where it is left away.",
@@ -61,13 +77,18 @@ def standard_listeners() -> tuple[Listener, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One socket to bind: a listener at one of its addresses."""
+    """One socket to bind: a listener at one of its addresses, or at its `path`.
+
+    require_tls  no mail before STARTTLS
+    """
 
     name: str
     protocol: Protocol
     address: str
     port: int
     tls: TlsMode
+    path: Path | None = None
+    require_tls: bool = False
 
 
 def endpoints(listeners: Iterable[Listener]) -> list[Endpoint]:
@@ -75,20 +96,69 @@ def endpoints(listeners: Iterable[Listener]) -> list[Endpoint]:
     found: list[Endpoint] = []
     taken: set[str] = set()
     for listener in listeners:
+        chosen = listener.name or _standard_name(listener)
         for address in listener.address:
-            name = listener.name or _standard_name(listener)
-            if len(listener.address) > 1 and ":" in address:
-                name += "-v6"
+            path = unix_path(address)
+            name = (
+                f"{chosen}-v6"
+                if len(listener.address) > 1 and ":" in address and path is None
+                else chosen
+            )
+            port = listener.port if listener.port and path is None else 0
             found.append(
                 Endpoint(
-                    _free(name, listener.port, taken),
+                    _free(name, port, taken),
                     listener.protocol,
-                    address,
-                    listener.port,
-                    listener.tls,
+                    "" if path is not None else address,
+                    port,
+                    "none" if path is not None else listener.tls,
+                    path,
+                    require_tls=listener.tls == "starttls" and is_exposed(listener, address),
                 )
             )
     return found
+
+
+def is_exposed(listener: Listener, address: str) -> bool:
+    """Whether it is LMTP that other machines reach, and that must not go without TLS.
+
+    LMTP comes from one known server, so that TLS can be asked for, unlike SMTP from anywhere.
+    """
+    if listener.protocol != "lmtp" or listener.insecure or unix_path(address) is not None:
+        return False
+    return not ip_address(address.partition("%")[0]).is_loopback
+
+
+def contradictions(listeners: Sequence[Listener]) -> Iterator[tuple[Location, str]]:
+    """What the keys of a listener say against each other: where, and in words."""
+    paths: dict[str, int] = {}
+    for index, listener in enumerate(listeners):
+        for key, text in _contradictions_of(listener):
+            yield ("listeners", index, key), text
+        for address in filter(unix_path, listener.address):
+            if paths.setdefault(address, index) != index:
+                text = f"{address} is taken by listeners[{paths[address]}], expected another"
+                yield ("listeners", index, "address"), text
+
+
+def _contradictions_of(listener: Listener) -> Iterator[tuple[str, str]]:
+    networked = [each for each in listener.address if unix_path(each) is None]
+    if networked and listener.port is None:
+        yield "port", "missing, expected a number from 0 to 65535"
+    if listener.protocol != "lmtp":
+        if len(networked) != len(listener.address):
+            yield "address", f"{listener.protocol} has no Unix sockets, expected IP addresses"
+        return
+    if networked and listener.port == 25:
+        yield "port", "25 is SMTP's (RFC 2033, section 5), expected another such as 24"
+    exposed = [each for each in networked if is_exposed(listener, each)]
+    if listener.tls == "none" and exposed:
+        yield (
+            "tls",
+            f"{exposed[0]} is reached from other machines, which LMTP without TLS must not be,"
+            " expected starttls or implicit, a loopback address or a Unix socket,"
+            " or insecure: true on a network of your own",
+        )
 
 
 def _standard_name(listener: Listener) -> str:

@@ -15,10 +15,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mailsuite.base.errors import UserError
+from mailsuite.config.listeners import contradictions
 from mailsuite.config.schema import Config
 from mailsuite.config.section import Section, extra_of
 from mailsuite.config.source import Document, Location, read
 from mailsuite.config.units import format_duration
+from mailsuite.config.values import unix_path
 
 MAX_FILE = 1 << 20
 
@@ -220,12 +222,13 @@ def _literals(annotation: Any) -> Iterator[Any]:
 
 
 def _contradictions(config: Config) -> Iterator[tuple[Location, str]]:
-    sockets: dict[tuple[str, int], int] = {}
+    yield from contradictions(config.listeners)
+    sockets: dict[tuple[str, int | None], int] = {}
     names: dict[str, int] = {}
     for index, listener in enumerate(config.listeners):
         for address in listener.address:
             first = sockets.setdefault((address, listener.port), index)
-            if listener.port and first != index:
+            if listener.port and not unix_path(address) and first != index:
                 yield (
                     ("listeners", index, "port"),
                     f"{address} port {listener.port} is taken by listeners[{first}],"
@@ -263,7 +266,9 @@ def _doubts(config: Config) -> Iterator[tuple[Location, str]]:
             f'"{config.hostname}" is not fully qualified, expected a name such as mail.example.org',
         )
     for index, listener in enumerate(config.listeners):
-        if listener.tls == "none" and listener.protocol != "smtp":
+        if listener.insecure and listener.protocol != "lmtp":
+            yield ("listeners", index, "insecure"), "has no effect but for lmtp"
+        if listener.tls == "none" and listener.protocol not in ("smtp", "lmtp"):
             yield (
                 ("listeners", index, "tls"),
                 "nobody can sign in without TLS, expected starttls or implicit",

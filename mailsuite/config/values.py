@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ValidationInfo
 from mailsuite.config.units import parse_duration, parse_size
 from mailsuite.message import normalise_domain, parse_mailbox
 
+UNIX = "unix:"
 _SEPARATORS = "+-_=#~!$%&*/^|"
 
 
@@ -62,6 +63,17 @@ def _ip_address(value: Any) -> Any:
         return str(ipaddress.ip_address(value))
     except ValueError as error:
         raise ValueError("is not an IP address") from error
+
+
+def _listen_address(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(value, str) and value.startswith(UNIX):
+        return f"{UNIX}{_path(value.removeprefix(UNIX), info)}"
+    return _ip_address(value)
+
+
+def unix_path(address: str) -> Path | None:
+    """The file of an address such as "unix:/run/x.sock"; None for IP addresses."""
+    return Path(address.removeprefix(UNIX)) if address.startswith(UNIX) else None
 
 
 def _nameserver(value: Any) -> Any:
@@ -157,6 +169,7 @@ HostOrAddress = Annotated[str, validator(_host_or_address)]
 DomainPattern = Annotated[str, validator(_domain_pattern)]
 AddressPattern = Annotated[str, validator(_address_pattern)]
 IpAddress = Annotated[str, validator(_ip_address)]
+ListenAddress = Annotated[str, validator(_listen_address)]
 FilePath = Annotated[Path, validator(_path)]
 Separator = Annotated[str, validator(_separator)]
 OneOrMore = validator(_several)

@@ -1,4 +1,4 @@
-"""The ESMTP door: takes mail from other servers (port 25) and from our users (587, 465).
+"""The ESMTP door: takes mail from other servers (port 25, LMTP) and from our users (587, 465).
 
 `door` is the listener, `session` one client, `wire` its octets; `commands` and `extensions` are
 tables with a file for each row; `reception` brings a message into the queue, `handover` is how the

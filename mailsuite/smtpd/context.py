@@ -100,4 +100,5 @@ class Context:
     @property
     def greeting(self) -> Reply:
         """What a client hears first."""
-        return reply(220, "", f"{self.settings.hostname} ESMTP mailsuite")
+        protocol = "LMTP" if self.settings.lmtp else "ESMTP"
+        return reply(220, "", f"{self.settings.hostname} {protocol} mailsuite")

@@ -63,7 +63,7 @@ class Smtpd:
             or ConnectionLimits(settings.max_connections, settings.max_connections_per_address),
             clock=clock or SystemClock(),
             starttls=None if settings.implicit_tls else tls_context,
-            commands=commands.TABLE,
+            commands=commands.LMTP if settings.lmtp else commands.SMTP,
             extensions=extensions.TABLE,
             mail_parameters=mail_parameters,
             rcpt_parameters=rcpt_parameters,

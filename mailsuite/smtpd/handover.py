@@ -1,19 +1,25 @@
 """From the transaction to the queue and back to the client, the same for DATA and BDAT."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from types import MappingProxyType
 
 from mailsuite.queue import QueueUnavailable, Watch
 from mailsuite.smtpd.grammar import ascii_text
+from mailsuite.smtpd.lmtp import answers
 from mailsuite.smtpd.reception import Reception, unavailable
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
 NO_MAIL = reply(503, "5.5.1", "MAIL comes first")
 NO_RCPT = reply(503, "5.5.1", "RCPT comes first")
+# RFC 2033 §4.2: DATA MUST fail with a 503 where no RCPT was successful.
+NO_VALID_RCPT_LMTP = reply(503, "5.5.1", "No valid recipients")
 NO_VALID_RCPT = reply(554, "5.5.1", "No valid recipients")
 
+NOBODY: Mapping[str, Reply] = MappingProxyType({})
 STATES = {"sent": "done", "due": "deferred", "bounced": "failed", "returned": "failed"}
 """What VERB calls the states of a recipient in the queue."""
 
@@ -24,7 +30,9 @@ def out_of_order(session: SmtpSession) -> Reply | None:
     if transaction.mail_from is None:
         return NO_MAIL
     if not transaction.recipients:
-        return NO_VALID_RCPT if transaction.refused else NO_RCPT
+        if not transaction.refused:
+            return NO_RCPT
+        return NO_VALID_RCPT_LMTP if session.context.settings.lmtp else NO_VALID_RCPT
     return None
 
 
@@ -37,8 +45,30 @@ async def begin(session: SmtpSession) -> Reception | Reply:
         return unavailable(error)
 
 
-async def complete(session: SmtpSession, reception: Reception) -> Reply:
-    """All octets are there, or none are wanted any more: commit, or say why not."""
+def tell_each(
+    session: SmtpSession,
+    accepted: list[str],
+    answer: Reply,
+    refused: Mapping[str, Reply] = NOBODY,
+) -> Reply:
+    """At the end of a message: what became of it, and in LMTP that for each recipient.
+
+    Gives the last reply, which may be the only one; the others have been said.
+    """
+    if not session.context.settings.lmtp:
+        return answer
+    *others, last = answers(accepted, answer, refused)
+    for one in others:
+        session.say(one)
+    return last
+
+
+async def complete(session: SmtpSession, reception: Reception, *, whole: bool = True) -> Reply:
+    """All octets are there, or none are wanted any more: commit, or say why not.
+
+    whole  it is the end of the message, and not that of a chunk before the last one
+    """
+    accepted = session.envelope.accepted
     watching: AbstractContextManager[Watch | None] = nullcontext()
     if session.session.verbose and reception.refusal is None:
         count = len(reception.recipients)
@@ -50,18 +80,18 @@ async def complete(session: SmtpSession, reception: Reception) -> Reply:
             answer = await reception.finish()
             if watch is not None and not answer.is_error:
                 await watch.wait(session.context.settings.outcome_wait)
-                answer = _told(answer, reception, watch)
+                answer = _verbose(answer, reception, watch)
     except asyncio.CancelledError:
         # The server stops. A client that is not told of a commit sends the message again.
         if reception.answer is not None:
-            session.say(reception.answer)
+            session.say(tell_each(session, accepted, reception.answer, reception.refused))
         raise
     if not answer.is_error:
         session.took_message()
-    return answer
+    return tell_each(session, accepted, answer, reception.refused) if whole else answer
 
 
-def _told(answer: Reply, reception: Reception, watch: Watch) -> Reply:
+def _verbose(answer: Reply, reception: Reception, watch: Watch) -> Reply:
     """The reply with a line for each recipient (VERB)."""
     lines = list(answer.lines)
     for index, recipient in enumerate(reception.recipients):

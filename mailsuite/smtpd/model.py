@@ -78,6 +78,8 @@ class Transaction(LibraryEnvelope):
     refused           recipients that were refused
     size              octets, as far as the client has told (RFC 1870)
     seen              addresses of the recipients
+    accepted          address of each RCPT that was accepted, in their order (LMTP has a reply for
+                      each)
     priority_changed  the client has asked for another priority
     chunks            the message, once it has begun to come by BDAT
     """
@@ -88,6 +90,7 @@ class Transaction(LibraryEnvelope):
         self.body = "7BIT"
         self.recipients: list[Recipient] = []
         self.seen: set[str] = set()
+        self.accepted: list[str] = []
         self.refused = 0
         self.size = 0
         self.notify: tuple[str, ...] = ()
@@ -103,6 +106,7 @@ class Transaction(LibraryEnvelope):
 
     def add(self, address: str) -> None:
         """A recipient, with what its RCPT has said. Named twice, it is still one recipient."""
+        self.accepted.append(address)
         if address not in self.seen:
             self.seen.add(address)
             self.recipients.append(Recipient(address, self.notify, self.orcpt))

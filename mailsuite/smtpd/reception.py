@@ -8,6 +8,7 @@ parts with lines over 998 octets are encoded (RFC 6409 §8); nothing else of a m
 
 import mmap
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
@@ -28,6 +29,7 @@ from mailsuite.message.downgrade import Inconvertible, NextHop, downgrade
 from mailsuite.queue import NoSpace, QueueUnavailable
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.context import Incoming
+from mailsuite.smtpd.lmtp import refusals
 from mailsuite.smtpd.model import Transaction
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
@@ -39,7 +41,6 @@ LONGEST_ID = 998  # octets of a Message-ID in the log
 NO_SPACE = reply(452, "4.3.1", "Insufficient system storage, try again later")
 NO_QUEUE = reply(451, "4.3.0", "Mail queue is not available, try again later")
 LOOP = reply(554, "5.4.6", "Too many hops: the message runs in circles")
-CAME_BACK = reply(554, "5.4.6", "Mail loop: the recipient has had this message before")
 HEADER_TOO_LARGE = reply(552, "5.3.4", "Message header is too large")
 
 
@@ -47,6 +48,7 @@ class Reception:
     """Takes one message's octets. Make it, `write` them, `finish`; always `abandon` in the end.
 
     refusal  why the message will not be taken, as soon as that is known
+    refused  recipients that are refused by themselves, when the others are not (LMTP)
     answer   what became of the message, also when `finish` itself was cancelled
     """
 
@@ -57,11 +59,13 @@ class Reception:
         "_incoming",
         "_message_id",
         "_new_priority",
+        "_passed",
         "_session",
         "_settled",
         "_watch",
         "answer",
         "refusal",
+        "refused",
         "size",
     )
 
@@ -77,7 +81,9 @@ class Reception:
         self._settled = False
         self._watch = LineWatch() if self._context.settings.submission else None
         self.size = 0
+        self._passed: set[str] = set()
         self.refusal: Reply | None = None
+        self.refused: dict[str, Reply] = {}
         self.answer: Reply | None = None
 
     @property
@@ -121,6 +127,8 @@ class Reception:
             await self._begin(bytes(self._head))
         if self.refusal is None and self._watch is not None and self._watch.long:
             await self._mend()
+        if self.refusal is None and self._context.settings.lmtp:
+            await self._choose()
         if self.refusal is None:
             # A commit is not left half done, and no log line of it is lost, because the client
             # hangs up or the server stops.
@@ -142,7 +150,7 @@ class Reception:
         if count_received(head[:body]) > self._context.settings.max_hops:
             await self.refuse(LOOP)
         elif self._came_back(head[:body]):
-            await self.refuse(CAME_BACK)
+            await self.refuse(replies.CAME_BACK)
         elif not self._context.settings.submission:
             await self._keep(self._trace() + head)
         elif body > HEADER_LIMIT and any(field.name for field in fields(head)):
@@ -181,9 +189,26 @@ class Reception:
 
     def _came_back(self, block: bytes) -> bool:
         """Every recipient has had this message: delivery would bounce it, so say so now."""
-        names = passed(block)
+        names = self._passed = passed(block)
         recipients = self._envelope.recipients
         return bool(names) and all(key_of(one.address) in names for one in recipients)
+
+    async def _choose(self) -> None:
+        """Leave out whom the client is told of that he can't have the message."""
+        recipients = self._envelope.recipients
+        try:
+            refused = await refusals(self._context, recipients, self.size, self._passed)
+        except Exception:
+            log.exception("recipients not checked", id=self.id, client=self._session.peer)
+            await self.refuse(self._session.failed())
+            return
+        left = tuple(one for one in recipients if one.address not in refused)
+        self.refused = refused
+        self._context.counters.recipients_refused += len(refused)
+        if left:
+            self._envelope = replace(self._envelope, recipients=left)
+        else:
+            await self.refuse(next(iter(refused.values())))
 
     def _trace(self) -> bytes:
         client = self._session.session
@@ -199,6 +224,7 @@ class Reception:
                 tls=self._session.tls,
                 authenticated=client.account is not None,
                 utf8=self._envelope.smtputf8,
+                lmtp=self._context.settings.lmtp,
             ),
             queue_id=self._incoming.id,
             rdns=self._session.local_user,

@@ -8,6 +8,7 @@ The base class is aiosmtpd's; docs/decisions/0001-smtp-session.md says what of i
 """
 
 import asyncio
+import socket
 
 from mailsuite.base.log import get_logger
 from mailsuite.net import peer_uid
@@ -67,10 +68,8 @@ class SmtpSession(Wire):
 
     def opened(self) -> None:
         context = self.context
-        if context.settings.kind == "local" and self.transport is not None:
-            uid = peer_uid(self.transport.get_extra_info("socket"))
-            self.local_user = None if uid is None else f"uid {uid}"
-            self.peer = self.local_user or "local"
+        if context.settings.kind in ("local", "lmtp"):
+            self._name_local_peer()
         if not context.limits.enter(self.peer):
             context.counters.connections_refused += 1
             log.warning("too many connections", client=self.peer, open=context.limits.count)
@@ -86,6 +85,15 @@ class SmtpSession(Wire):
         context.sessions.add(self)
         self.forget()
         self._handler_coroutine = context.tasks.start(self._handle_client(), self.peer)
+
+    def _name_local_peer(self) -> None:
+        """Who comes by a Unix socket has no address, but a user id."""
+        if self.transport is not None:
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None and sock.family == socket.AF_UNIX:
+                uid = peer_uid(sock)
+                self.local_user = None if uid is None else f"uid {uid}"
+                self.peer = self.local_user or "local"
 
     def closed(self) -> None:
         if self._counted:
@@ -113,6 +121,11 @@ class SmtpSession(Wire):
         self.messages += 1
         self.errors = 0
         self.idle_commands = 0
+
+    @property
+    def no_hello(self) -> Reply:
+        """The refusal of what comes before the client has said its name."""
+        return replies.SEND_LHLO if self.context.settings.lmtp else replies.SEND_HELLO
 
     @property
     def lasts_too_long(self) -> bool:
@@ -221,7 +234,7 @@ class SmtpSession(Wire):
         if argument and command.no_argument:
             return replies.reply(501, "5.5.4", f"Syntax: {command.syntax}")
         if command.needs_hello and self.session.host_name is None:
-            return replies.SEND_HELLO
+            return self.no_hello
         if command.idle:
             self.idle_commands += 1
             if self.idle_commands > self.context.settings.max_idle_commands:

@@ -11,10 +11,12 @@ class Settings:
     kind                  "smtp" takes mail for our domains from anybody (port 25), "submission"
                           takes mail from our users to anybody (RFC 6409, ports 587 and 465),
                           "local" the same from programs of this machine, which need not sign in,
-                          over a Unix socket
+                          over a Unix socket; "lmtp" is as "smtp" for an MTA before us, which is
+                          told what becomes of its message for each recipient (RFC 2033)
     hostname              our name in the greeting and in Received
     implicit_tls          TLS from the first octet (RFC 8314); otherwise STARTTLS is offered where
                           there is a TLS context
+    require_tls           no mail before STARTTLS; not for a public SMTP server (RFC 3207 §4)
     allow_plain_auth      submission: AUTH also without TLS (loopback of a developer's machine)
     max_message_size      announced by SIZE
     max_line              longest line inside a message; what 1,000 octets would forbid (RFC 5321
@@ -46,9 +48,10 @@ class Settings:
     message_timeout       for a whole message
     """
 
-    kind: Literal["smtp", "submission", "local"]
+    kind: Literal["smtp", "submission", "local", "lmtp"]
     hostname: str
     implicit_tls: bool = False
+    require_tls: bool = False
     allow_plain_auth: bool = False
     max_message_size: int = 50 * 1024 * 1024
     max_line: int = 1024 * 1024
@@ -78,6 +81,11 @@ class Settings:
     def submission(self) -> bool:
         """Whether our users hand in their own mail here."""
         return self.kind in ("submission", "local")
+
+    @property
+    def lmtp(self) -> bool:
+        """Whether this is LMTP and not SMTP."""
+        return self.kind == "lmtp"
 
     @property
     def sign_in(self) -> bool:

@@ -313,6 +313,18 @@ class ProductionServer(Server):
         ]
         self.configure(**settings)
 
+    def add_door(self, name: str, protocol: str, tls: str = "none", **keys: object) -> int:
+        """One more listener on loopback, for the next `configure`; gives its port."""
+        (port,) = free_ports(1)
+        self.listeners[name] = Listener(name, "127.0.0.1", port, tls)
+        door = {"name": name, "protocol": protocol, "address": "127.0.0.1", "port": port}
+        self._doors.append(door | {"tls": tls} | keys)
+        return port
+
+    def add_socket(self, protocol: str, path: Path) -> None:
+        """One more listener, on a Unix socket, for the next `configure`."""
+        self._doors.append({"protocol": protocol, "address": f"unix:{path}"})
+
     def configure(self, **settings: object) -> None:
         """Write the configuration file; JSON is YAML as well."""
         base = {"hostname": HOST, "data": str(self.data), "listeners": self._doors}

@@ -6,6 +6,7 @@ Each runs on loopback, with its own folder, on ports that were free a moment ago
 import asyncio
 import os
 import shutil
+import smtplib
 import socket
 import subprocess
 import tempfile
@@ -121,8 +122,9 @@ class Postfix:
     """
 
     def __init__(
-        self, domain: str, users: Sequence[str], *, routes: dict[str, int] | None = None
+        self, domain: str, users: Sequence[str], *, routes: dict[str, int | str] | None = None
     ) -> None:
+        """`routes`: by domain, a port of this machine, or a transport such as lmtp:unix:/path."""
         self.domain = domain
         # Not the test's own folder: Postfix gives up root, and must get there.
         self.folder = Path(tempfile.mkdtemp(prefix="mailsuite-postfix-"))
@@ -137,13 +139,16 @@ class Postfix:
         shutil.chown(self.folder / "mail", "postfix", "nogroup")
         self._configure(users, routes or {})
 
-    def _configure(self, users: Sequence[str], routes: dict[str, int]) -> None:
+    def _configure(self, users: Sequence[str], routes: dict[str, int | str]) -> None:
         name = f"mx.{self.domain}"
         both = self.folder / "tls.pem"
         self.ca.issue_cert(name, "localhost").private_key_and_cert_chain_pem.write_to_path(both)
         both.chmod(0o600)
         boxes = ", ".join(f"{{{user}@{self.domain} = {user}/}}" for user in users)
-        ways = ", ".join(f"{{{to} = smtp:[127.0.0.1]:{port}}}" for to, port in routes.items())
+        ways = ", ".join(
+            f"{{{to} = {way if isinstance(way, str) else f'smtp:[127.0.0.1]:{way}'}}}"
+            for to, way in routes.items()
+        )
         uid = (self.folder / "mail").stat().st_uid
         gid = (self.folder / "mail").stat().st_gid
         settings = {
@@ -169,6 +174,7 @@ class Postfix:
             "smtpd_tls_security_level": "may",
             "smtpd_tls_received_header": "yes",
             "smtp_tls_security_level": "encrypt",
+            "lmtp_tls_security_level": "may",
             "smtp_dns_support_level": "disabled",
             "smtputf8_enable": "yes",
             "smtpd_relay_restrictions": "permit_mynetworks, reject",
@@ -195,6 +201,7 @@ class Postfix:
             "proxymap unix - - n - - proxymap",
             "smtp unix - - n - - smtp",
             "relay unix - - n - - smtp",
+            "lmtp unix - - n - - lmtp",
             "showq unix n - n - - showq",
             "error unix - - n - - error",
             "retry unix - - n - - error",
@@ -221,6 +228,9 @@ class Postfix:
         self._do("start")
         eventually(lambda: accepts(self.port), "postfix accepts", 30, self.log)
         return self
+
+    def client(self) -> smtplib.SMTP:
+        return smtplib.SMTP("127.0.0.1", self.port, "client.test", timeout=60)
 
     def stop(self) -> None:
         self._do("stop")

@@ -15,7 +15,7 @@ from mailsuite.smtpd.commands import (
     verify,
 )
 
-TABLE = {
+SMTP = {
     b"AUTH": auth.COMMAND,
     b"BDAT": bdat.COMMAND,
     b"DATA": data.COMMAND,
@@ -33,3 +33,10 @@ TABLE = {
     b"VERB": verb.COMMAND,
     b"VRFY": verify.VRFY,
 }
+
+# LHLO is LMTP's hello, and the only one (RFC 2033 §4.1). Nobody signs in there.
+LMTP = {
+    verb: command
+    for verb, command in SMTP.items()
+    if verb not in (b"AUTH", b"EHLO", b"ETRN", b"HELO", b"VERB")
+} | {b"LHLO": hello.LHLO}

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from mailsuite.smtpd import reply as replies
-from mailsuite.smtpd.handover import begin, complete, out_of_order
+from mailsuite.smtpd.handover import begin, complete, out_of_order, tell_each
 from mailsuite.smtpd.line_check import LineCheck
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reception import Reception
@@ -47,11 +47,15 @@ async def bdat(session: SmtpSession, argument: str) -> Reply | None:
     if last and (len(words) > 2 or words[1].upper() != "LAST"):
         refusal = BAD_SYNTAX
     else:
-        refusal = replies.SEND_HELLO if session.session.host_name is None else out_of_order(session)
+        refusal = session.no_hello if session.session.host_name is None else out_of_order(session)
     chunks = session.envelope.chunks
     if refusal is None and chunks is None:
+        accepted = session.envelope.accepted
         begun = await _begin(session)
-        chunks, refusal = (None, begun) if isinstance(begun, Reply) else (begun, None)
+        if isinstance(begun, Reply):
+            read = await _read(session, size, None)
+            return (tell_each(session, accepted, begun) if last else begun) if read else None
+        chunks = begun
     if refusal is not None or chunks is None:
         return refusal if await _read(session, size, None) else None
     return await _take(session, chunks, size, last=last)
@@ -81,7 +85,7 @@ async def _take(session: SmtpSession, chunks: Chunks, size: int, *, last: bool) 
     if reception.refusal is None and not last:
         return reply(250, "2.0.0", f"{size} octets received")
     try:
-        return await complete(session, reception)
+        return await complete(session, reception, whole=last)
     finally:
         await session.reset()
 

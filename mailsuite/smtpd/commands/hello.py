@@ -1,11 +1,11 @@
-"""EHLO and HELO: the client says its name (RFC 5321 §4.1.1.1)."""
+"""EHLO, HELO and LHLO: the client says its name (RFC 5321 §4.1.1.1, RFC 2033 §4.1)."""
 
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
 MAX_NAME = 255
-WANTS_NAME = reply(501, "5.5.4", "EHLO and HELO want one domain name or address literal")
+WANTS_NAME = reply(501, "5.5.4", "A hello wants one domain name or address literal")
 
 
 async def ehlo(session: SmtpSession, argument: str) -> Reply:
@@ -36,4 +36,5 @@ async def _greet(session: SmtpSession, name: str, *, extended: bool) -> bool:
 
 
 EHLO = Command(ehlo, "EHLO hostname", "Says hello and lists the extensions.", idle=True)
+LHLO = Command(ehlo, "LHLO hostname", "Says hello and lists the extensions.", idle=True)
 HELO = Command(helo, "HELO hostname", "Says hello as of old, without extensions.", idle=True)

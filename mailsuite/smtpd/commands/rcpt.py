@@ -9,9 +9,10 @@ is taken, and waits in our queue.
 from dataclasses import replace
 
 from mailsuite.base.log import get_logger
-from mailsuite.mail import Mailbox, Remote, Unknown
+from mailsuite.mail import Remote, Unknown
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.grammar import ascii_text, rcpt_arguments
+from mailsuite.smtpd.lmtp import is_full
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
@@ -90,8 +91,7 @@ async def _full(session: SmtpSession, address: str) -> Reply | None:
     context = session.context
     if context.settings.submission:
         return None
-    route = context.router.accept(address)
-    if isinstance(route, Mailbox) and not await context.room(route.account, session.envelope.size):
+    if await is_full(context, address, session.envelope.size):
         return reply(452, "4.2.2", f"<{ascii_text(address)}>: the mailbox is full, try again later")
     return None
 

@@ -88,7 +88,8 @@ subaddress_separator: ab
         '1: hostname: "no_such/name" is not a host name, '
         "expected a host name such as mail.example.org",
         '2: dta: unknown key, did you mean "data"?',
-        '4: listeners[0].protocol: "smpt" is not valid, expected smtp, submission, imap or pop3;'
+        '4: listeners[0].protocol: "smpt" is not valid, expected smtp, submission, lmtp, imap or'
+        " pop3;"
         ' did you mean "smtp"?',
         "5: listeners[0].port: 70000 is not valid, expected a number from 0 to 65535",
         '6: listeners[0].adress: unknown key, did you mean "address"?',
@@ -252,3 +253,63 @@ def test_any_values_are_settings_or_mistakes(value: object) -> None:
         parse(yaml.safe_dump(value, allow_unicode=True), FILE)
     except ConfigError as error:
         assert error.mistakes
+
+
+@pytest.mark.parametrize(
+    ("listener", "told"),
+    [
+        ("{protocol: lmtp, port: 24, address: 127.0.0.1, tls: none}", None),
+        ("{protocol: lmtp, port: 24, address: '::1', tls: none}", None),
+        ("{protocol: lmtp, port: 24}", None),
+        ("{protocol: lmtp, port: 24, tls: implicit}", None),
+        ("{protocol: lmtp, port: 24, tls: none, insecure: true}", None),
+        ("{protocol: lmtp, address: 'unix:lmtp.sock'}", None),
+        ("{protocol: lmtp, address: ['unix:x', 127.0.0.1], port: 24}", None),
+        (
+            "{protocol: lmtp, port: 24, address: [127.0.0.1, 192.0.2.1], tls: none}",
+            "tls: 192.0.2.1 is reached from other machines, which LMTP without TLS must not be,"
+            " expected starttls or implicit, a loopback address or a Unix socket,"
+            " or insecure: true on a network of your own",
+        ),
+        (
+            "{protocol: lmtp, port: 25, address: 127.0.0.1}",
+            "port: 25 is SMTP's (RFC 2033, section 5), expected another such as 24",
+        ),
+        ("{protocol: imap}", "port: missing, expected a number from 0 to 65535"),
+        (
+            "{protocol: lmtp, address: ['unix:x', '::1']}",
+            "port: missing, expected a number from 0 to 65535",
+        ),
+        (
+            "{protocol: imap, address: 'unix:x'}",
+            "address: imap has no Unix sockets, expected IP addresses",
+        ),
+    ],
+)
+def test_lmtp_listeners(listener: str, told: str | None) -> None:
+    text = f"listeners:\n  - {listener}\n"
+    if told is None:
+        assert parse(text, FILE).config.endpoints()
+    else:
+        assert mistakes(text) == [f"2: listeners[0].{told}"]
+
+
+def test_what_listeners_stand_for() -> None:
+    endpoints = parse(
+        """
+listeners:
+  - {protocol: lmtp, port: 24, address: [127.0.0.1, 192.0.2.1]}
+  - {protocol: lmtp, port: 24, address: 192.0.2.2, insecure: true}
+  - {protocol: lmtp, address: "unix:run/lmtp.sock"}
+""",
+        FILE,
+    ).config.endpoints()
+    assert [(e.name, e.address, e.port, e.tls, e.path, e.require_tls) for e in endpoints] == [
+        ("lmtp", "127.0.0.1", 24, "starttls", None, False),
+        ("lmtp-24", "192.0.2.1", 24, "starttls", None, True),
+        ("lmtp-24-2", "192.0.2.2", 24, "starttls", None, False),
+        ("lmtp-0", "", 0, "none", Path("/etc/mailsuite/run/lmtp.sock"), False),
+    ]
+    assert mistakes("listeners:\n" + "  - {protocol: lmtp, address: 'unix:/x'}\n" * 2) == [
+        "3: listeners[1].address: unix:/x is taken by listeners[0], expected another"
+    ]

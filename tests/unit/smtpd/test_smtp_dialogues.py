@@ -70,6 +70,7 @@ MESSAGES = {
     "loop": b"Received: from a by b; x\r\n\tfolded\r\n" * 51 + b"\r\n",
     "nearloop": b"Received: from a by b; x\r\n" * 50 + b"\r\nReceived: this is text\r\n",
     "chunks": b"Subject: x\r\n\r\n.\r\n..x\r\n",
+    "delivered": b"Delivered-To: Bob@Example.Test\r\n" + HEADER + b"\r\nx\r\n",
     "binary": b"Subject: x\r\n\r\n\n\0\r.\xff",
     "hugeheader": b"X-A: " + b"y" * 300_000 + b"\r\nBcc: secret@c.test\r\n\r\ntext\r\n",
 }
@@ -154,7 +155,8 @@ class Runner:
             self.clients[name] = Client(reader, writer)
             if not name.islower():
                 greeting = await self.clients[name].line()
-                assert greeting == b"220 mail.example.test ESMTP mailsuite\r\n"
+                protocol = b"LMTP" if self.settings.lmtp else b"ESMTP"
+                assert greeting == b"220 mail.example.test %s mailsuite\r\n" % protocol
         return self.clients[name]
 
     async def step(self, step: str, name: str, kind: str, rest: str) -> None:
