@@ -99,3 +99,56 @@ userdb {{
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextlib.contextmanager
+def sign_in(folder: Path, user: str, password: str) -> Iterator[Path]:
+    """Check passwords for a Postfix; gives the socket.
+
+    They are not hashed: it costs what a server takes that remembers who signed in a moment ago.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "users").write_text(f"{user}:{{PLAIN}}{password}\n")
+    path = folder / "auth"
+    settings = folder / "dovecot.conf"
+    settings.write_text(f"""
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols =
+ssl = no
+disable_plaintext_auth = no
+default_login_user = {OWNER}
+default_internal_user = {OWNER}
+default_internal_group = nogroup
+auth_mechanisms = plain
+service auth {{
+  unix_listener {path} {{
+    mode = 0666
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+passdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+userdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+""")
+    process = subprocess.Popen(["dovecot", "-F", "-c", str(settings)])
+    try:
+        for _ in range(200):
+            if path.exists():
+                break
+            time.sleep(0.05)
+        yield path
+    finally:
+        process.terminate()
+        process.wait(30)

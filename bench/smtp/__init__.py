@@ -1,0 +1,1 @@
+"""SMTP beside Postfix in the same run: `python -m bench.smtp --help`."""
