@@ -48,6 +48,15 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
     async def queue_drop(id: str) -> Any:
         await server.queue.drop(id)
 
+    async def transfer_start(request: dict[str, Any]) -> Any:
+        return await server.transfers.start(request)
+
+    async def transfer_look(number: int) -> Any:
+        return server.transfers.look(number)
+
+    async def transfer_stop(number: int) -> Any:
+        await server.transfers.stop(number)
+
     return {
         "status": status,
         "reload": do_reload,
@@ -58,6 +67,9 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
         "queue.hold": queue_hold,
         "queue.release": queue_release,
         "queue.drop": queue_drop,
+        "transfer.start": transfer_start,
+        "transfer.look": transfer_look,
+        "transfer.stop": transfer_stop,
     }
 
 

@@ -39,6 +39,25 @@ def drop(user: str | None, group: str | None, data: Path) -> None:
     os.umask(0o077)
 
 
+def become(data: Path) -> None:
+    """Root becomes the owner of the data folder; nobody else changes. Raises UserError."""
+    try:
+        status = data.stat()
+    except OSError as error:
+        raise UserError(f"{data}: {error.strerror}") from error
+    if os.geteuid() != 0 or status.st_uid == 0:
+        return
+    try:
+        account = pwd.getpwuid(status.st_uid)
+    except KeyError:
+        os.setgroups([])
+    else:
+        os.initgroups(account.pw_name, status.st_gid)
+    os.setgid(status.st_gid)
+    os.setuid(status.st_uid)
+    os.umask(0o077)
+
+
 def _own(data: Path, uid: int, gid: int) -> None:
     """Make the data folder if it is not there, owned by the user that is to write in it."""
     if data.exists():

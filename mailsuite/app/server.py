@@ -20,6 +20,7 @@ from mailsuite.app.outbound import CAPTURE, RELAY, Outbound, Prepared
 from mailsuite.app.quota import Limits
 from mailsuite.app.smtp import KINDS, smtp_settings
 from mailsuite.app.sockets import Socket, unbind
+from mailsuite.app.transfers import Transfers
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.errors import UserError
 from mailsuite.base.keyfile import load_key
@@ -143,6 +144,8 @@ class Server:
             arrived=lambda account, mailbox: self.releaser.notice(account, mailbox),
         )
         self._undo.append(self.store.close)
+        self.transfers = Transfers(self.store, self.directory, data)
+        self._undo.append(self.transfers.close)
         delivery = self._threads("delivery", DELIVERY_THREADS)
         self.outbound = Outbound(
             self.config,

@@ -20,6 +20,7 @@ from mailsuite.cli import (
     config,
     domain,
     message,
+    moving,
     output,
     queue,
     sending,
@@ -55,6 +56,8 @@ app.command(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )(sending.sendmail)
+app.command(name="import", no_args_is_help=True)(moving.import_)
+app.command(name="export", no_args_is_help=True)(moving.export)
 app.add_typer(config.app, name="config")
 app.add_typer(domain.app, name="domain")
 app.add_typer(user.app, name="user")

@@ -20,6 +20,7 @@ from mailsuite.store import (
     reading,
     records,
     sidecar,
+    takeover,
     transfer,
     tree,
     usage,
@@ -52,6 +53,7 @@ from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
 FILL_AT_ONCE = 32
+PREPARE_AT_ONCE = 32
 LET_GO_AT_ONCE = 200
 FILL_WAITING = 20_000
 FILL_PAUSE = 0.01
@@ -117,6 +119,21 @@ class AccountStore:
         """
         name = names.canonical(name)
         return await self._commit(lambda: tree.set_special_use(self.files, name, use))
+
+    async def take_over(
+        self, name: str, uidvalidity: int, uidnext: int, *, whole: bool = False
+    ) -> bool:
+        """Let an empty mailbox go on under UIDVALIDITY and UIDs that it had elsewhere.
+
+        UIDs below `uidnext` then go only to messages that bring theirs (`NewMessage.uid`), until
+        it is `whole`. For sessions that have it open it is another mailbox from then on. Whether
+        the mailbox has that UIDVALIDITY now: False, and nothing changed, when it holds messages
+        under another one. Raises NoSuchMailbox, CannotChange for numbers that can't be.
+        """
+        name = names.canonical(name)
+        return await self._commit(
+            lambda: takeover.take_over(self.files, name, uidvalidity, uidnext, whole=whole)
+        )
 
     async def delete(self, name: str) -> None:
         """Remove a mailbox and its messages; mailboxes below it stay (RFC 9051 §6.3.5).
@@ -281,7 +298,7 @@ class AccountStore:
         self._busy += 1
         appended = None
         try:
-            await self.threads.run(self._prepare, messages, prepared)
+            await self._prepare_all(messages, prepared)
             appended = await (submit or self.writer.append)(deliver.Request(name, prepared))
         except OSError as error:
             raise refused(self.files, error) from error
@@ -294,6 +311,24 @@ class AccountStore:
             if isinstance(message.source, TempMessage):
                 await message.source.discard()
         return appended
+
+    async def _prepare_all(
+        self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]
+    ) -> None:
+        """Write the files of many messages in several threads; what is there is in `prepared`."""
+        starts = range(0, len(messages), PREPARE_AT_ONCE)
+        pieces = [messages[at : at + PREPARE_AT_ONCE] for at in starts]
+        made: list[list[deliver.Prepared]] = [[] for _ in pieces]
+        work = [
+            self.threads.run(self._prepare, piece, its)
+            for piece, its in zip(pieces, made, strict=True)
+        ]
+        results = await asyncio.gather(*work, return_exceptions=True)
+        for its in made:
+            prepared.extend(its)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     def _prepare(self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]) -> None:
         for message in messages:

@@ -32,6 +32,7 @@ class Prepared:
     """A message as a durable file in tmp/ that waits for its UID and name.
 
     saved  when it is saved in its mailbox, seconds; None: when `base` was made
+    uid    the UID that it brings from elsewhere
     """
 
     path: str
@@ -44,6 +45,7 @@ class Prepared:
     delivery: str | None
     repeat: bool
     saved: int | None = None
+    uid: int | None = None
 
 
 @dataclass(slots=True)
@@ -71,7 +73,16 @@ def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> P
         size, bare = _write(path, pieces, mtime, count=not message.exact)
     delivery = None if message.delivery_id is None else delivery_mark(message.delivery_id)
     return Prepared(
-        path, base, size, size + bare, mtime, letters, keywords, delivery, message.repeat
+        path,
+        base,
+        size,
+        size + bare,
+        mtime,
+        letters,
+        keywords,
+        delivery,
+        message.repeat,
+        uid=message.uid,
     )
 
 
@@ -216,13 +227,11 @@ def _earlier(files: AccountFiles, requests: Sequence[Request]) -> dict[str, tupl
 def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> list[int]:
     """Number the messages, name them into the folder, make that durable, write the rows."""
     words = [[folder.keywords().learn(word) for word in message.keywords] for message in messages]
-    first = folder.take_uids(len(messages))
+    uids = _take_uids(folder, messages)
     modseq = folder.take_modseq()
     entries: list[Entry] = []
     with files.changing(folder) as change:
-        for uid, message, its_words in zip(
-            range(first, first + len(messages)), messages, words, strict=True
-        ):
+        for uid, message, its_words in zip(uids, messages, words, strict=True):
             letters = "".join(sorted(message.letters))
             info = letters or None
             name = FileName(message.base, uid, message.size, message.wire, (), info, message.saved)
@@ -252,6 +261,17 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
             records.add(db, folder.id, entries)
     files.updates.append(arrived(folder, modseq, entries))
     return [entry.uid for entry in entries]
+
+
+def _take_uids(folder: Folder, messages: list[Prepared]) -> list[int]:
+    """A UID for each message, ascending: its own where that is still free. Raises LimitReached."""
+    if all(message.uid is None for message in messages):
+        first = folder.take_uids(len(messages))
+        return list(range(first, first + len(messages)))
+    return [
+        folder.take_uids(1) if message.uid is None else folder.take_uid(message.uid)
+        for message in messages
+    ]
 
 
 def arrived(folder: Folder, modseq: int, entries: list[Entry]) -> Update:

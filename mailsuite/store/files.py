@@ -198,6 +198,16 @@ class AccountFiles:
         self._validities = (value, reserved)
         return value
 
+    def note_uidvalidity(self, value: int) -> None:
+        """A UIDVALIDITY that comes from elsewhere: those of new mailboxes will be greater."""
+        greatest, reserved = self._validities
+        if value > max(reserved, sidecar.read_greatest_uidvalidity(self.maildir)):
+            with self.tree.changing():
+                sidecar.write_greatest_uidvalidity(self.maildir, value)
+            self._validities = (value, value)
+        elif greatest:
+            self._validities = (max(greatest, value), reserved)
+
     def listing(self) -> dict[str, str]:
         """Folder name -> mailbox name, of all mailboxes on disk."""
         return self.tree.folders()

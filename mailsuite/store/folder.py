@@ -21,6 +21,8 @@ from mailsuite.store.sidecar import MailboxSidecar
 
 UID_BLOCK = 1024
 MODSEQ_BLOCK = 1 << 16
+MAX_FOREIGN_UID = 0xF000_0000
+"""A greater one from elsewhere is not kept: it would leave too few for what comes."""
 MAX_GAPS = 8
 NEVER = (-1, -1)
 MAX_OWN = 50_000
@@ -163,13 +165,23 @@ class Folder:
 
     def take_uids(self, count: int) -> int:
         """Reserve `count` UIDs for good; the first of them. Raises LimitReached."""
-        first = self.uidnext
-        if first + count - 1 > MAX_UID - 1:
-            raise LimitReached("the mailbox has no UID left")
-        if first + count > self.sidecar.uidnext:
-            self._reserve(min(first + count + UID_BLOCK, MAX_UID), self.sidecar.modseq)
-        self.uidnext = first + count
+        first = max(self.uidnext, self.sidecar.reserved)
+        self._advance(first + count)
         return first
+
+    def take_uid(self, uid: int) -> int:
+        """This UID, which a message had elsewhere; the next one where it is not free any more."""
+        if not self.uidnext <= uid <= MAX_FOREIGN_UID:
+            return self.take_uids(1)
+        self._advance(uid + 1)
+        return uid
+
+    def _advance(self, uidnext: int) -> None:
+        if uidnext > MAX_UID:
+            raise LimitReached("the mailbox has no UID left")
+        if uidnext > self.sidecar.uidnext:
+            self._reserve(min(uidnext + UID_BLOCK, MAX_UID), self.sidecar.modseq)
+        self.uidnext = uidnext
 
     def take_modseq(self) -> int:
         """A MODSEQ greater than all before."""
@@ -185,7 +197,7 @@ class Folder:
     def skip_uids(self, uidnext: int) -> None:
         """Files already carry UIDs below `uidnext`: never give those."""
         if uidnext > self.uidnext:
-            self.take_uids(uidnext - self.uidnext)
+            self._advance(uidnext)
 
     def _reserve(self, uidnext: int, modseq: int) -> None:
         before = (self.sidecar.uidnext, self.sidecar.modseq, self.sidecar.first_recent)

@@ -30,6 +30,8 @@ class MailboxSidecar:
     uidnext, modseq  no UID or MODSEQ from here on has ever been given; exact after a clean end,
                      else as far ahead as was reserved
     first_recent     messages from this UID on had been \Recent for nobody when it was written
+    reserved         UIDs below are only given to messages that had them with another server, whose
+                     mailbox this one goes on (0: none)
     """
 
     uidvalidity: int
@@ -38,6 +40,7 @@ class MailboxSidecar:
     modseq: int = 2
     first_recent: int = 1
     special_use: str | None = None
+    reserved: int = 0
 
     def write(self, folder: Path) -> None:
         """Replace the folder's sidecar."""
@@ -54,6 +57,8 @@ class MailboxSidecar:
         ]
         if self.special_use is not None:
             lines.append(f"special_use {self.special_use}")
+        if self.reserved:
+            lines.append(f"reserved {self.reserved}")
         return ("\n".join(lines) + "\n").encode()
 
 
@@ -73,6 +78,7 @@ def read_mailbox(folder: Path) -> MailboxSidecar | None:
             modseq=int(values["modseq"]),
             first_recent=int(values.get("first_recent", "1")),
             special_use=values.get("special_use"),
+            reserved=int(values.get("reserved", "0")),
         )
     except (KeyError, ValueError):
         return None

@@ -104,6 +104,8 @@ class NewMessage:
                    anywhere in the account, nothing is appended and its UID is the answer
     exact          the octets are given back exactly as they are, without a look for bare LF; for
                    files known to have CRLF everywhere, and for binary messages (RFC 3516)
+    uid            the UID it brings from elsewhere, kept where the mailbox has not given it or a
+                   greater one (see `AccountStore.take_over`); None: the next one
     """
 
     source: bytes | TempMessage | Path
@@ -114,6 +116,7 @@ class NewMessage:
     delivery_id: str | None = None
     repeat: bool = False
     exact: bool = False
+    uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -618,3 +618,62 @@ async def test_everything_is_there_after_a_restart(opener: Opener) -> None:
     assert mailbox.flags(1) == {SEEN, "one", "two"}
     assert await fill(account, 1, "Work/ü") == [4]
     mailbox.release()
+
+
+# -- mail from another server ----------------------------------------------------------------------
+
+
+async def test_an_empty_mailbox_goes_on_under_another_servers_numbers(opener: Opener) -> None:
+    store = await opener()
+    account = await store.account("alice@example.test")
+    open_already = await account.open("INBOX")
+    assert await account.take_over("INBOX", 4_000_000_000, 20)
+    assert open_already.gone
+    open_already.release()
+    messages = [NewMessage(b"A: 3\r\n\r\n", uid=3), NewMessage(b"A: 7\r\n\r\n", uid=7)]
+    appended = await account.append("INBOX", messages)
+    assert (appended.uidvalidity, appended.uids) == (4_000_000_000, [3, 7])
+    assert await account.take_over("INBOX", 4_000_000_000, 20)  # a second run
+    assert (await account.append("INBOX", [NewMessage(b"x", uid=9)])).uids == [9]
+    assert await account.take_over("INBOX", 4_000_000_000, 20, whole=True)
+    assert (await account.append("INBOX", [NewMessage(b"y")])).uids == [20]
+    await account.create("New")
+    assert (await account.status("New")).uidvalidity > 4_000_000_000
+    await store.close()
+    account = await (await opener()).account("alice@example.test")
+    mailbox = await account.open("INBOX")
+    assert (mailbox.uidvalidity, list(mailbox.uids)) == (4_000_000_000, [3, 7, 9, 20])
+    mailbox.release()
+
+
+async def test_uids_of_another_server_stay_reserved_over_a_restart(opener: Opener) -> None:
+    store = await opener()
+    account = await store.account("alice@example.test")
+    assert await account.take_over("INBOX", 5, 20)
+    await store.close()
+    account = await (await opener()).account("alice@example.test")
+    assert (await account.append("INBOX", [NewMessage(b"delivered")])).uids == [20]
+
+
+async def test_a_mailbox_with_messages_keeps_its_numbers(opener: Opener) -> None:
+    account = await (await opener()).account("alice@example.test")
+    before = await account.append("INBOX", [NewMessage(b"x")])
+    assert not await account.take_over("INBOX", 5, 20)
+    assert (await account.append("INBOX", [NewMessage(b"y")])).uids == [2]
+    assert (await account.status("INBOX")).uidvalidity == before.uidvalidity
+    for wrong in ((0, 1), (1 << 32, 1), (1, 0), (1, 0xF000_0001)):
+        with pytest.raises(CannotChange):
+            await account.take_over("Drafts", *wrong)
+
+
+async def test_keywords_of_before_do_not_stick_to_what_comes(opener: Opener) -> None:
+    account = await (await opener()).account("alice@example.test")
+    await account.append("INBOX", [NewMessage(b"x", frozenset({"old"}))])
+    mailbox = await account.open("INBOX")
+    await mailbox.expunge(None, only_deleted=False)
+    mailbox.release()
+    assert await account.take_over("INBOX", 5, 20)
+    await account.append("INBOX", [NewMessage(b"x", uid=1)])
+    mailbox = await account.open("INBOX")
+    assert mailbox.flags(1) == frozenset()
+    mailbox.release()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from mailsuite.imapd.syntax.cursor import BadMailboxName, Cursor
 from mailsuite.imapd.syntax.entries import entry_list
 from mailsuite.imapd.syntax.model import ListArguments
-from mailsuite.imapd.syntax.mutf7 import decode, decode_tolerant, decode_utf8
+from mailsuite.message.mutf7 import decode, decode_tolerant, decode_utf8
 
 STATUS_ITEMS = {
     "MESSAGES",

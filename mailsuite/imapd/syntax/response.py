@@ -8,9 +8,9 @@ from datetime import date
 from functools import lru_cache
 
 from mailsuite.base import ranges
-from mailsuite.imapd.syntax import mutf7
 from mailsuite.imapd.syntax.model import FetchItem
 from mailsuite.imapd.syntax.parse_values import SYSTEM_FLAGS
+from mailsuite.message import mutf7
 
 _PLAIN = re.compile(rb"[^\x00\r\n\"\\\x80-\xff]*+\Z")
 _NOT_QUOTED = re.compile(rb"[\x00\r\n]")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsuite.imapd.syntax import mutf7
 from mailsuite.imapd.syntax.mailbox_pattern import MailboxPattern, join_reference
+from mailsuite.message import mutf7
 
 KNOWN = [
     ("INBOX", b"INBOX"),

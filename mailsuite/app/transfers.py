@@ -1,0 +1,219 @@
+"""Imports and exports as work in the background of the process that owns the data folder.
+
+The command line starts one, looks at its progress, and may stop it; without a running server it
+does the work itself (`offline`). A job that nobody looks at any more is stopped: it can go on by
+the same command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mailsuite.accounts import AccountRow, Directory
+from mailsuite.app.privileges import become
+from mailsuite.app.quota import Limits
+from mailsuite.base.clock import SystemClock
+from mailsuite.base.errors import UserError
+from mailsuite.base.lock import FileLock
+from mailsuite.base.log import get_logger
+from mailsuite.base.tasks import Tasks, Threads
+from mailsuite.config.schema import Quota as QuotaDefaults
+from mailsuite.imapd import facets
+from mailsuite.store import Facets, OverQuota, Store, StoreError
+from mailsuite.transfer import (
+    Choice,
+    MaildirExport,
+    MaildirImport,
+    MboxExport,
+    MboxImport,
+    Progress,
+    State,
+    Target,
+)
+
+log = get_logger("transfer")
+THREADS = 2
+STORE_THREADS = 4
+UNWATCHED = 60.0  # seconds
+MAX_JOBS = 8
+STATE = "imports.db"
+
+
+@dataclass(slots=True)
+class _Job:
+    account: str
+    progress: Progress
+    looked_at: float
+    task: asyncio.Task[None] | None = None
+    state: str = "running"
+    error: str = ""
+    unwatched: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+class Transfers:
+    """Made with the server; costs nothing until something is asked of it."""
+
+    def __init__(self, store: Store, directory: Directory, data: Path) -> None:
+        self._store = store
+        self._directory = directory
+        self._path = data / STATE
+        self._threads = Threads("transfer", THREADS)
+        self._notes = Threads("transfer state", 1)
+        self._state: State | None = None
+        self._lock = asyncio.Lock()
+        self._tasks = Tasks("transfer")
+        self._jobs: dict[int, _Job] = {}
+        self._last = 0
+
+    async def start(self, request: dict[str, Any]) -> int:
+        """Begin an import or export; its number. Raises UserError."""
+        row = await asyncio.to_thread(self._directory.lookup, request["account"])
+        if not isinstance(row, AccountRow):
+            raise UserError(f"no such user: {request['account']}")
+        running = [job for job in self._jobs.values() if job.state == "running"]
+        if any(job.account == row.address for job in running):
+            raise UserError(f"an import or export of {row.address} is running already")
+        if len(running) >= MAX_JOBS:
+            raise UserError(f"{MAX_JOBS} imports and exports are running already")
+        self._forget()
+        self._last += 1
+        job = _Job(row.address, Progress(), asyncio.get_running_loop().time())
+        self._jobs[self._last] = job
+        job.task = self._tasks.start(self._run(job, request), str(self._last))
+        self._watch(job)
+        return self._last
+
+    def look(self, number: int) -> dict[str, Any]:
+        """How far a job is. Raises UserError when it is not known (any more)."""
+        job = self._jobs.get(number)
+        if job is None:
+            raise UserError("the server does not know this import any more (it was restarted?)")
+        job.looked_at = asyncio.get_running_loop().time()
+        return job.progress.as_dict() | {"state": job.state, "error": job.error}
+
+    async def ended(self, number: int, wait: float) -> bool:
+        """Wait for a job's end, `wait` seconds at most; whether it has ended."""
+        job = self._jobs[number]
+        if job.task is not None:
+            await asyncio.wait([job.task], timeout=wait)
+        return job.task is None or job.task.done()
+
+    async def stop(self, number: int) -> None:
+        """End a job; returns when it has ended. What has been done stays done."""
+        job = self._jobs.get(number)
+        if job is not None and job.task is not None:
+            job.task.cancel()
+            await asyncio.wait([job.task])
+
+    async def close(self) -> None:
+        """End all jobs and give files back."""
+        await self._tasks.cancel()
+        for job in self._jobs.values():
+            if job.unwatched is not None:
+                job.unwatched.cancel()
+        if self._state is not None:
+            await self._notes.run(self._state.close)
+        await asyncio.to_thread(self._threads.close)
+        await asyncio.to_thread(self._notes.close)
+
+    def _forget(self) -> None:
+        ended = [number for number, job in self._jobs.items() if job.state != "running"]
+        for number in ended[: max(len(self._jobs) - MAX_JOBS, 0)]:
+            del self._jobs[number]
+
+    def _watch(self, job: _Job) -> None:
+        """Stop it when nobody has looked for long."""
+        loop = asyncio.get_running_loop()
+        if job.state != "running" or job.task is None:
+            return
+        if loop.time() - job.looked_at > UNWATCHED:
+            log.warning("stopped, because nobody looks at it any more", account=job.account)
+            job.task.cancel()
+            return
+        job.unwatched = loop.call_later(UNWATCHED / 4, self._watch, job)
+
+    async def _run(self, job: _Job, request: dict[str, Any]) -> None:
+        try:
+            await self._work(job, request)
+        except asyncio.CancelledError:
+            job.state = "stopped"
+            raise
+        except (UserError, StoreError) as error:
+            job.state, job.error = "failed", _words(job.account, error)
+        except Exception:
+            job.state, job.error = "failed", "it failed inside the server; its log has the details"
+            raise  # logged, with its traceback
+        else:
+            job.state = "done"
+        finally:
+            if job.unwatched is not None:
+                job.unwatched.cancel()
+
+    async def _work(self, job: _Job, request: dict[str, Any]) -> None:
+        log.info("begun", account=job.account, kind=request["kind"])
+        account = await self._store.account(job.account)
+        choice = Choice(**request["choice"])
+        paths = [Path(path) for path in request["paths"]]
+        kind = request["kind"]
+        if kind == "export maildir":
+            await MaildirExport(account, paths[0], self._threads, choice, job.progress).run()
+        elif kind == "export mbox":
+            await MboxExport(account, paths[0], self._threads, choice, job.progress).run()
+        else:
+            source = f"{kind}:{paths[0] if kind == 'maildir' else ''}"
+            state = await self._open_state()
+            target = Target(account, source, state, self._notes, job.progress)
+            if kind == "maildir":
+                await MaildirImport(paths[0], target, self._threads, choice).run()
+            elif kind == "mbox":
+                await MboxImport(paths, target, self._threads, choice).run()
+            else:
+                raise UserError(f"the running server knows no import from {kind}: restart it")
+        log.info("ended", account=job.account, kind=kind, new=job.progress.new)
+
+    async def _open_state(self) -> State:
+        async with self._lock:
+            if self._state is None:
+                self._state = await self._notes.run(State, self._path)
+            return self._state
+
+
+def _words(account: str, error: UserError | StoreError) -> str:
+    if isinstance(error, OverQuota):
+        return f"the quota of {account} does not allow more: {error}"
+    if isinstance(error, StoreError):
+        return f"the mailboxes of {account} take no more: {error}"
+    return str(error)
+
+
+@asynccontextmanager
+async def offline(data: Path, quota: QuotaDefaults) -> AsyncIterator[Transfers]:
+    """The same without a server, whose data folder is taken meanwhile. Raises UserError.
+
+    Root becomes the folder's owner, who alone may write into it.
+    """
+    become(data)
+    lock = FileLock(data / "server.lock", f"another mailsuite is running on {data}")
+    directory = Directory(data / "accounts.db")
+    threads = Threads("store", STORE_THREADS)
+    store = Store(
+        data / "mail",
+        facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute),
+        threads=threads,
+        clock=SystemClock(),
+        limits=Limits(directory, lambda: quota).of,
+    )
+    transfers = Transfers(store, directory, data)
+    try:
+        yield transfers
+    finally:
+        await transfers.close()
+        await store.close()
+        await asyncio.to_thread(threads.close)
+        directory.close()
+        lock.release()

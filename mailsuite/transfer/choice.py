@@ -1,0 +1,39 @@
+"""Pure. What of a source is to be brought over, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The operator's options.
+
+    only, without    patterns of folder names ("*" and "?", case does not count)
+    into             a folder above all that is brought over, or ""
+    remove_vanished  take out what has come over and is gone at the source
+    keep_uids        UIDs of the source where the local mailbox is new
+    """
+
+    only: Sequence[str] = ()
+    without: Sequence[str] = ()
+    into: str = ""
+    remove_vanished: bool = False
+    keep_uids: bool = True
+
+    def takes(self, name: str) -> bool:
+        """Is this folder wanted? A pattern also names what lies below."""
+        return (not self.only or _any(name, self.only)) and not _any(name, self.without)
+
+    def placed(self, local: str) -> str:
+        """Where a folder goes."""
+        return f"{self.into}/{local}" if self.into else local
+
+
+def _any(name: str, patterns: Sequence[str]) -> bool:
+    name = name.casefold()
+    levels = name.split("/")
+    names = ["/".join(levels[:count]) for count in range(1, len(levels) + 1)]
+    return any(fnmatchcase(one, pattern.casefold()) for pattern in patterns for one in names)

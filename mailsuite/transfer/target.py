@@ -1,0 +1,229 @@
+"""The account that mail is brought into: folders made, messages added, flags brought up to date.
+
+Promises: a message is in the account before it is noted as brought over; brought a second time
+after a crash, it is known by its delivery id; what has been noted and is gone from the account
+(its owner has removed it) never comes again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import ParamSpec, TypeVar
+
+from mailsuite.base.tasks import Threads, committed
+from mailsuite.store import (
+    AccountStore,
+    CannotChange,
+    Mailbox,
+    MailboxExists,
+    NewMessage,
+    TempMessage,
+)
+from mailsuite.transfer.progress import Progress
+from mailsuite.transfer.state import Key, Known, State
+
+P = ParamSpec("P")
+T = TypeVar("T")
+SYSTEM = {
+    flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted")
+}
+_KEYWORD = re.compile(r"[!-~]{1,255}\Z")
+_SPECIAL = frozenset('(){%*"\\]')
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A message that comes over.
+
+    key     what names it in its folder over there
+    source  with CRLF line ends
+    date    INTERNALDATE, seconds since the epoch; None: now
+    uid     the UID to keep, where the folder keeps UIDs
+    """
+
+    key: Key
+    source: bytes | TempMessage
+    size: int
+    flags: frozenset[str]
+    date: float | None
+    uid: int | None = None
+
+
+def clean(flags: Iterable[str]) -> frozenset[str]:
+    r"""Flags that the store takes; \Recent and unknown system flags are not among them."""
+    found = set()
+    for flag in flags:
+        if flag.startswith("\\"):
+            if flag.lower() in SYSTEM:
+                found.add(SYSTEM[flag.lower()])
+        elif _KEYWORD.match(flag) and not _SPECIAL & set(flag):
+            found.add(flag)
+    return frozenset(found)
+
+
+class Target:
+    """One account, for one source."""
+
+    def __init__(
+        self,
+        account: AccountStore,
+        source: str,
+        state: State,
+        threads: Threads,
+        progress: Progress,
+    ) -> None:
+        """
+        source   names it, the same at each run
+        threads  one, for the state
+        """
+        self.account = account
+        self.progress = progress
+        self._source = source
+        self._state = state
+        self._threads = threads
+
+    async def special_uses(self) -> Mapping[str, str]:
+        r"""The account's own folders of special use: {"\Sent": "Sent", …}."""
+        infos = await self.account.mailboxes()
+        return {info.special_use: info.name for info in infos if info.special_use is not None}
+
+    async def folder(
+        self, name: str, local: str, *, uidvalidity: int = 0, uidnext: int = 0, subscribed: bool
+    ) -> TargetFolder:
+        """The local mailbox for a folder over there; made where there is none.
+
+        `uidvalidity` 0: over there messages have no UIDs, or they are not to be kept.
+        """
+        try:
+            await self.account.create(local)
+        except MailboxExists:
+            pass
+        else:
+            if subscribed:
+                await self.account.subscribe(local)
+        keeps = False
+        if uidvalidity:
+            try:
+                keeps = await self.account.take_over(local, uidvalidity, max(uidnext, 1))
+            except CannotChange as error:
+                self.progress.note(f"{local}: UIDs are not kept: {error}")
+        number = await self.work(
+            self._state.folder, self.account.address, self._source, name, uidvalidity
+        )
+        mark = f"{self._source}\n{name}\n{uidvalidity}\n"
+        return TargetFolder(self, local, number, mark, keeps=keeps)
+
+    async def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A call of the state, in its thread."""
+        return await committed(self._threads.run(call, *args, **kwargs))
+
+    @property
+    def state(self) -> State:
+        """What has been brought over."""
+        return self._state
+
+
+class TargetFolder:
+    """One folder over there and the mailbox it goes to.
+
+    keeps_uids  the mailbox has the UIDVALIDITY from over there
+    """
+
+    def __init__(self, target: Target, local: str, number: int, mark: str, *, keeps: bool) -> None:
+        self.local = local
+        self.keeps_uids = keeps
+        self._target = target
+        self._number = number
+        self._mark = mark
+
+    async def known(self, keys: Sequence[Key]) -> dict[Key, Known]:
+        """Those of these that have been brought over."""
+        return await self._target.work(self._target.state.known, self._number, keys)
+
+    async def put(self, arrivals: Sequence[Arrival]) -> None:
+        """Add messages; durable, and noted, when it returns. Raises StoreError."""
+        if arrivals:
+            await committed(self._put(arrivals))
+
+    async def _put(self, arrivals: Sequence[Arrival]) -> None:
+        account, progress = self._target.account, self._target.progress
+        flags = [clean(arrival.flags) for arrival in arrivals]
+        messages = [
+            NewMessage(
+                arrival.source,
+                its_flags,
+                arrival.date,
+                delivery_id=self._delivery_id(arrival.key),
+                repeat=True,
+                exact=True,
+                uid=arrival.uid if self.keeps_uids else None,
+            )
+            for arrival, its_flags in zip(arrivals, flags, strict=True)
+        ]
+        appended = await account.append(self.local, messages)
+        rows = [
+            (arrival.key, Known(appended.uidvalidity, uid, its_flags))
+            for arrival, uid, its_flags in zip(arrivals, appended.uids, flags, strict=True)
+        ]
+        await self._target.work(self._target.state.record, self._number, rows)
+        progress.new += len(arrivals)
+        progress.octets += sum(arrival.size for arrival in arrivals)
+
+    def _delivery_id(self, key: Key) -> str:
+        return (
+            "I" + blake2b(f"{self._mark}{key}".encode(errors="replace"), digest_size=12).hexdigest()
+        )
+
+    async def reflag(self, changed: Sequence[tuple[Key, Known, frozenset[str]]]) -> None:
+        """Bring over what has changed in flags since a message came; changes made here stay."""
+        if not changed:
+            return
+        mailbox = await self._target.account.open(self.local)
+        try:
+            groups: dict[tuple[str, frozenset[str]], list[int]] = {}
+            for _, known, flags in changed:
+                if known.uidvalidity == mailbox.uidvalidity:
+                    for operation, words in (
+                        ("+", flags - known.flags),
+                        ("-", known.flags - flags),
+                    ):
+                        if words:
+                            groups.setdefault((operation, words), []).append(known.uid)
+            for (operation, words), uids in groups.items():
+                await mailbox.store_flags(uids, operation, words)
+        finally:
+            mailbox.release()
+        rows = [(key, Known(known.uidvalidity, known.uid, flags)) for key, known, flags in changed]
+        await self._target.work(self._target.state.record, self._number, rows)
+        self._target.progress.changed += len(changed)
+
+    async def remove(self, keys: Sequence[Key]) -> None:
+        """These are gone over there: remove them here too."""
+        if not keys:
+            return
+        known = await self.known(keys)
+        mailbox = await self._target.account.open(self.local)
+        try:
+            removed = await mailbox.expunge(_present(mailbox, known.values()), only_deleted=False)
+        finally:
+            mailbox.release()
+        await self._target.work(self._target.state.forget, self._number, keys)
+        self._target.progress.removed += len(removed)
+
+    async def remembered(self) -> list[Key]:
+        """The keys of all that have been brought over."""
+        return await self._target.work(lambda: list(self._target.state.keys(self._number)))
+
+    async def finish(self, uidvalidity: int, uidnext: int) -> None:
+        """All is there: from now on new messages get UIDs after those from over there."""
+        if self.keeps_uids:
+            await self._target.account.take_over(
+                self.local, uidvalidity, max(uidnext, 1), whole=True
+            )
+
+
+def _present(mailbox: Mailbox, known: Iterable[Known]) -> list[int]:
+    return [one.uid for one in known if one.uidvalidity == mailbox.uidvalidity]

@@ -1,0 +1,154 @@
+"""Dovecot, as another mail server: IMAP and POP3 on loopback over a Maildir of the test's.
+
+Needs root, since Dovecot changes its user. Everything lies in one folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import os
+import poplib
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from e2e_harness import eventually, free_ports
+
+OWNER = "nobody"
+USER = "remote@old.test"
+PASSWORD = "old-secret"
+
+
+class Dovecot:
+    """``with Dovecot(folder) as dovecot``; its mail is in `dovecot.maildir`."""
+
+    def __init__(self, folder: Path, *, certificate: tuple[Path, Path] | None = None) -> None:
+        """`certificate`: PEM files (chain, key), for STARTTLS and TLS on its own ports."""
+        self.folder = folder
+        self.maildir = folder / "home" / "Maildir"
+        self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port = free_ports(4)
+        self._certificate = certificate
+        self._process: subprocess.Popen[bytes] | None = None
+        self.maildir.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start, and return once it answers."""
+        self._open_folders()
+        settings = self.folder / "dovecot.conf"
+        settings.write_text(self._settings())
+        self._process = subprocess.Popen(["dovecot", "-F", "-c", str(settings)])
+        eventually(self._answers, "Dovecot answers", more=self._log)
+
+    def stop(self) -> None:
+        """Stop, and wait for its end."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+            self._process = None
+
+    def imap(self) -> imaplib.IMAP4:
+        """A session, signed in."""
+        client = imaplib.IMAP4("127.0.0.1", self.imap_port, 20)
+        client.login(USER, PASSWORD)
+        return client
+
+    def pop3(self) -> poplib.POP3:
+        """A session, signed in."""
+        client = poplib.POP3("127.0.0.1", self.pop3_port, 20)
+        client.user(USER)
+        client.pass_(PASSWORD)
+        return client
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError, imaplib.IMAP4.error, poplib.error_proto):
+            self.imap().logout()
+            self.pop3().quit()
+            return True
+        return False
+
+    def _log(self) -> str:
+        log = self.folder / "log"
+        return log.read_text() if log.exists() else ""
+
+    def _open_folders(self) -> None:
+        """Let Dovecot's user come down to the mail, and own it."""
+        for path in (self.folder, *self.folder.parents):
+            status = path.stat()
+            if status.st_uid == os.geteuid() and status.st_mode & 0o005 != 0o005:
+                path.chmod(status.st_mode | 0o005)
+        account = pwd.getpwnam(OWNER)
+        for path in (self.maildir.parent, *self.maildir.parent.rglob("*")):
+            shutil.chown(path, account.pw_uid, account.pw_gid)
+
+    def _settings(self) -> str:
+        account = pwd.getpwnam(OWNER)
+        tls = "ssl = no"
+        if self._certificate is not None:
+            chain, key = self._certificate
+            tls = f"ssl = yes\nssl_cert = <{chain}\nssl_key = <{key}"
+        ports = {
+            "imap": (self.imap_port, self.imaps_port),
+            "pop3": (self.pop3_port, self.pop3s_port),
+        }
+        listeners = ""
+        for name, (plain, implicit) in ports.items():
+            secure = implicit if self._certificate else 0
+            listeners += f"""
+service {name}-login {{
+  chroot =
+  inet_listener {name} {{
+    address = 127.0.0.1
+    port = {plain}
+  }}
+  inet_listener {name}s {{
+    address = 127.0.0.1
+    port = {secure}
+    ssl = yes
+  }}
+}}
+"""
+        return f"""
+base_dir = {self.folder}/run
+state_dir = {self.folder}/state
+log_path = {self.folder}/log
+protocols = imap pop3
+{tls}
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+default_login_user = {OWNER}
+default_internal_user = {OWNER}
+default_internal_group = nogroup
+mail_location = maildir:{self.maildir}
+namespace inbox {{
+  inbox = yes
+  separator = /
+  mailbox Gesendet {{
+    special_use = \\Sent
+  }}
+}}
+{listeners}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+passdb {{
+  driver = static
+  args = password={PASSWORD}
+}}
+userdb {{
+  driver = static
+  args = uid={account.pw_uid} gid={account.pw_gid} home={self.maildir.parent}
+}}
+"""

@@ -1,0 +1,81 @@
+"""Moving in from Dovecot and out to it again: what a mail client sees stays the same."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+from pathlib import Path
+
+import pytest
+from dovecot_peer import Dovecot
+from e2e_harness import Account, Server
+
+pytestmark = [pytest.mark.client("dovecot"), pytest.mark.usefixtures("as_root")]
+FOLDERS = ("INBOX", "Gesendet", "Work/2024", "Gr&APw-n")
+ITEMS = "(UID FLAGS INTERNALDATE BODY.PEEK[])"
+
+
+def fill(client: imaplib.IMAP4) -> None:
+    """Some folders, with flags, keywords and gaps in the UIDs."""
+    for name in FOLDERS[1:]:
+        assert client.create(name)[0] == "OK"
+        client.subscribe(name)
+    for number in range(5):
+        octets = b"Subject: %d\r\n\r\nhi\r\n" % number
+        client.append("INBOX", "($Forwarded work)", None, octets)
+        client.append("INBOX", "()", '"07-Jul-2019 10:00:00 +0200"', octets)
+    client.append("Gesendet", "(\\Seen \\Answered)", None, b"Subject: sent\r\n\r\n.\r\n")
+    client.append("Work/2024", "(\\Flagged \\Draft)", None, b"Subject: w\r\n\r\n" + b"x" * 70_000)
+    client.select("INBOX")
+    client.store("2:4", "+FLAGS", "(\\Deleted)")
+    client.expunge()
+    client.store("1", "+FLAGS", "(\\Seen)")
+    client.close()
+
+
+def seen(client: imaplib.IMAP4, folder: str) -> tuple[object, ...]:
+    """UIDVALIDITY, UIDNEXT, and of each message UID, flags, date and octets."""
+    answer, _ = client.select(folder, readonly=True)
+    assert answer == "OK"
+    numbers = tuple(client.response(word)[1] for word in ("UIDVALIDITY", "UIDNEXT"))
+    rows = client.uid("FETCH", "1:*", ITEMS)[1]
+    found = []
+    for row in rows:
+        if isinstance(row, tuple):
+            head = row[0]
+            uid = int(re.search(rb"UID (\d+)", head)[1])
+            flags = set(re.search(rb"FLAGS \(([^)]*)\)", head)[1].split()) - {rb"\Recent"}
+            date = imaplib.Internaldate2tuple(head)
+            found.append((uid, flags, date, row[1]))
+    client.close()
+    return (*numbers, found)
+
+
+def test_in_and_out(server: Server, account: Account, tmp_path: Path) -> None:
+    data = ("--data", str(server.data))
+    with Dovecot(tmp_path / "old") as dovecot:
+        client = dovecot.imap()
+        fill(client)
+        before = {name: seen(client, name) for name in FOLDERS}
+        client.logout()
+    moved = server.mailsuite("import", account.address, "maildir", str(dovecot.maildir), *data)
+    assert b"9 messages (" in moved.stdout
+    ours = {name: "Sent" if name == "Gesendet" else name for name in FOLDERS}
+    with server.imap(account) as client:
+        assert {name: seen(client, own) for name, own in ours.items()} == before
+        assert b'"/" Gr&APw-n' in b"".join(client.lsub()[1])
+    again = server.mailsuite("import", account.address, "maildir", str(dovecot.maildir), *data)
+    assert b"0 messages (0 B) brought" in again.stdout
+
+    with server.pop3(account) as pop3:
+        unique_ids = pop3.uidl()[1]
+    new = Dovecot(tmp_path / "new")
+    server.mailsuite("export", account.address, str(new.maildir), *data)
+    with new as dovecot:
+        client = dovecot.imap()
+        assert {name: seen(client, own) for name, own in ours.items()} == before
+        assert b"Gr&APw-n" in b"".join(client.lsub()[1])
+        client.logout()
+        pop3 = dovecot.pop3()
+        assert pop3.uidl()[1] == unique_ids
+        pop3.quit()

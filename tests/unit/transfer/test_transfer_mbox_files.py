@@ -1,0 +1,84 @@
+"""mbox files into an account and out of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailsuite.base.errors import UserError
+from mailsuite.store import NewMessage
+from mailsuite.transfer import Choice, MboxExport, MboxImport, Progress
+
+FROM = b"From alice@example.org Fri Jul  8 12:08:34 2011\n"
+
+
+async def state_of(account, name):
+    mailbox = await account.open(name)
+    try:
+        uids = list(mailbox.uids)
+        rows = await mailbox.rows(uids, columns=("internal_date",))
+        octets = dict(await mailbox.read(uids, max_octets=1 << 24))
+        return [(octets[uid], set(mailbox.flags(uid)), date) for uid, date in rows]
+    finally:
+        mailbox.release()
+
+
+async def bring(target, threads, *paths, **choice):
+    await MboxImport(paths, target, threads, Choice(**choice)).run()
+    return target.progress
+
+
+async def test_there_and_back(alice, bob, target, threads, tmp_path):
+    large = b"A: b\r\n\r\n" + b"From x\r\n" * 700_000
+    await alice.append(
+        "INBOX",
+        [
+            NewMessage(b"Return-Path: <x@y>\r\nA: 1\r\n\r\nFrom me\r\n", frozenset({"work"}), 1e9),
+            NewMessage(b"A: 2\r\n", frozenset({"\\Seen", "\\Answered"}), 1.1e9),
+            NewMessage(large, frozenset(), 1.2e9),
+        ],
+    )
+    await alice.create("Work/2024")
+    await alice.append("Work/2024", [NewMessage(b"A: 3\r\n\r\n\r\n", frozenset(), 1e9)])
+    await MboxExport(alice, tmp_path / "out", threads, Choice(), Progress()).run()
+    first = (tmp_path / "out/INBOX.mbox").read_bytes().partition(b"\n")[0]
+    assert first == b"From x@y Sun Sep  9 01:46:40 2001"
+    await bring(await target(bob, "mbox:"), threads, tmp_path / "out")
+    for name in ("INBOX", "Work/2024"):
+        assert await state_of(bob, name) == await state_of(alice, name)
+
+
+async def test_a_file_that_has_grown(alice, target, threads, tmp_path):
+    file = tmp_path / "Sent Items"
+    same = FROM + b"A: 1\n\nx\n\n"
+    file.write_bytes(same * 2)
+    progress = await bring(await target(alice, "mbox:"), threads, file)
+    assert (progress.new, progress.done, progress.total) == (2, len(same) * 2, len(same) * 2)
+    file.write_bytes(same * 3 + FROM + b"Status: R\nA: 2\n\ny\n")
+    progress = await bring(await target(alice, "mbox:"), threads, file)
+    assert (progress.new, progress.known) == (2, 2)
+    assert [octets for octets, _, _ in await state_of(alice, "Sent")] == [
+        *[b"A: 1\r\n\r\nx\r\n"] * 3,
+        b"A: 2\r\n\r\ny\r\n",
+    ]
+    file.write_bytes(same.replace(b"A:", b"Status: RO\nA:"))
+    progress = await bring(await target(alice, "mbox:"), threads, file, remove_vanished=True)
+    assert (progress.new, progress.changed, progress.removed) == (0, 1, 3)
+    assert await state_of(alice, "Sent") == [(b"A: 1\r\n\r\nx\r\n", {"\\Seen"}, 1310126914.0)]
+
+
+async def test_a_file_that_is_none(alice, target, threads, tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(UserError, match="no mbox file"):
+        await bring(await target(alice, "mbox:"), threads, tmp_path / "photo.jpg")
+    with pytest.raises(UserError, match="No such file"):
+        await bring(await target(alice, "mbox:"), threads, tmp_path / "nothing")
+
+
+async def test_thunderbirds_tree(alice, target, threads, tmp_path):
+    (tmp_path / "Local.sbd").mkdir()
+    (tmp_path / "Local").write_bytes(b"")
+    (tmp_path / "Local.msf").write_bytes(b"// index")
+    (tmp_path / "Local.sbd/Trips").write_bytes(FROM + b"A: 1\n\n")
+    await bring(await target(alice, "mbox:"), threads, tmp_path)
+    assert (await alice.status("Local/Trips")).messages == 1
+    assert (await alice.status("Local")).messages == 0
