@@ -13,7 +13,7 @@ from mailsuite.config import Config, split_nameserver
 from mailsuite.config.outgoing import Smarthost as SmarthostSection
 from mailsuite.dns import Nameserver, Resolver
 from mailsuite.dns import Settings as DnsSettings
-from mailsuite.message import normalise_domain
+from mailsuite.message import among, domain_of
 from mailsuite.relay import Contexts, RelayCourier, Rule, Settings, Smarthost, StsPolicies
 from mailsuite.relay.credentials import Credentials, load
 
@@ -100,19 +100,10 @@ class Outbound:
         return RELAY if self._now.mode == "allowlist" and self._allowed(address) else CAPTURE
 
     def _allowed(self, address: str) -> bool:
-        local, _, domain = address.rpartition("@")
-        try:
-            domain = normalise_domain(domain.removesuffix("."))
-        except ValueError:
-            return False
-        if domain in self._now.allow or f"{local}@{domain}".lower() in self._now.allow:
-            return True
-        above = domain
-        while above:
-            _, _, above = above.partition(".")
-            if f".{above}" in self._now.allow:
-                return True
-        return False
+        domain = domain_of(address)
+        local = address.rpartition("@")[0]
+        allow = self._now.allow
+        return among(domain, allow) or f"{local}@{domain}".lower() in allow
 
     def retry_now(self) -> None:
         """The operator asks for attempts: leave no host alone any longer."""

@@ -10,7 +10,7 @@ from mailsuite.message.casemap import SEPARATOR, UNICODE_VERSION, fold
 from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.date import format_date, parse_date
 from mailsuite.message.decoding import Decoder, decoder
-from mailsuite.message.domain import MAX_DOMAIN, normalise_domain
+from mailsuite.message.domain import MAX_DOMAIN, among, domain_of, normalise_domain
 from mailsuite.message.header import Field, Octets, fields, first_field, split_header, unfold
 from mailsuite.message.limits import Limits
 from mailsuite.message.nul import without_nul
@@ -63,6 +63,7 @@ __all__ = [
     "Submitter",
     "Traits",
     "address_key",
+    "among",
     "base_subject",
     "body_text",
     "codec_name",
@@ -76,6 +77,7 @@ __all__ = [
     "decode_words",
     "decoder",
     "delivered_to",
+    "domain_of",
     "examine",
     "fields",
     "first_field",

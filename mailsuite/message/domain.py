@@ -7,6 +7,7 @@ Internationalised labels become A-labels by the mapping that browsers and mail p
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Container
 from functools import lru_cache
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
@@ -29,6 +30,35 @@ def normalise_domain(domain: str) -> str:
 
 def _too_long() -> str:
     raise ValueError("domain is longer than 255 octets")
+
+
+def among(domain: str, patterns: Container[str]) -> bool:
+    """Whether `domain` is one of `patterns`, or below one that is written ".example.org".
+
+    All of them as `normalise_domain` gives them; "" is none.
+    """
+    if domain in patterns:
+        return bool(domain)
+    above = domain
+    while above:
+        _, _, above = above.partition(".")
+        if above and f".{above}" in patterns:
+            return True
+    return False
+
+
+def domain_of(address: str) -> str:
+    """The domain of a path without its brackets, normalised, with or without a final dot.
+
+    "" where there is none that can be one.
+    """
+    _, at, domain = address.rpartition("@")
+    if not at:
+        return ""
+    try:
+        return normalise_domain(domain.removesuffix("."))
+    except ValueError:
+        return ""
 
 
 @lru_cache(maxsize=4096)

@@ -6,6 +6,7 @@ kept with the reason why not. Knows no protocol, no mailbox and no host: only co
 
 from mailsuite.queue.entries import AttemptEntry, Counts, Entry, RecipientEntry
 from mailsuite.queue.errors import NoSpace, QueueUnavailable
+from mailsuite.queue.handover import HandOver
 from mailsuite.queue.incoming import Convert, Incoming
 from mailsuite.queue.offline import Offline
 from mailsuite.queue.queue import Queue
@@ -17,6 +18,7 @@ __all__ = [
     "Convert",
     "Counts",
     "Entry",
+    "HandOver",
     "Incoming",
     "NoSpace",
     "Offline",

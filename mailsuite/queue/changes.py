@@ -4,7 +4,7 @@ A recipient is *leased* while the running server has it in memory, in line for a
 one; leased rows are never loaded again, and after a crash they tell what may have been attempted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -31,11 +31,11 @@ def arrival(
     prefixed: bool,
     couriers: Sequence[str],
     leased: Iterable[str],
-    due: float,
+    due: Mapping[str, float],
 ) -> Arrival:
     """The rows of a message; `couriers` by recipient; those of couriers in `leased` are leased.
 
-    The first attempt falls due at `due`.
+    `due`: when the first attempt of each courier falls due.
 
     Raises ValueError for an envelope whose text can't be kept.
     """
@@ -51,7 +51,7 @@ def arrival(
                 codec.recipient_text(recipient),
                 courier,
                 int(courier in taken),
-                due,
+                due[courier],
             ]
             for index, (recipient, courier) in enumerate(
                 zip(envelope.recipients, couriers, strict=True)
@@ -92,12 +92,16 @@ class Attempted:
 
 @dataclass(frozen=True, slots=True)
 class Unleased:
-    """Recipients back from memory, not attempted, or not so that it counts (`tried`)."""
+    """Recipients back from memory, not attempted, or not so that it counts (`tried`).
+
+    `courier`: who serves them from now on; None: who did.
+    """
 
     id: str
     indexes: tuple[int, ...]
     tried: bool
     next_attempt: float
+    courier: str | None = None
 
 
 ENDED = ("sent", "returned")
@@ -108,7 +112,10 @@ Change: TypeAlias = Arrival | Attempted | Unleased
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Recipients of one message that have fallen due, leased now."""
+    """Recipients of one message that have fallen due, or are asked for, leased now.
+
+    `due`: when each of them is or was to be attempted.
+    """
 
     id: str
     envelope: Envelope
@@ -117,6 +124,7 @@ class Loaded:
     offset: int
     prefixed: bool
     indexes: tuple[int, ...]
+    due: tuple[float, ...]
     attempts: int
     tried: bool
     last_attempt: float | None = None

@@ -6,13 +6,17 @@ from mailsuite.mail import Courier, Job
 
 
 class Flight:
-    """One job in memory: in line, then under way."""
+    """One job in memory: in line, then under way.
 
-    __slots__ = ("dropped", "job", "lane", "started", "withdrawn")
+    `due`: when each of its recipients was to be attempted, where that is not now.
+    """
 
-    def __init__(self, lane: "Lane", job: Job) -> None:
+    __slots__ = ("dropped", "due", "job", "lane", "started", "withdrawn")
+
+    def __init__(self, lane: "Lane", job: Job, due: tuple[float, ...] = ()) -> None:
         self.lane = lane
         self.job = job
+        self.due = due
         self.started = False
         self.withdrawn = False  # the lane passes over it
         self.dropped = False  # its message is no longer in the database

@@ -13,7 +13,7 @@ import apsw
 
 from mailsuite.base.errors import UserError
 from mailsuite.mail import Envelope
-from mailsuite.queue.attempts import NOBODY
+from mailsuite.queue.boarding import NOBODY
 from mailsuite.queue.changes import arrival
 from mailsuite.queue.entries import Counts, Entry
 from mailsuite.queue.ids import Ids
@@ -110,7 +110,7 @@ class Offline:
                 prefixed=False,
                 couriers=couriers,
                 leased=(),
-                due=now,
+                due={NOBODY: now},
             )
             records.apply([row])
         except BaseException:

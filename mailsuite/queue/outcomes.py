@@ -27,7 +27,7 @@ def recorded(
 
     Recipients deferred together stay together: they share one next attempt.
     """
-    later = schedule.next_attempt(job.received_at, job.envelope, job.attempt, now, chance, settings)
+    later = _later(job, courier, now, chance, settings)
     results = tuple(
         _result(index, outcome, later, settings)
         for index, outcome in zip(job.indexes, ended, strict=True)
@@ -56,6 +56,15 @@ def recorded(
             ),
         )
     return Attempted(job.id, courier, now, results, len(job.envelope.recipients) == 1)
+
+
+def _later(job: Job, courier: str, now: float, chance: float, settings: Settings) -> float | None:
+    if courier not in settings.parked:
+        return schedule.next_attempt(
+            job.received_at, job.envelope, job.attempt, now, chance, settings
+        )
+    until = schedule.parked_until(job.received_at, job.envelope, now, settings)
+    return until if until > now else None
 
 
 def reports(

@@ -12,7 +12,7 @@ call `wake`.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Container, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,11 +26,13 @@ from mailsuite.queue.attempts import Attempts
 from mailsuite.queue.committer import Committer
 from mailsuite.queue.entries import Counts, Entry
 from mailsuite.queue.errors import QueueUnavailable, typed
+from mailsuite.queue.handover import HandOver
 from mailsuite.queue.ids import Ids
 from mailsuite.queue.incoming import Incoming
 from mailsuite.queue.intake import Intake
 from mailsuite.queue.lock import Lock
 from mailsuite.queue.records import Records
+from mailsuite.queue.requests import START
 from mailsuite.queue.settings import Settings
 from mailsuite.queue.spool import Spool
 from mailsuite.queue.watch import Watch
@@ -125,6 +127,7 @@ class Queue:
         self._committer.start()
         self._tasks.start(self._schedule(house.records), "schedule")
         self._tasks.start(self._sweep(house, self._ids.next()), "sweep")
+        self.reconsider()
 
     async def stop(self, grace: float) -> None:
         """Begin no more attempts, give those under way `grace` seconds, and close.
@@ -267,13 +270,45 @@ class Queue:
         Gives the number of recipients. `domain` is in lower case, A-labels.
         """
         records = self._running().records
-        return await self._operate(self._retry_domain(records, domain, below))
+        domains = {domain, f".{domain}"} if below else {domain}
+        return await self._operate(self._retry_domain(records, domains))
 
-    async def _retry_domain(self, records: Records, domain: str, below: bool) -> int:
-        now = self._clock.now()
-        found = await self._threads.run(records.retry_domain, domain, below, now)
+    async def _retry_domain(self, records: Records, domains: Container[str]) -> int:
+        found = await self._threads.run(records.retry_domain, domains, self._clock.now())
         self._attempts.look_again()
         return found
+
+    # -- hosts that fetch their mail ------------------------------------------------------------
+
+    def hand_over(self, domains: Container[str]) -> HandOver:
+        """What waits for `domains`, for a host that has asked for it; `close` it in the end.
+
+        `domains` are in lower case, A-labels; ".example.org" stands for all below it.
+        """
+        records = self._running().records
+        return HandOver(domains, self._attempts, records, self._clock, self._threads)
+
+    def reconsider(self) -> None:
+        """Who serves an address may have changed: what waits to be asked for may go on."""
+        house = self._running()
+        if self._settings.parked:
+            self._tasks.start(self._reconsider(house.records), "reconsider")
+
+    async def _reconsider(self, records: Records) -> None:
+        after, parked = START, self._settings.parked
+        while True:
+            page = await self._threads.run(records.served_by, parked, after, self._settings.page)
+            other = [
+                (id, index)
+                for id, index, address, envelope in page
+                if self._choose(address, envelope) not in parked
+            ]
+            if other:
+                await committed(self._threads.run(records.set_due, other, self._clock.now()))
+                self._attempts.look_again()
+            if len(page) < self._settings.page:
+                return
+            after = page[-1][:2]
 
     async def hold(self, id: str) -> int:
         """Attempt no more until `release`; an attempt under way ends. UserError: not there."""
@@ -296,7 +331,7 @@ class Queue:
     async def _retry(self, records: Records, id: str | None) -> int:
         if id is not None:
             await self._threads.run(records.require, id)
-        found = await self._threads.run(records.retry, id, self._clock.now())
+        found = await self._threads.run(records.retry, id, self._clock.now(), self._settings.parked)
         self._attempts.look_again()
         return found
 

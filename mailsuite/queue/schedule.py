@@ -37,6 +37,21 @@ def notice_times(received_at: float, envelope: Envelope, settings: Settings) -> 
     return sorted(times)
 
 
+def parked_until(
+    received_at: float, envelope: Envelope, last_attempt: float | None, settings: Settings
+) -> float:
+    """When a recipient that waits to be asked for is attempted by itself: to give it up, no more.
+
+    Its sender is told of the wait only who asked for that by a time (RFC 2852, mode N).
+    """
+    last = end(received_at, envelope, settings)
+    by = envelope.deliver_by
+    before = last_attempt if last_attempt is not None else received_at
+    if by is not None and by.mode == "N" and by.by > before:
+        return min(by.by, last)
+    return last
+
+
 def next_attempt(
     received_at: float,
     envelope: Envelope,

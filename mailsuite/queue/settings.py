@@ -23,6 +23,7 @@ class Settings:
     restart_spread  retries that fell due while the server was off are spread over this time
     concurrency     attempts at once by courier name; `default_concurrency` for the others
     per_domain      of these, attempts at once for one domain, by courier name; others: no bound
+    parked          couriers whose recipients wait until somebody asks for them (`Queue.hand_over`)
     ready           jobs a courier may have waiting in memory; more stay in the database
     page            recipients loaded from the database at a time
     memory          octets of an arriving message held in memory before it goes to the disk
@@ -39,6 +40,7 @@ class Settings:
     concurrency: Mapping[str, int] = field(default_factory=dict)
     default_concurrency: int = 32
     per_domain: Mapping[str, int] = field(default_factory=dict)
+    parked: frozenset[str] = frozenset()
     ready: int = 1000
     page: int = 500
     memory: int = 1 << 18

@@ -5,7 +5,7 @@ which domains may be asked for is a setting. Mail whose sender has it held is no
 """
 
 from mailsuite.base.log import get_logger
-from mailsuite.message import normalise_domain
+from mailsuite.message import among, normalise_domain
 from mailsuite.smtpd.grammar import ascii_text
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
@@ -37,7 +37,7 @@ async def etrn(session: SmtpSession, argument: str) -> Reply:
         domain = normalise_domain(argument.removeprefix("@").removesuffix("."))
     except ValueError:
         return BAD_SYNTAX
-    if not _allowed(domain, context.settings.etrn):
+    if not among(domain, context.settings.etrn):
         log.info("ETRN refused", client=session.peer, domain=domain)
         return reply(459, "5.7.1", f"Node {ascii_text(domain)} not allowed: not in the settings")
     try:
@@ -50,18 +50,6 @@ async def etrn(session: SmtpSession, argument: str) -> Reply:
     if not waiting:
         return reply(251, "2.0.0", f"OK, no messages waiting for node {ascii_text(domain)}")
     return reply(253, "2.0.0", f"OK, {waiting} pending messages for node {domain} started")
-
-
-def _allowed(domain: str, patterns: frozenset[str]) -> bool:
-    """Whether the domain is in the list, or below one that stands there as ".example.org"."""
-    if domain in patterns:
-        return True
-    above = domain.partition(".")[2]
-    while above:
-        if f".{above}" in patterns:
-            return True
-        above = above.partition(".")[2]
-    return False
 
 
 COMMAND = Command(

@@ -8,6 +8,8 @@ from mailsuite.message import (
     ParameterError,
     PathError,
     address_key,
+    among,
+    domain_of,
     normalise_domain,
     parse_mail_argument,
     parse_mailbox,
@@ -232,3 +234,18 @@ def test_arguments_never_surprise(text: str) -> None:
                 continue
             assert address in ("", "postmaster") or parse_mailbox(address) == address
             assert all(keyword == keyword.upper() for keyword in parameters)
+
+
+def test_domains_among_patterns() -> None:
+    patterns = {"a.test", ".b.test"}
+    for domain in ("a.test", "x.b.test", "x.y.b.test"):
+        assert among(domain, patterns)
+    for domain in ("", "test", "x.a.test", "b.test", "xb.test", "[192.0.2.1]"):
+        assert not among(domain, patterns)
+
+
+def test_the_domain_of_an_address() -> None:
+    assert domain_of("A@Büro.Test.") == "xn--bro-hoa.test" == domain_of('"a@b"@BÜRO.TEST')
+    assert domain_of("a@[IPv6:2001:DB8::1]") == "[IPv6:2001:db8::1]"
+    for nothing in ("postmaster", "a@", "", "a@x..y", "a@-"):
+        assert domain_of(nothing) == ""
