@@ -1,6 +1,7 @@
 """A Dovecot of one's own, as a plain process on loopback: for benchmarks that compare with it.
 
-Needs Debian's dovecot-imapd and root (Dovecot changes its user). Everything lies in one folder.
+Needs Debian's dovecot-imapd or dovecot-pop3d, and root (Dovecot changes its user). Everything lies
+in one folder.
 """
 
 import contextlib
@@ -29,8 +30,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def dovecot(folder: Path, home: Path) -> Iterator[int]:
-    """Serve the Maildir `home`/Maildir to USER; gives the port of IMAP."""
+def dovecot(folder: Path, home: Path, protocol: str = "imap", each: str = "") -> Iterator[int]:
+    """Serve the Maildir `home`/Maildir to USER; gives the port of IMAP, or of POP3.
+
+    `each`: "/%u" where every user has a home of its own below `home`.
+    """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     for path in (folder, *folder.parents):
@@ -42,29 +46,29 @@ def dovecot(folder: Path, home: Path) -> Iterator[int]:
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
-protocols = imap
+protocols = {protocol}
 ssl = no
 disable_plaintext_auth = no
 default_login_user = {OWNER}
 default_internal_user = {OWNER}
 default_internal_group = nogroup
 mail_max_userip_connections = 10000
-mail_location = maildir:{home}/Maildir
+mail_location = maildir:{home}{each}/Maildir
 namespace inbox {{
   inbox = yes
   separator = /
 }}
-service imap-login {{
+service {protocol}-login {{
   chroot =
-  inet_listener imap {{
+  inet_listener {protocol} {{
     address = 127.0.0.1
     port = {port}
   }}
-  inet_listener imaps {{
+  inet_listener {protocol}s {{
     port = 0
   }}
 }}
-service imap {{
+service {protocol} {{
   process_limit = 6000
 }}
 service auth {{
@@ -83,7 +87,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid={account.pw_uid} gid={account.pw_gid} home={home}
+  args = uid={account.pw_uid} gid={account.pw_gid} home={home}{each}
 }}
 """)
     if home.stat().st_uid != account.pw_uid:

@@ -80,14 +80,16 @@ class Mailsuite(Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.home = folder / "mail" / "example.test" / "bob"
+        self.users: tuple[str, ...] = (self.user,)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         ready = self.folder / "ready.json"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "mailsuite", "dev", "--data", str(self.folder)]
-        command += ["--ports", "auto", "--user", f"{self.user}:{self.password}"]
-        command += ["--ready-file", str(ready)]
+        command += ["--ports", "auto", "--ready-file", str(ready)]
+        for user in self.users:
+            command += ["--user", f"{user}:{self.password}"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         while not ready.exists():

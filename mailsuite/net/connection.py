@@ -129,6 +129,11 @@ class Connection(asyncio.Protocol):
         """Send several pieces as one."""
         self.write(b"".join(chunks))
 
+    @property
+    def is_full(self) -> bool:
+        """The client has yet to take what was sent: `drain` would wait."""
+        return self._write_waiter is not None
+
     async def drain(self) -> None:
         """Wait until the client has taken most of what was sent; bounded by `WRITE_LIMIT`.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from mailsuite.net import Connection
-from mailsuite.pop3d.maildrop import Maildrop
+from mailsuite.pop3d.maildrop import Maildrop, Sizes
 from mailsuite.pop3d.session import Session
 from mailsuite.pop3d.settings import Settings
 from mailsuite.store import Store
@@ -32,6 +32,7 @@ class Pop3d:
         self._accounts = accounts
         self._store = store
         self._open: set[str] = set()
+        self._sizes = Sizes()
 
     async def session(self, connection: Connection) -> None:
         """Serve one client until it has gone."""
@@ -58,4 +59,4 @@ class Pop3d:
 
     async def open(self, account: str) -> Maildrop:
         """The maildrop as it is now. Raises StoreError."""
-        return await Maildrop.open(await self._store.account(account))
+        return await Maildrop.open(await self._store.account(account), self._sizes)

@@ -7,14 +7,18 @@ to the mailbox; nothing is deleted but by `remove_marked`, which runs to its end
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
+from weakref import WeakKeyDictionary
 
 from mailsuite.base.tasks import committed
+from mailsuite.pop3d.ahead import ReadAhead
 from mailsuite.pop3d.syntax import number
 from mailsuite.store import AccountStore, Mailbox, MessageFile, MessageGone
 
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 16_384
+LINES_AT_ONCE = 2000
 
 
 class NotThere(Exception):
@@ -30,10 +34,46 @@ class Message:
     size: int
 
 
+class Sizes:
+    """What is known of the sizes of messages, as long as the store keeps the mailbox in memory.
+
+    A UID's octets never change, so nothing here grows old; expunged messages are left behind.
+    """
+
+    def __init__(self) -> None:
+        self._known: WeakKeyDictionary[Mailbox, tuple[array[int], array[int]]]
+        self._known = WeakKeyDictionary()
+
+    async def of(self, mailbox: Mailbox) -> tuple[array[int], array[int]]:
+        """UIDs and sizes of its messages now; not to be changed. Raises StoreError."""
+        present = array("I", mailbox.uids)
+        uids, sizes = self._known.get(mailbox, (array("I"), array("Q")))
+        if present[: len(uids)] != uids:
+            uids, sizes = array("I"), array("Q")
+        elif len(present) > len(uids):
+            uids, sizes = uids[:], sizes[:]
+        for start in range(len(uids), len(present), ROWS_AT_ONCE):
+            part = present[start : start + ROWS_AT_ONCE]
+            found = await mailbox.table(part, columns=("size",))
+            uids.extend(found[0])
+            sizes.extend(found[1])
+        self._known[mailbox] = uids, sizes
+        return uids, sizes
+
+
 class Maildrop:
     """A snapshot of INBOX. `close` it when the session ends."""
 
-    __slots__ = ("_mailbox", "_marked", "_sizes", "_total", "_uids")
+    __slots__ = (
+        "_headers",
+        "_mailbox",
+        "_marked",
+        "_marked_size",
+        "_sizes",
+        "_total",
+        "_uids",
+        "_wholes",
+    )
 
     def __init__(self, mailbox: Mailbox, uids: array[int], sizes: array[int]) -> None:
         self._mailbox = mailbox
@@ -41,27 +81,23 @@ class Maildrop:
         self._sizes = sizes
         self._total = sum(sizes)
         self._marked: set[int] = set()
+        self._marked_size = 0
+        self._wholes = ReadAhead(mailbox.read, uids, sizes)
+        self._headers = ReadAhead(self._read_headers, uids, sizes)
 
     @classmethod
-    async def open(cls, account: AccountStore) -> Maildrop:
+    async def open(cls, account: AccountStore, sizes: Sizes) -> Maildrop:
         """Take the snapshot. Raises StoreError."""
         mailbox = await account.open("INBOX")
         try:
-            await mailbox.refresh()
-            uids = array("I")
-            sizes = array("Q")
-            present = array("I", mailbox.uids)
-            for start in range(0, len(present), ROWS_AT_ONCE):
-                part = present[start : start + ROWS_AT_ONCE]
-                for uid, size in await mailbox.rows(part, columns=("size",)):
-                    uids.append(uid)
-                    sizes.append(size)
+            return cls(mailbox, *await sizes.of(mailbox))
         except BaseException:
             mailbox.release()
             raise
-        return cls(mailbox, uids, sizes)
 
     def close(self) -> None:
+        self._wholes.close()
+        self._headers.close()
         self._mailbox.release()
 
     # -- looking --------------------------------------------------------------------------------
@@ -74,13 +110,27 @@ class Maildrop:
     @property
     def size(self) -> int:
         """Their octets in all."""
-        return self._total - sum(self._sizes[n - 1] for n in self._marked)
+        return self._total - self._marked_size
 
-    def messages(self) -> Iterator[Message]:
-        """Those not marked as deleted, in their order."""
-        for n in range(1, len(self._uids) + 1):
-            if n not in self._marked:
-                yield self._message(n)
+    def sizes(self) -> Iterator[bytes]:
+        """Lines of number and size of those not marked as deleted, many at a time."""
+        return self._lines(b"%d %d\r\n", self._sizes)
+
+    def unique_ids(self) -> Iterator[bytes]:
+        """The same of numbers and unique-ids."""
+        return self._lines(b"%%d %d.%%d\r\n" % self._mailbox.uidvalidity, self._uids)
+
+    def _lines(self, form: bytes, values: array[int]) -> Iterator[bytes]:
+        for start in range(0, len(values), LINES_AT_ONCE):
+            some: Sequence[int] = values[start : start + LINES_AT_ONCE]
+            numbers: Sequence[int] = range(start + 1, start + 1 + len(some))
+            if self._marked:
+                kept = [n not in self._marked for n in numbers]
+                some, numbers = list(compress(some, kept)), list(compress(numbers, kept))
+            # One formatting for all: a hundred thousand lines take some hundredths of a second.
+            cells = [0] * (2 * len(some))
+            cells[::2], cells[1::2] = numbers, some
+            yield form * len(some) % tuple(cells)
 
     def find(self, word: bytes) -> Message:
         """The message of that number. Raises NotThere."""
@@ -89,32 +139,59 @@ class Maildrop:
             raise NotThere(f"no such message, there are {len(self._uids)} in the maildrop")
         if n in self._marked:
             raise NotThere(f"message {n} is marked as deleted")
-        return self._message(n)
-
-    def _message(self, n: int) -> Message:
         return Message(n, self._uids[n - 1], self._sizes[n - 1])
 
     def unique_id(self, message: Message) -> str:
         """Never used for another message, the same in every session (RFC 1939 §7 UIDL)."""
         return f"{self._mailbox.uidvalidity}.{message.uid}"
 
+    # -- reading --------------------------------------------------------------------------------
+
+    async def whole(self, message: Message) -> bytes | None:
+        """A small message's octets; None of a large one, for which there is `read`.
+
+        Raises NotThere when it was expunged, StoreError.
+        """
+        return await self._ahead(self._wholes, message)
+
+    async def header(self, message: Message) -> bytes | None:
+        """The header of a small message with the blank line after it; None of a large one.
+
+        Raises NotThere when it was expunged, StoreError.
+        """
+        return await self._ahead(self._headers, message)
+
+    async def _ahead(self, ahead: ReadAhead, message: Message) -> bytes | None:
+        self._require(message)
+        octets = await ahead.get(message.number - 1)
+        self._require(message)
+        return octets
+
+    async def _read_headers(self, uids: Sequence[int]) -> list[tuple[int, bytes | None]]:
+        return list(zip(*await self._mailbox.table(uids, columns=("header",)), strict=True))
+
     async def read(self, message: Message) -> MessageFile:
         """The message's octets; the caller closes it. Raises NotThere when it was expunged."""
-        gone = NotThere(f"message {message.number} has been removed meanwhile")
-        if self._mailbox.index(message.uid) is None:
-            raise gone  # even while the store still keeps the file for a session that shows it
+        self._require(message)
         try:
             return await self._mailbox.open_message(message.uid)
         except MessageGone:
-            raise gone from None
+            raise _gone(message) from None
+
+    def _require(self, message: Message) -> None:
+        if self._mailbox.index(message.uid) is None:
+            # Even while the store still keeps the file for a session that shows it.
+            raise _gone(message)
 
     # -- deleting -------------------------------------------------------------------------------
 
     def mark(self, message: Message) -> None:
         self._marked.add(message.number)
+        self._marked_size += message.size
 
     def unmark_all(self) -> None:
         self._marked.clear()
+        self._marked_size = 0
 
     async def remove_marked(self) -> int:
         """The UPDATE state (RFC 1939 §6); returns how many were marked. Raises StoreError."""
@@ -123,3 +200,7 @@ class Maildrop:
             uids = [self._uids[n - 1] for n in sorted(self._marked)]
             await committed(self._mailbox.expunge(uids, only_deleted=False, origin=None))
         return count
+
+
+def _gone(message: Message) -> NotThere:
+    return NotThere(f"message {message.number} has been removed meanwhile")

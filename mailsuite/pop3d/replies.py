@@ -1,6 +1,6 @@
 """Pure. What a command answers. Commands return these; only the session writes and counts them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -35,6 +35,22 @@ class Lines:
     lines: Iterable[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """`+OK` and a long list, many ready lines at a time, each with its CRLF."""
+
+    text: str
+    blocks: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """`+OK` and octets, stuffed and ended, that are in memory already."""
+
+    text: str
+    octets: bytes
+
+
 class Source(Protocol):
     """Where a long response comes from, slice by slice."""
 
@@ -60,7 +76,7 @@ class StartTls:
     text: str
 
 
-Reply: TypeAlias = Ok | Err | Lines | Octets | StartTls
+Reply: TypeAlias = Ok | Err | Lines | Blocks | Whole | Octets | StartTls
 
 
 def first_line(reply: Reply) -> bytes:

@@ -1,13 +1,13 @@
 """One client's POP3 session: reads commands, runs them by the table, writes what they answer.
 
-Promises: every command gets exactly one answer, in order, also when it is pipelined; a dropped or
-idle connection deletes nothing; an error of ours answers `-ERR [SYS/TEMP]` and is logged, or, in
-the middle of a message, closes the connection so that no half message looks whole.
+Promises: every command gets exactly one answer, in order, also when it is pipelined (answers to
+what came together leave together); a dropped or idle connection deletes nothing; an error of ours
+answers `-ERR [SYS/TEMP]` and is logged, or, in the middle of a message, closes the connection so
+that no half message looks whole.
 """
 
 import asyncio
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterator
 from typing import Protocol
 
 from mailsuite.base.log import get_logger
@@ -15,7 +15,18 @@ from mailsuite.net import Connection
 from mailsuite.pop3d.commands.row import RAW, Row, State
 from mailsuite.pop3d.lines import LINE_LIMIT, LineSplitter, LineTooLong
 from mailsuite.pop3d.maildrop import Maildrop
-from mailsuite.pop3d.replies import Err, Lines, Octets, Ok, Reply, Source, StartTls, first_line
+from mailsuite.pop3d.replies import (
+    Blocks,
+    Err,
+    Lines,
+    Octets,
+    Ok,
+    Reply,
+    Source,
+    StartTls,
+    Whole,
+    first_line,
+)
 from mailsuite.pop3d.settings import Settings
 from mailsuite.pop3d.syntax import parse
 from mailsuite.pop3d.table import COMMANDS
@@ -23,7 +34,8 @@ from mailsuite.sasl import Credentials
 from mailsuite.store import StoreError
 
 log = get_logger("pop3d")
-LINES_AT_ONCE = 1000
+FLUSH_AT = 1 << 16  # octets of answers that are kept while more commands are there
+TURN = 32  # answers after which other sessions have their turn, however many commands came at once
 SASL_LINE = 12_288  # octets of an answer to a challenge (RFC 4954 §4, RFC 5034 §4)
 
 
@@ -48,6 +60,8 @@ class Session:
         "_house",
         "_lines",
         "_maildrop",
+        "_unsent",
+        "_unsent_octets",
         "settings",
         "user",
     )
@@ -63,6 +77,8 @@ class Session:
         self._failures = 0
         self._faults = 0
         self._ended = False
+        self._unsent: list[bytes] = []
+        self._unsent_octets = 0
 
     async def run(self) -> None:
         """From the greeting until one side closes."""
@@ -75,8 +91,9 @@ class Session:
                     await self._write(Err("the line is too long", fault=True))
                     continue
                 if line is None:
-                    return
+                    break
                 await self._write(await self._run(line))
+            await self._flush()
         except TimeoutError:
             # RFC 1939 §3: close without a word, and delete nothing.
             log.info("idle too long", peer=self._connection.peer, account=self._account)
@@ -87,6 +104,7 @@ class Session:
     async def _line(self) -> bytes | None:
         """The next command line; None when the client has hung up."""
         while (line := self._lines.next()) is None:
+            await self._flush()
             async with asyncio.timeout(self.settings.idle_timeout):
                 data = await self._connection.read()
             if not data:
@@ -145,8 +163,7 @@ class Session:
         return self._maildrop
 
     async def exchange(self, challenge: bytes) -> bytes:
-        self._connection.write(b"+ " + challenge + b"\r\n")
-        await self._drain()
+        await self._send(b"+ " + challenge + b"\r\n")
         self._lines.limit = SASL_LINE
         try:
             line = await self._line()
@@ -193,7 +210,12 @@ class Session:
             case StartTls():
                 await self._start_tls(first_line(reply))
             case Lines(_, lines):
-                await self._write_lines(first_line(reply), lines)
+                text = "".join(f"{line}\r\n" for line in lines)
+                await self._send(first_line(reply) + text.encode() + b".\r\n")
+            case Blocks(_, blocks):
+                await self._write_blocks(first_line(reply), blocks)
+            case Whole(_, octets):
+                await self._send(first_line(reply) + octets)
             case Octets(_, source):
                 try:
                     await self._write_octets(first_line(reply), source)
@@ -212,33 +234,42 @@ class Session:
             # The maildrop is free before the client can know that the session is over.
             self._leave()
             self._ended = True
-        self._connection.write(line)
-        await self._drain()
+        await self._send(line)
 
-    async def _write_lines(self, head: bytes, lines: Iterable[str]) -> None:
-        rest = iter(lines)
-        while batch := list(islice(rest, LINES_AT_ONCE)):
-            self._connection.write(head + "".join(f"{line}\r\n" for line in batch).encode())
-            head = b""
-            await self._drain()
+    async def _write_blocks(self, head: bytes, blocks: Iterator[bytes]) -> None:
+        await self._send(head)
+        for block in blocks:
+            await self._send(block)
             await asyncio.sleep(0)  # a long list must not hold up the other sessions
-        self._connection.write(head + b".\r\n")
-        await self._drain()
+        await self._send(b".\r\n")
 
     async def _write_octets(self, head: bytes, source: Source) -> None:
         while octets := await source.next():
-            self._connection.write(head + octets)
+            await self._send(head + octets)
             head = b""
-            await self._drain()
 
     async def _start_tls(self, line: bytes) -> None:
         """What the client sent or said before TLS is forgotten (RFC 2595 §4)."""
         assert self.settings.tls is not None
+        await self._flush()
         self._lines.clear()
         self.user = None
         await self._connection.start_tls(self.settings.tls, line)
 
-    async def _drain(self) -> None:
-        """Wait for a slow client, but no longer than for a silent one."""
-        async with asyncio.timeout(self.settings.idle_timeout):
-            await self._connection.drain()
+    async def _send(self, octets: bytes) -> None:
+        """Now, or with the answers to the commands that are there already."""
+        self._unsent.append(octets)
+        self._unsent_octets += len(octets)
+        if self._unsent_octets >= FLUSH_AT or len(self._unsent) >= TURN:
+            await self._flush()
+            await asyncio.sleep(0)
+
+    async def _flush(self) -> None:
+        """Wait for a slow client, but no longer than for a silent one. Raises ConnectionError."""
+        if not self._unsent:
+            return
+        self._connection.writelines(self._unsent)
+        self._unsent, self._unsent_octets = [], 0
+        if self._connection.is_full or self._connection.is_closing:
+            async with asyncio.timeout(self.settings.idle_timeout):
+                await self._connection.drain()

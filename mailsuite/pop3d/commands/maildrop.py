@@ -2,7 +2,7 @@
 
 from mailsuite.pop3d.commands.row import Context, State
 from mailsuite.pop3d.maildrop import NotThere
-from mailsuite.pop3d.replies import Err, Lines, Ok, Reply
+from mailsuite.pop3d.replies import Blocks, Err, Ok, Reply
 
 
 async def stat(session: Context, _: list[bytes]) -> Reply:
@@ -13,10 +13,7 @@ async def stat(session: Context, _: list[bytes]) -> Reply:
 async def list_(session: Context, arguments: list[bytes]) -> Reply:
     maildrop = session.maildrop
     if not arguments:
-        return Lines(
-            f"{maildrop.count} messages ({maildrop.size} octets)",
-            (f"{message.number} {message.size}" for message in maildrop.messages()),
-        )
+        return Blocks(f"{maildrop.count} messages ({maildrop.size} octets)", maildrop.sizes())
     try:
         message = maildrop.find(arguments[0])
     except NotThere as error:
@@ -27,10 +24,7 @@ async def list_(session: Context, arguments: list[bytes]) -> Reply:
 async def uidl(session: Context, arguments: list[bytes]) -> Reply:
     maildrop = session.maildrop
     if not arguments:
-        return Lines(
-            "unique-ids follow",
-            (f"{message.number} {maildrop.unique_id(message)}" for message in maildrop.messages()),
-        )
+        return Blocks("unique-ids follow", maildrop.unique_ids())
     try:
         message = maildrop.find(arguments[0])
     except NotThere as error:

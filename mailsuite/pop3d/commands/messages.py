@@ -1,9 +1,9 @@
 """One message: RETR, TOP, DELE (RFC 1939 §5, §7)."""
 
 from mailsuite.pop3d.commands.row import Context
-from mailsuite.pop3d.maildrop import NotThere
+from mailsuite.pop3d.maildrop import Message, NotThere
 from mailsuite.pop3d.octets import Stuffer, Top
-from mailsuite.pop3d.replies import Err, Octets, Ok, Reply
+from mailsuite.pop3d.replies import Err, Octets, Ok, Reply, Whole
 from mailsuite.pop3d.syntax import number
 from mailsuite.store import MessageFile
 
@@ -14,22 +14,36 @@ async def retr(session: Context, arguments: list[bytes]) -> Reply:
     """Streams the message; it does not become \\Seen by that."""
     try:
         message = session.maildrop.find(arguments[0])
-        source = await Outgoing.open(await session.maildrop.read(message))
+        return await _send(session, message, f"{message.size} octets", None)
     except NotThere as error:
         return Err(str(error))
-    return Octets(f"{message.size} octets", source)
 
 
 async def top(session: Context, arguments: list[bytes]) -> Reply:
+    """Of a small message's header alone, not even its file is opened."""
     lines = number(arguments[1])
     if lines is None:
         return Err("the count of lines must be a number", fault=True)
     try:
         message = session.maildrop.find(arguments[0])
-        source = await Outgoing.open(await session.maildrop.read(message), Top(lines))
+        text = "top of message follows"
+        if not lines and (header := await session.maildrop.header(message)) is not None:
+            return Whole(text, _ended(header))
+        return await _send(session, message, text, Top(lines))
     except NotThere as error:
         return Err(str(error))
-    return Octets("top of message follows", source)
+
+
+async def _send(session: Context, message: Message, text: str, top: Top | None) -> Reply:
+    octets = await session.maildrop.whole(message)
+    if octets is None:
+        return Octets(text, await Outgoing.open(await session.maildrop.read(message), top))
+    return Whole(text, _ended(octets if top is None else top.feed(octets)))
+
+
+def _ended(octets: bytes) -> bytes:
+    stuffer = Stuffer()
+    return stuffer.feed(octets) + stuffer.finish()
 
 
 async def dele(session: Context, arguments: list[bytes]) -> Reply:

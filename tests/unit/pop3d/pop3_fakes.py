@@ -36,16 +36,23 @@ class FakeInbox:
     def release(self) -> None:
         self.users -= 1
 
-    async def refresh(self) -> None:
-        self._fail("refresh")
-
     def index(self, uid: int) -> int | None:
         return 0 if uid in self.mail else None
 
-    async def rows(self, uids: Sequence[int], *, columns: Sequence[str]) -> list[Any]:
-        assert columns == ("size",)
-        self._fail("rows")
-        return [(uid, len(self.mail[uid])) for uid in uids]
+    async def table(self, uids: Sequence[int], *, columns: Sequence[str]) -> list[Any]:
+        self._fail("table")
+        there = [uid for uid in uids if uid in self.mail]
+        if columns == ("size",):
+            return [there, [len(self.mail[uid]) for uid in there]]
+        assert columns == ("header",)
+        return [there, [header_block(self.mail[uid]) for uid in there]]
+
+    async def read(
+        self, uids: Sequence[int], *, max_octets: int = 1 << 20
+    ) -> list[tuple[int, bytes | None]]:
+        self._fail("read")
+        assert sum(len(self.mail.get(uid, b"")) for uid in uids) <= max_octets
+        return [(uid, self.mail.get(uid)) for uid in uids]
 
     async def open_message(self, uid: int) -> "FakeFile":
         self._fail("open_message")
@@ -69,7 +76,7 @@ class FakeFile:
         inbox.users += 1
 
     async def read(self, offset: int = 0, length: int | None = None) -> bytes:
-        self._inbox._fail("read")
+        self._inbox._fail("read_file")
         if offset >= self._inbox.unreadable_from:
             raise StoreUnavailable("the disk failed")
         return self._octets[offset : None if length is None else offset + length]
@@ -89,3 +96,8 @@ class FakeStore:
 class FakeAccounts:
     async def verify(self, name: str, password: str) -> str | None:
         return name if PASSWORDS.get(name) == password else None
+
+
+def header_block(message: bytes) -> bytes:
+    header, end, _ = message.partition(b"\r\n\r\n")
+    return header + end

@@ -1,0 +1,1 @@
+"""POP3 beside Dovecot over the same messages in the same run: `python -m bench.pop3 --help`."""
