@@ -36,16 +36,20 @@ from mailsuite.store import ACTOR, StoreError, StoreUnavailable, TempMessage
 log = get_logger("imapd")
 EARLY_LITERAL = 1 << 12
 """The largest literal before sign-in: a user name or a password."""
+SLICE = 0.005
+"""Seconds of pipelined commands before other sessions get their turn."""
 
 
 class Dispatch:
     """Runs one session."""
 
-    __slots__ = ("_row", "_session")
+    __slots__ = ("_row", "_session", "_slice")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._row: Row | None = None
+        self._slice = 0.0
+        """The loop's time up to which answers to pipelined commands may be gathered."""
 
     async def run(self) -> None:
         """Serve the client. Ends by LOGOUT, by its hanging up, by a limit, or by cancellation."""
@@ -171,7 +175,22 @@ class Dispatch:
                 await session.synchronize(may_expunge=immediate or not numbered, by_uid=by_uid)
             text = reply.text or f"{name} completed"
             session.answer(session.tag, Reply(text, self._code(reply), reply.condition))
-        await session.flush()
+        await self._send()
+
+    async def _send(self) -> None:
+        """Send the answer; with those of commands that are here already, if these are quick."""
+        session, loop = self._session, asyncio.get_running_loop()
+        if not session.receiver.pending:
+            self._slice = 0.0
+            await session.flush()
+            return
+        if not self._slice:
+            self._slice = loop.time() + SLICE
+        if loop.time() < self._slice:
+            session.wire.send_soon()
+        else:
+            self._slice = 0.0
+            await session.breathe()
 
     def _code(self, reply: Reply) -> str:
         """The reply's response code.

@@ -262,7 +262,7 @@ class Namespace:
     async def admit(self, name: str, messages: int, octets: int) -> None:
         """Would so much be taken? Raises NoSuchMailbox, OverQuota, No. Right "i"."""
         place = await self.need(name, "i")
-        await place.store.status(place.name)
+        await place.store.require(place.name)
         await place.store.admit(messages, octets)
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:

@@ -19,12 +19,13 @@ SLICE = 1 << 16
 class Wire:
     """Over a connection, for as long as the session lives."""
 
-    __slots__ = ("_connection", "_deflater", "_ending", "_inflater", "_out", "_size")
+    __slots__ = ("_connection", "_deflater", "_ending", "_inflater", "_out", "_size", "_soon")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._out: list[bytes] = []
         self._size = 0
+        self._soon: asyncio.Handle | None = None
         self._deflater: Deflater | None = None
         self._inflater: Inflater | None = None
         self._ending = False
@@ -37,8 +38,16 @@ class Wire:
         if self._size >= SLICE:
             self.send()
 
+    def send_soon(self) -> None:
+        """Hand it over once the session waits for anything, with what is written until then."""
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self.send)
+
     def send(self) -> None:
         """Hand over what was written."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if not self._out:
             return
         out, self._out, self._size = self._out, [], 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,6 @@ from mailsuite.store import (
     disk,
     merge,
     names,
-    reading,
     records,
     sidecar,
     takeover,
@@ -28,9 +25,11 @@ from mailsuite.store import (
 from mailsuite.store import replace as replacing
 from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
+from mailsuite.store.counts import Counts
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
 from mailsuite.store.feed import Feed
 from mailsuite.store.files import AccountFiles
+from mailsuite.store.filler import Filler
 from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexDamaged
@@ -52,11 +51,8 @@ from mailsuite.store.watcher import Watcher
 from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
-FILL_AT_ONCE = 32
 PREPARE_AT_ONCE = 32
 LET_GO_AT_ONCE = 200
-FILL_WAITING = 20_000
-FILL_PAUSE = 0.01
 
 
 class AccountStore:
@@ -88,9 +84,8 @@ class AccountStore:
         self._on_idle = on_idle
         self._arrived = arrived
         self._views: dict[str, Mailbox] = {}
-        self._to_fill: deque[tuple[Folder, int]] = deque()
-        self._filling = False
-        self._closing = False
+        self.counts = Counts(self)
+        self._filler = Filler(self)
         self._busy = 0
 
     # -- the tree ----------------------------------------------------------------------------------
@@ -170,7 +165,7 @@ class AccountStore:
         Raises NoSuchMailbox, InvalidName, StoreUnavailable.
         """
         name = names.canonical(name)
-        mailbox = next((one for one in self._views.values() if one.name == name), None)
+        mailbox = self.view(name)
         if mailbox is None:
             self._busy += 1
             try:
@@ -186,6 +181,10 @@ class AccountStore:
             mailbox.release()
             raise
         return mailbox
+
+    def view(self, name: str) -> Mailbox | None:
+        """The view of a mailbox (canonical name) that is in memory, refreshed or not."""
+        return next((one for one in self._views.values() if one.name == name), None)
 
     def _load(self, name: str) -> tuple[Folder, str, Columns, Acl]:
         folder = self.files.resolve(name)
@@ -204,6 +203,7 @@ class AccountStore:
             mailbox.uidnext = folder.uidnext
             mailbox.highestmodseq = folder.highestmodseq
             mailbox.first_recent = folder.first_recent
+            mailbox.totals = folder.totals
             mailbox.acl = acl
             mailbox.fill(columns)
             self._views[mailbox.mailboxid] = mailbox
@@ -213,22 +213,19 @@ class AccountStore:
 
     async def require(self, name: str) -> None:
         """Raises NoSuchMailbox, InvalidName."""
-        name = names.canonical(name)
-        if await self.beside_writer(lambda: self.files.find(name)) is None:
+        if not await self.counts.exists(names.canonical(name)):
             raise NoSuchMailbox(name)
 
     async def status(self, name: str) -> Status:
         """Counts of a mailbox without opening it. Raises NoSuchMailbox, InvalidName."""
-        name = names.canonical(name)
-        view = next((one for one in self._views.values() if one.name == name), None)
-        claimed = 0 if view is None else view.first_recent
-        return await self.writer.do(lambda: tree.status(self.files, name, claimed))
+        found = await self.counts.of([name])
+        if (status := found.get(names.canonical(name))) is None:
+            raise NoSuchMailbox(name)
+        return status
 
     async def statuses(self, wanted: Iterable[str]) -> dict[str, Status]:
         """The same of many mailboxes in one go; without those that do not exist."""
-        canonical = [names.canonical(name) for name in wanted]
-        claimed = {view.name: view.first_recent for view in self._views.values()}
-        return await self.writer.do(lambda: tree.statuses(self.files, canonical, claimed))
+        return await self.counts.of(wanted)
 
     # -- quota -------------------------------------------------------------------------------------
 
@@ -431,11 +428,9 @@ class AccountStore:
             elif update.kept and update.expunged:
                 # Kept for sessions, and there are none.
                 self.let_go(update.folder, update.expunged)
-            room = FILL_WAITING - len(self._to_fill)
-            self._to_fill.extend((update.folder, uid) for uid, _ in update.appended[:room])
-        if self._to_fill and not self._filling and not self._closing:
-            self._filling = True
-            self.tasks.start(self._fill(), "facets")
+            if update.appended:
+                self._filler.notice(update.folder, [uid for uid, _ in update.appended])
+        self.counts.take_in(updates)
         self.feed.publish(updates, self.files.take_events(), actor)
 
     def let_go(self, folder: Folder, uids: Sequence[int]) -> None:
@@ -450,6 +445,7 @@ class AccountStore:
 
     async def take_anew(self) -> None:
         """Compare all views with an index that has been rebuilt."""
+        self.counts.forget()
         for view in list(self._views.values()):
             columns = await self.threads.run(self._columns, view.folder)
             view.replace(columns, view.folder)
@@ -459,41 +455,21 @@ class AccountStore:
         with self.files.index.reader() as db:
             return records.columns(db, folder.id)
 
-    async def _fill(self) -> None:
-        """Compute facets of new messages while nothing more urgent is to be done."""
-        try:
-            while self._to_fill:
-                if self.writer.busy and len(self._to_fill) < FILL_WAITING // 2:
-                    await asyncio.sleep(FILL_PAUSE)
-                    continue
-                folder, uid = self._to_fill.popleft()
-                uids = [uid]
-                while self._to_fill and len(uids) < FILL_AT_ONCE and self._to_fill[0][0] is folder:
-                    uids.append(self._to_fill.popleft()[1])
-                await self.beside_writer(partial(self._fill_some, folder, uids))
-        finally:
-            self._filling = False
-
-    def _fill_some(self, folder: Folder, uids: list[int]) -> None:
-        lacking = reading.lacking_facets(self.files, folder, uids)
-        if lacking:
-            reading.compute(self.files, folder, lacking)
-
     # -- life --------------------------------------------------------------------------------------
 
     async def rest(self) -> None:
         """Give index and memory back, unless somebody uses the account; it wakes up by itself."""
         in_use = any(view.references for view in self._views.values())
-        if in_use or self.writer.busy or self._busy or self._filling or self.indexer.active:
+        if in_use or self.writer.busy or self._busy or self._filler.active or self.indexer.active:
             return
+        self.counts.forget()
         self._views.clear()
         if self.files.is_open:
             await self.writer.do(self.files.close)
 
     async def close(self) -> None:
         """Finish what is under way and write exact numbers."""
-        self._closing = True
-        self._to_fill.clear()
+        self._filler.stop()
         self.indexer.stop()
         while len(self.tasks):
             await self.tasks.wait()
@@ -502,5 +478,5 @@ class AccountStore:
             await self.writer.do(self.files.close)
         while len(self.tasks):
             await self.tasks.wait()
-        self._closing = False
+        self._filler.resume()
         self.indexer.resume()

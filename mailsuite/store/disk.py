@@ -20,6 +20,11 @@ def make_maildir(path: Path) -> None:
         durable.fsync_dir(path)
 
 
+def is_linked(path: Path) -> bool:
+    """The folder, or one of its places for mail, is a symbolic link."""
+    return any(one.is_symlink() for one in (path, path / "new", path / "cur"))
+
+
 def rename(old: str, new: str, source: int | None = None, target: int | None = None) -> None:
     """Rename a file. Raises FileNotFoundError.
 

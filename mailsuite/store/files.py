@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mailsuite.base import durable
 from mailsuite.base.clock import Clock
-from mailsuite.store import disk, filename, merge, names, records, sidecar
+from mailsuite.store import disk, filename, inotify, merge, names, records, sidecar
 from mailsuite.store.acl import Acl
 from mailsuite.store.change import Change
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
@@ -57,6 +57,7 @@ class AccountFiles:
     uses     special uses by folder name, as far as they have been read
     infos    the list of mailboxes, with what it was made from
     counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
+    tells_all  a watch tells of every change: no other machine's file system, no symbolic link
     """
 
     root: Path
@@ -78,6 +79,7 @@ class AccountFiles:
     looked: dict[str, Folder] = field(default_factory=dict)
     uses: dict[str, str | None] = field(default_factory=dict)
     infos: tuple[object, list[MailboxInfo]] | None = None
+    tells_all: bool = False
     _validities: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
@@ -100,6 +102,9 @@ class AccountFiles:
                 disk.throw_away(leftover)
         if not self.maildir.is_dir():
             self._make_account()
+        above = (self.maildir, self.root, self.root.parent)
+        linked = any(path.is_symlink() for path in above)
+        self.tells_all = not linked and inotify.tells_all(str(self.maildir))
         with self.index.transaction() as db:
             held = "(SELECT id FROM held)"
             db.execute(f"DELETE FROM header WHERE id IN {held}")
@@ -243,6 +248,7 @@ class AccountFiles:
         if folder is None:
             folder = self.open_folder(name)
             self.folders[name] = folder
+            folder.tells_all = not disk.is_linked(folder.path)
             self.looked.pop(name, None)
             try:
                 merge.catch_up(self, folder)

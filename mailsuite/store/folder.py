@@ -18,6 +18,7 @@ from mailsuite.store import disk, flags, journal, records
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
 from mailsuite.store.filename import MAX_UID
 from mailsuite.store.sidecar import MailboxSidecar
+from mailsuite.store.values import Totals
 
 UID_BLOCK = 1024
 MODSEQ_BLOCK = 1 << 16
@@ -66,6 +67,7 @@ class Folder:
     own           names that our own changes made come or go, and of which `watch` will tell
     watch         what tells of changes by others (`store.watcher`), or None
     watched_since the one that was there when the folder was last listed, or `sure`
+    tells_all     its path goes through no symbolic link, whose change a watch could not tell of
     journal       octets of the keyword journal that the index has taken in
     messages, size, unseen, deleted   totals
     """
@@ -94,6 +96,7 @@ class Folder:
         "sidecar",
         "size",
         "sure",
+        "tells_all",
         "uidnext",
         "unseen",
         "watch",
@@ -103,6 +106,7 @@ class Folder:
     def __init__(self, number: int, name: str, path: Path, sidecar: MailboxSidecar) -> None:
         self.id = number
         self.sidecar = sidecar
+        self.tells_all = False
         self.move_to(name, path)
         self.uidnext = sidecar.uidnext
         self.modseq = sidecar.modseq
@@ -252,6 +256,11 @@ class Folder:
         return found
 
     @property
+    def is_sure(self) -> bool:
+        """What is known of the folders is what was there, or a watch will tell of the rest."""
+        return self.sure or self.sees_all
+
+    @property
     def sees_all(self) -> bool:
         """Every change since the folder was surely known has been, or will be, told of."""
         watch = self.watch
@@ -297,6 +306,11 @@ class Folder:
             self.unseen += sign
         if "T" in letters:
             self.deleted += sign
+
+    @property
+    def totals(self) -> Totals:
+        """As they are at this moment."""
+        return Totals(self.messages, self.size, self.unseen, self.deleted)
 
     # -- the index row -----------------------------------------------------------------------------
 

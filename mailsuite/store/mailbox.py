@@ -43,6 +43,7 @@ class Mailbox(View):
     uids           array('I'), ascending; replaced by a new object when messages are expunged
     flagsets       array('I') parallel to uids: ids into `flag_table`
     modseqs        array('Q') parallel to uids
+    totals         counts, as STATUS tells them
     acl            what others than its owner may do with it
     gone           True once the mailbox has been deleted
     """
@@ -77,10 +78,21 @@ class Mailbox(View):
     async def refresh(self) -> None:
         """Notice and merge what other programs changed in the Maildir; cheap when nothing has."""
         folder, account = self.folder, self._account
+        watcher = account.watcher
+        if watcher.is_quiet(self):
+            return
+        generation = watcher.before_look(self)
         with contextlib.suppress(NoSuchMailbox):  # the merge finds out, and tells everybody
             if await account.beside_writer(lambda: merge.is_current(account.files, folder)):
+                watcher.looked(self, generation)
                 return
         await account.change(folder, lambda: merge.refresh(account.files, folder))
+        watcher.looked(self, generation)
+
+    @property
+    def is_sure(self) -> bool:
+        """When it was last looked at, nothing can have been overlooked."""
+        return self._folder.is_sure
 
     async def store_flags(
         self,
@@ -266,6 +278,7 @@ class Mailbox(View):
 
     def claim(self) -> None:
         """Write down, in the background, that messages were claimed; many at a time."""
+        self._account.counts.changed(self._folder)
         if not self._claiming:
             self._claiming = True
             self._account.tasks.start(self._claim(), "claim")

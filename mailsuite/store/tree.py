@@ -77,8 +77,8 @@ def _special_uses(files: AccountFiles, listing: dict[str, str]) -> dict[str, str
     return {folder: use for folder in listing if (use := uses[folder]) is not None}
 
 
-def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
-    r"""Counts of a mailbox, with what other programs did to it.
+def status(files: AccountFiles, name: str, claimed_before: int) -> tuple[Status, bool]:
+    r"""Counts of a mailbox, with what other programs did to it; True: surely all of it.
 
     `claimed_before`: UIDs below are \Recent for some session already.
     """
@@ -98,14 +98,14 @@ def status(files: AccountFiles, name: str, claimed_before: int) -> Status:
     return _status(files, folder, claimed_before)
 
 
-def _status(files: AccountFiles, folder: Folder, claimed_before: int) -> Status:
+def _status(files: AccountFiles, folder: Folder, claimed_before: int) -> tuple[Status, bool]:
     recent = deleted_size = 0
     first_recent = max(folder.first_recent, claimed_before)
     if folder.messages and (first_recent < folder.uidnext or folder.deleted):
         with files.index.reader() as db:
             recent = records.count_from(db, folder.id, first_recent)
             deleted_size = records.deleted_size(db, folder.id) if folder.deleted else 0
-    return Status(
+    counts = Status(
         messages=folder.messages,
         recent=recent,
         unseen=folder.unseen,
@@ -117,6 +117,7 @@ def _status(files: AccountFiles, folder: Folder, claimed_before: int) -> Status:
         highestmodseq=folder.highestmodseq,
         mailboxid=folder.sidecar.mailboxid,
     )
+    return counts, folder.sure and folder.tells_all
 
 
 def _unopened(files: AccountFiles, name: str) -> Folder | None:
@@ -132,6 +133,7 @@ def _unopened(files: AccountFiles, name: str) -> Folder | None:
     if found is None:
         return None
     folder = Folder(0, folder_name, path, found)
+    folder.tells_all = not disk.is_linked(path)
     with files.index.reader() as db:
         folder.id = records.mailbox_with(db, found.mailboxid, found.uidvalidity)
         if not folder.id or not folder.load(db):
@@ -142,9 +144,9 @@ def _unopened(files: AccountFiles, name: str) -> Folder | None:
 
 def statuses(
     files: AccountFiles, wanted: Sequence[str], claimed: Mapping[str, int]
-) -> dict[str, Status]:
-    """Counts of several mailboxes, without those that do not exist."""
-    found: dict[str, Status] = {}
+) -> dict[str, tuple[Status, bool]]:
+    """Counts of several mailboxes, as `status`, without those that do not exist."""
+    found: dict[str, tuple[Status, bool]] = {}
     for name in wanted:
         with contextlib.suppress(NoSuchMailbox):
             found[name] = status(files, name, claimed.get(name, 0))

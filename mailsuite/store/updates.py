@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mailsuite.store.values import Totals
+
 if TYPE_CHECKING:
     from mailsuite.store.acl import Acl
     from mailsuite.store.attachment import Attachment
@@ -23,7 +25,7 @@ class Update:
     deleted    the mailbox itself is gone
     acl        its new access control list
     origin, actor  who has caused it: a session on the mailbox, whoever asked for it (see `feed`)
-    uidnext, highestmodseq  after the change
+    uidnext, highestmodseq, totals  after the change
     """
 
     folder: Folder
@@ -31,6 +33,7 @@ class Update:
     mailboxid: str = field(init=False)
     uidnext: int = field(init=False)
     highestmodseq: int = field(init=False)
+    totals: Totals = field(init=False)
     appended: list[tuple[int, str]] = field(default_factory=list)
     in_new: list[int] = field(default_factory=list)
     flags: list[tuple[int, str]] = field(default_factory=list)
@@ -47,3 +50,4 @@ class Update:
         self.mailboxid = self.folder.sidecar.mailboxid
         self.uidnext = self.folder.uidnext
         self.highestmodseq = self.folder.highestmodseq
+        self.totals = self.folder.totals

@@ -11,7 +11,7 @@ import mmap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from mailsuite.store.attachment import Attachment
@@ -66,6 +66,15 @@ class Status:
     size: int
     highestmodseq: int
     mailboxid: str
+
+
+class Totals(NamedTuple):
+    r"""Of a mailbox: messages, their octets, how many lack \Seen, how many have \Deleted."""
+
+    messages: int = 0
+    size: int = 0
+    unseen: int = 0
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

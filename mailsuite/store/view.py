@@ -18,7 +18,7 @@ from mailsuite.store.flags import FlagTable
 from mailsuite.store.folder import Folder
 from mailsuite.store.records import Columns
 from mailsuite.store.updates import Update
-from mailsuite.store.values import Change
+from mailsuite.store.values import Change, Totals
 
 FEW_RUNS = 64
 
@@ -41,6 +41,7 @@ class View:
         self.uidnext = 1
         self.highestmodseq = 1
         self.first_recent = 1
+        self.totals = Totals()
         self.keywords: list[str] = []
         self.uids: array[int] = array("I")
         self.flagsets: array[int] = array("I")
@@ -174,6 +175,7 @@ class View:
             self._publish(Change("rights", [], self.highestmodseq, update.origin, update.actor))
         self.uidnext = max(self.uidnext, update.uidnext)
         self.highestmodseq = max(self.highestmodseq, update.highestmodseq)
+        self.totals = update.totals
         if update.expunged:
             self._expunge(update)
         if update.flags:

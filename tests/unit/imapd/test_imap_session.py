@@ -198,7 +198,7 @@ async def test_other_programs_changes_are_told(tmp_path: Path) -> None:
     """A file put into the Maildir by another program: by NOOP, and in IDLE with time."""
     async with Runner(tmp_path, None, settings(keep_alive=0.1)) as runner:
         await runner.deliver("short")
-        new = next(path for path in tmp_path.rglob("new") if "/." not in str(path))
+        new = next(path for path in tmp_path.rglob("new") if path.parent.name == "Maildir")
         waiting = await runner.signed_in("A", "SELECT INBOX")
         idle = await runner.signed_in("B", "SELECT INBOX")
         idle.writer.write(b"a IDLE\r\n")

@@ -1,0 +1,71 @@
+"""Computes facets of messages that have come, in the background.
+
+Promises: it gives way to whatever the account's writer has to do, until very much waits; what waits
+is bounded, and what is not computed here is when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mailsuite.store import reading
+from mailsuite.store.folder import Folder
+
+if TYPE_CHECKING:
+    from mailsuite.store.account import AccountStore
+
+AT_ONCE = 32
+MAX_WAITING = 20_000
+PAUSE = 0.01
+
+
+class Filler:
+    """One account's. Loop thread only."""
+
+    def __init__(self, account: AccountStore) -> None:
+        self._account = account
+        self._waiting: deque[tuple[Folder, int]] = deque()
+        self._stopped = False
+        self.active = False
+
+    def notice(self, folder: Folder, uids: Sequence[int]) -> None:
+        """These messages have come."""
+        room = MAX_WAITING - len(self._waiting)
+        self._waiting.extend((folder, uid) for uid in uids[:room])
+        if self._waiting and not self.active and not self._stopped:
+            self.active = True
+            self._account.tasks.start(self._run(), "facets")
+
+    def stop(self) -> None:
+        """Begin nothing new."""
+        self._stopped = True
+        self._waiting.clear()
+
+    def resume(self) -> None:
+        """Allow for new work after `stop`."""
+        self._stopped = False
+
+    async def _run(self) -> None:
+        waiting, writer = self._waiting, self._account.writer
+        try:
+            while waiting:
+                if writer.busy and len(waiting) < MAX_WAITING // 2:
+                    await asyncio.sleep(PAUSE)
+                    continue
+                folder, uid = waiting.popleft()
+                uids = [uid]
+                while waiting and len(uids) < AT_ONCE and waiting[0][0] is folder:
+                    uids.append(waiting.popleft()[1])
+                await self._account.beside_writer(partial(self._fill, folder, uids))
+        finally:
+            self.active = False
+
+    def _fill(self, folder: Folder, uids: list[int]) -> None:
+        """In a thread."""
+        files = self._account.files
+        if lacking := reading.lacking_facets(files, folder, uids):
+            reading.compute(files, folder, lacking)
