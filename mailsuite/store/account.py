@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -126,9 +127,11 @@ class AccountStore:
         under another one. Raises NoSuchMailbox, CannotChange for numbers that can't be.
         """
         name = names.canonical(name)
-        return await self._commit(
+        taken = await self._commit(
             lambda: takeover.take_over(self.files, name, uidvalidity, uidnext, whole=whole)
         )
+        self.counts.changed(names.to_folder(name))
+        return taken
 
     async def delete(self, name: str) -> None:
         """Remove a mailbox and its messages; mailboxes below it stay (RFC 9051 §6.3.5).

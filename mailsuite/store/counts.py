@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailsuite.store import names, tree
-from mailsuite.store.folder import Folder
 from mailsuite.store.glance import Glance
 from mailsuite.store.lineage import Lineage
 from mailsuite.store.updates import Update
@@ -72,11 +71,11 @@ class Counts:
     def take_in(self, updates: Iterable[Update]) -> None:
         """These mailboxes have changed."""
         for update in updates:
-            self.changed(update.folder)
+            self.changed(update.folder.name)
 
-    def changed(self, folder: Folder) -> None:
-        """What STATUS tells of this mailbox is something else now."""
-        self._account.watcher.glances.end(self._account.files.maildir, folder.name)
+    def changed(self, folder: str) -> None:
+        """What STATUS tells of this mailbox, by its folder's name, is something else now."""
+        self._account.watcher.glances.end(self._account.files.maildir, folder)
 
     def forget(self) -> None:
         """Know nothing any more, and watch nothing for it."""

@@ -278,7 +278,7 @@ class Mailbox(View):
 
     def claim(self) -> None:
         """Write down, in the background, that messages were claimed; many at a time."""
-        self._account.counts.changed(self._folder)
+        self._account.counts.changed(self._folder.name)
         if not self._claiming:
             self._claiming = True
             self._account.tasks.start(self._claim(), "claim")
