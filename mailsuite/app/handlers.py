@@ -87,6 +87,7 @@ async def describe(server: Server) -> dict[str, Any]:
         ],
         "connections": server.limits.count,
         "counters": server.counters(),
+        "proxied": server.proxied(),
         "queue": dataclasses.asdict(await server.queue.counts()),
         "relay": [
             dataclasses.asdict(each)

@@ -10,6 +10,7 @@ import dataclasses
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 
 from mailsuite import __version__
@@ -36,7 +37,7 @@ from mailsuite.imapd import Settings as ImapSettings
 from mailsuite.imapd.door import BUSY as IMAP_BUSY
 from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
 from mailsuite.mail import Courier, Envelope, Remote
-from mailsuite.net import Connection, ConnectionLimits, Listener, bind_unix
+from mailsuite.net import Connection, ConnectionLimits, Listener, Proxies, bind_unix
 from mailsuite.net.unix import remove
 from mailsuite.pop3d import Pop3d
 from mailsuite.pop3d import Settings as Pop3Settings
@@ -180,6 +181,7 @@ class Server:
         self.limits = ConnectionLimits(
             self.config.limits.connections, self.config.limits.connections_per_address
         )
+        self._proxies: dict[str, Proxies] = {}
         self._limits_of: dict[str, ConnectionLimits] = {}
         self._searchers = self._threads("search", SEARCH_THREADS)
         self._imapds: list[Imapd] = []
@@ -217,6 +219,8 @@ class Server:
                 limits=self._limits_for(endpoint.protocol),
                 clock=self._clock,
                 room=partial(self._quota.room, self.store),
+                proxies=self._proxies_of(endpoint),
+                name=endpoint.name,
             )
         else:
             is_imap = endpoint.protocol == "imap"
@@ -226,9 +230,17 @@ class Server:
                 self._limits_for(endpoint.protocol),
                 tls=self._tls if endpoint.tls == "implicit" else None,
                 busy=IMAP_BUSY if is_imap else POP3_BUSY,
+                proxies=self._proxies_of(endpoint),
             )
         await door.start(bound.sock)
         self._doors[endpoint.name] = door
+
+    def _proxies_of(self, endpoint: Endpoint) -> Proxies | None:
+        if not endpoint.proxies:
+            return None
+        proxies = Proxies([ip_network(each) for each in endpoint.proxies])
+        self._proxies[endpoint.name] = proxies
+        return proxies
 
     def _limits_for(self, protocol: str) -> ConnectionLimits:
         """All listeners of one protocol count addresses together."""
@@ -330,6 +342,10 @@ class Server:
             for name, door in self._doors.items()
             if isinstance(door, Smtpd)
         }
+
+    def proxied(self) -> Mapping[str, Mapping[str, int]]:
+        """What the listeners behind proxies have counted since the start."""
+        return {name: proxies.counters.as_dict() for name, proxies in self._proxies.items()}
 
 
 def growing(first: float, growth: float, longest: float) -> tuple[float, ...]:

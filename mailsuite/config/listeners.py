@@ -46,6 +46,19 @@ class Listener(Section):
         "none, starttls or implicit",
         "starttls",
     )
+    proxy_protocol: bool = setting(
+        "A proxy such as HAProxy stands before it and tells each client's address (PROXY protocol,"
+        " versions 1 and 2). Nobody else can connect then.",
+        "true or false",
+        False,
+    )
+    proxy_from: Annotated[tuple[values.Network, ...], values.OneOrMore] = setting(
+        "Where such proxies connect from. They can claim any address for a client, so name theirs"
+        " alone.",
+        'an IP address or a network such as "10.0.0.0/24", or a list of them',
+        (),
+        max_length=1000,
+    )
     insecure: bool = setting(
         "lmtp: without TLS from other machines too. Only where the network is yours alone.",
         "true or false",
@@ -80,6 +93,7 @@ class Endpoint:
     """One socket to bind: a listener at one of its addresses, or at its `path`.
 
     require_tls  no mail before STARTTLS
+    proxies      networks of the proxies before it; none: clients connect themselves
     """
 
     name: str
@@ -89,6 +103,7 @@ class Endpoint:
     tls: TlsMode
     path: Path | None = None
     require_tls: bool = False
+    proxies: tuple[str, ...] = ()
 
 
 def endpoints(listeners: Iterable[Listener]) -> list[Endpoint]:
@@ -114,6 +129,7 @@ def endpoints(listeners: Iterable[Listener]) -> list[Endpoint]:
                     "none" if path is not None else listener.tls,
                     path,
                     require_tls=listener.tls == "starttls" and is_exposed(listener, address),
+                    proxies=listener.proxy_from if listener.proxy_protocol else (),
                 )
             )
     return found
@@ -145,6 +161,10 @@ def _contradictions_of(listener: Listener) -> Iterator[tuple[str, str]]:
     networked = [each for each in listener.address if unix_path(each) is None]
     if networked and listener.port is None:
         yield "port", "missing, expected a number from 0 to 65535"
+    if listener.proxy_protocol and not listener.proxy_from:
+        yield "proxy_protocol", "needs the proxies' addresses, expected them in proxy_from"
+    if listener.proxy_protocol and len(networked) != len(listener.address):
+        yield "proxy_protocol", "works for TCP only, expected another listener for the Unix socket"
     if listener.protocol != "lmtp":
         if len(networked) != len(listener.address):
             yield "address", f"{listener.protocol} has no Unix sockets, expected IP addresses"

@@ -266,6 +266,13 @@ def _doubts(config: Config) -> Iterator[tuple[Location, str]]:
             f'"{config.hostname}" is not fully qualified, expected a name such as mail.example.org',
         )
     for index, listener in enumerate(config.listeners):
+        if listener.proxy_from and not listener.proxy_protocol:
+            yield ("listeners", index, "proxy_from"), "has no effect without proxy_protocol: true"
+        if {"0.0.0.0/0", "::/0"} & set(listener.proxy_from):
+            yield (
+                ("listeners", index, "proxy_from"),
+                "anybody can claim any address, expected the proxies' own",
+            )
         if listener.insecure and listener.protocol != "lmtp":
             yield ("listeners", index, "insecure"), "has no effect but for lmtp"
         if listener.tls == "none" and listener.protocol not in ("smtp", "lmtp"):

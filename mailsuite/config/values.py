@@ -65,6 +65,15 @@ def _ip_address(value: Any) -> Any:
         raise ValueError("is not an IP address") from error
 
 
+def _network(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError("is not a network") from error
+
+
 def _listen_address(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, str) and value.startswith(UNIX):
         return f"{UNIX}{_path(value.removeprefix(UNIX), info)}"
@@ -169,6 +178,7 @@ HostOrAddress = Annotated[str, validator(_host_or_address)]
 DomainPattern = Annotated[str, validator(_domain_pattern)]
 AddressPattern = Annotated[str, validator(_address_pattern)]
 IpAddress = Annotated[str, validator(_ip_address)]
+Network = Annotated[str, validator(_network)]
 ListenAddress = Annotated[str, validator(_listen_address)]
 FilePath = Annotated[Path, validator(_path)]
 Separator = Annotated[str, validator(_separator)]

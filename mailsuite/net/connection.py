@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from mailsuite.net.proxy_header import Origin
+
 READ_LIMIT = 1 << 16
 WRITE_LIMIT = 1 << 18
 
@@ -21,6 +23,7 @@ class Connection(asyncio.Protocol):
         "_closed",
         "_on_close",
         "_on_open",
+        "_origin",
         "_paused",
         "_read_waiter",
         "_transport",
@@ -31,8 +34,13 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(
-        self, on_open: Callable[["Connection"], None], on_close: Callable[["Connection"], None]
+        self,
+        on_open: Callable[["Connection"], None],
+        on_close: Callable[["Connection"], None],
+        origin: Origin | None = None,
     ) -> None:
+        """`origin`: whose connection it is, where a proxy told it."""
+        self._origin = origin
         self._on_open = on_open
         self._on_close = on_close
         self._transport: asyncio.Transport | None = None
@@ -50,8 +58,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
-        self.peer = (transport.get_extra_info("peername") or ("",))[0]
-        self.local = (transport.get_extra_info("sockname") or ("",))[0]
+        self.peer, self.local = endpoints(transport, self._origin)
         self.tls = transport.get_extra_info("ssl_object") is not None
         self._on_open(self)
 
@@ -218,6 +225,18 @@ class Connection(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def endpoints(transport: asyncio.BaseTransport, origin: Origin | None) -> tuple[str, str]:
+    """The client's address and ours; "" where there is none, as with Unix sockets."""
+    if origin is not None:
+        return origin.peer, origin.local
+    peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    # A Unix socket's name is a text, and in no tuple.
+    return (
+        peer[0] if isinstance(peer, tuple) else "",
+        local[0] if isinstance(local, tuple) else "",
+    )
 
 
 async def connect(

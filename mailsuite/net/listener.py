@@ -16,9 +16,10 @@ from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks
 from mailsuite.net.connection import Connection
 from mailsuite.net.limits import ConnectionLimits
+from mailsuite.net.proxied import Proxies
+from mailsuite.net.serving import Serving, serve
 
 log = get_logger("net")
-BACKLOG = 1024
 
 
 def bind(address: str, port: int) -> socket.socket:
@@ -54,14 +55,19 @@ class Listener:
         *,
         tls: ssl.SSLContext | None = None,
         busy: bytes = b"",
+        proxies: Proxies | None = None,
     ) -> None:
-        """`tls` makes it implicit TLS; `busy` is sent to a client that is over the limits."""
+        """`tls` makes it implicit TLS; `busy` is sent to a client that is over the limits.
+
+        proxies  those that stand before it, where there are any
+        """
         self.name = name
         self._session = session
         self._limits = limits
         self._tls = tls
         self._busy = busy
-        self._server: asyncio.Server | None = None
+        self._proxies = proxies
+        self._server: Serving | None = None
         self._tasks = Tasks(name)
 
     @property
@@ -71,13 +77,12 @@ class Listener:
 
     async def start(self, sock: socket.socket) -> None:
         """Accept from now on."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self._opened, self._closed),
-            sock=sock,
-            ssl=self._tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=30 if self._tls else None,
+        self._server = await serve(
+            sock,
+            lambda origin: Connection(self._opened, self._closed, origin),
+            name=self.name,
+            tls=self._tls,
+            proxies=self._proxies,
         )
 
     def _opened(self, connection: Connection) -> None:
@@ -104,7 +109,7 @@ class Listener:
     async def stop(self, grace: float = 1.0) -> None:
         """Accept no more, cancel the sessions, wait up to `grace` seconds for their last words."""
         if self._server is not None:
-            self._server.close()
+            await self._server.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._tasks.cancel()

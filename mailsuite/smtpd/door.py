@@ -11,16 +11,14 @@ from dataclasses import replace
 from ssl import SSLContext
 
 from mailsuite.base.clock import Clock, SystemClock
-from mailsuite.net import ConnectionLimits
+from mailsuite.net import ConnectionLimits, Proxies, Serving, serve
 from mailsuite.smtpd import commands, extensions
 from mailsuite.smtpd.context import Accounts, Context, Receiver, Room, Routes, unlimited
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Parameter
 from mailsuite.smtpd.session import SmtpSession
 from mailsuite.smtpd.settings import Settings
-from mailsuite.smtpd.wire import TLS_HANDSHAKE
 
-BACKLOG = 1024
 LAST_WORDS = 1.0  # seconds that closing connections have at the stop
 
 
@@ -38,8 +36,12 @@ class Smtpd:
         limits: ConnectionLimits | None = None,
         clock: Clock | None = None,
         room: Room = unlimited,
+        proxies: Proxies | None = None,
+        name: str = "",
     ) -> None:
-        """`room` tells full mailboxes.
+        """`room` tells full mailboxes; `proxies` stand before it, where there are any.
+
+        `name` is what the log calls it.
 
         `limits` may be shared with other listeners; without them it has its own.
 
@@ -48,7 +50,9 @@ class Smtpd:
         if settings.implicit_tls and tls_context is None:
             raise ValueError("implicit TLS needs a TLS context")
         self._tls = tls_context if settings.implicit_tls else None
-        self._server: asyncio.Server | None = None
+        self._name = name or settings.kind
+        self._proxies = proxies
+        self._server: Serving | None = None
         mail_parameters: dict[str, Parameter] = {}
         rcpt_parameters: dict[str, Parameter] = {}
         for extension in extensions.TABLE:
@@ -95,17 +99,12 @@ class Smtpd:
     async def start(self, sock: socket.socket) -> None:
         """Accept clients on `sock`, which is bound, from now on."""
         loop = asyncio.get_running_loop()
-        if sock.family == socket.AF_UNIX:
-            self._server = await loop.create_unix_server(
-                lambda: SmtpSession(self._context, loop), sock=sock, backlog=BACKLOG
-            )
-            return
-        self._server = await loop.create_server(
-            lambda: SmtpSession(self._context, loop),
-            sock=sock,
-            ssl=self._tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=TLS_HANDSHAKE if self._tls else None,
+        self._server = await serve(
+            sock,
+            lambda origin: SmtpSession(self._context, loop, origin),
+            name=self._name,
+            tls=self._tls,
+            proxies=self._proxies,
         )
 
     async def stop(self, grace: float = 1.0) -> None:
@@ -116,7 +115,7 @@ class Smtpd:
         context = self._context
         context.stopping.set()
         if self._server is not None:
-            self._server.close()
+            await self._server.stop()
             self._server = None
         for session in list(context.sessions):
             session.shut_down()

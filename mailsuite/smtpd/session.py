@@ -11,7 +11,7 @@ import asyncio
 import socket
 
 from mailsuite.base.log import get_logger
-from mailsuite.net import peer_uid
+from mailsuite.net import Origin, peer_uid
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.context import Context
 from mailsuite.smtpd.grammar import SyntaxRefused
@@ -38,8 +38,10 @@ class SmtpSession(Wire):
     session: Client
     envelope: Transaction
 
-    def __init__(self, context: Context, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, MAX_AUTH_LINE)
+    def __init__(
+        self, context: Context, loop: asyncio.AbstractEventLoop, origin: Origin | None = None
+    ) -> None:
+        super().__init__(loop, MAX_AUTH_LINE, origin)
         self.context = context
         self.errors = 0
         self.idle_commands = 0

@@ -14,6 +14,8 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
+from mailsuite.net import Origin, endpoints
+
 READ_LIMIT = 1 << 16
 OUT_LIMIT = 1 << 14
 STUCK = 60.0  # seconds that a client has to take replies while a command is at work
@@ -30,10 +32,14 @@ class Wire(SMTP):
     # Narrower than the base class has it: this door only ever speaks over stream transports.
     transport: asyncio.Transport | None
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_line: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, max_line: int, origin: Origin | None = None
+    ) -> None:
+        """`origin`: whose connection it is, where a proxy told it."""
         # The base class's own constructor looks through all methods by introspection, for each
         # connection again, and makes a stream reader and tables that are not used here.
         self.loop = loop
+        self._origin = origin
         self.transport = None
         self.peer = ""
         self.local = ""
@@ -69,8 +75,7 @@ class Wire(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.peer = (transport.get_extra_info("peername") or ("",))[0]
-        self.local = (transport.get_extra_info("sockname") or ("",))[0]
+        self.peer, self.local = endpoints(transport, self._origin)
         self.tls = transport.get_extra_info("ssl_object") is not None
         self.opened()
 

@@ -313,3 +313,31 @@ listeners:
     assert mistakes("listeners:\n" + "  - {protocol: lmtp, address: 'unix:/x'}\n" * 2) == [
         "3: listeners[1].address: unix:/x is taken by listeners[0], expected another"
     ]
+
+
+def test_listeners_behind_a_proxy() -> None:
+    head = "listeners:\n  - {protocol: imap, port: 1, "
+    (endpoint, other) = parse(
+        head + "proxy_protocol: true, proxy_from: [10.0.0.0/8, '2001:db8::1']}\n", FILE
+    ).config.endpoints()
+    assert endpoint.proxies == other.proxies == ("10.0.0.0/8", "2001:db8::1/128")
+    assert mistakes(head + "proxy_protocol: true}\n") == [
+        "2: listeners[0].proxy_protocol: needs the proxies' addresses, expected them in proxy_from"
+    ]
+    assert mistakes(head + "proxy_protocol: true, proxy_from: 10.0.0.1/8}\n") == [
+        '2: listeners[0].proxy_from[0]: "10.0.0.1/8" is not a network, expected an IP address or a'
+        ' network such as "10.0.0.0/24", or a list of them'
+    ]
+    assert mistakes(
+        "listeners:\n  - {protocol: lmtp, address: 'unix:x', proxy_protocol: true,"
+        " proxy_from: 10.0.0.1}\n"
+    ) == [
+        "2: listeners[0].proxy_protocol: works for TCP only,"
+        " expected another listener for the Unix socket"
+    ]
+    loaded = parse(head + "tls: implicit, proxy_from: 0.0.0.0/0}\n", FILE)
+    assert [str(each).rpartition(": ")[2] for each in loaded.warnings][:2] == [
+        "true",
+        "anybody can claim any address, expected the proxies' own",
+    ]
+    assert parse(head + "proxy_from: 10.0.0.1}\n", FILE).config.endpoints()[0].proxies == ()
