@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,7 @@ from mailsuite.store import Row
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY = 86400
+_BETWEEN = re.compile(r"[^\w!#$%&'*+/=?^{|}~-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,15 @@ def _within(key: SearchWithin) -> ByRow:
 
 
 def _header(key: SearchHeader) -> ByRow:
+    """FROM and its like look at the addresses of the ENVELOPE too (RFC 3501 §6.4.4)."""
     needle = fold(key.value)
     text = needle or fold(f"{key.name}:")
-    return ByRow("header", lambda row: search_text.field_contains(row[1], key.name, needle), text)
+    if not key.addresses:
+        matches = search_text.field_contains
+    else:
+        matches = search_text.addresses_contain
+        text = max(_BETWEEN.split(text), key=len)  # white space and comments may stand around it
+    return ByRow("header", lambda row: matches(row[1], key.name, needle), text)
 
 
 def _saved(key: SearchSaved) -> ByRow:

@@ -18,6 +18,8 @@ from mailsuite.message import (
     first_field,
     fold,
     header_text,
+    mailboxes,
+    parse_addresses,
     parse_date,
     scan,
     split_header,
@@ -26,11 +28,18 @@ from mailsuite.message import (
 from mailsuite.message.text import MAX_HEADER
 
 _NAME = re.compile(r"[!-9;-~]+")
+_REWRITTEN = re.compile(rb'[("\\\\]|\s[@.]|[@.]\s')
+"""What is written otherwise in an ENVELOPE: comments, quoted strings, space around "@" and "."."""
 _VALUE = re.compile(rb"[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
 
 
 def field_texts(header: bytes, name: str) -> Iterator[str]:
     """The values of the fields called `name`, folded."""
+    return (fold(decode_words(value)) for value in _values(header, name))
+
+
+def _values(header: bytes, name: str) -> Iterator[bytes]:
+    """The same as they stand there, unfolded."""
     if not _NAME.fullmatch(name):
         return
     wanted = name.lower().encode()
@@ -40,13 +49,26 @@ def field_texts(header: bytes, name: str) -> Iterator[str]:
     while at >= 0:
         match = _VALUE.match(header, at + 1 + len(wanted))
         if match:
-            yield fold(decode_words(unfold(match[1])))
+            yield unfold(match[1])
         at = lines.find(b"\n" + wanted, at + 1)
 
 
 def field_contains(header: bytes, name: str, needle: str) -> bool:
     """Is `needle` in a field called `name`? "" is in every such field."""
     return any(needle in text for text in field_texts(header, name))
+
+
+def addresses_contain(header: bytes, name: str, needle: str) -> bool:
+    """Is `needle` in a field of addresses, as it stands there or as ENVELOPE has it?"""
+    for value in _values(header, name):
+        if needle in fold(decode_words(value)):
+            return True
+        if _REWRITTEN.search(value) and any(
+            needle in fold(f"{one.display_name} <{one.address}>")
+            for one in mailboxes(parse_addresses(value))
+        ):
+            return True
+    return False
 
 
 def sent_day(header: bytes) -> int | None:

@@ -49,10 +49,12 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
     session.write_all(view.new_keywords())
     wanted: Iterable[int] = chain.from_iterable(found)
     if since is not None:
-        if arguments.vanished:
-            uids = known(view, arguments.numbers)
-            session.write_all(await earlier(view, since, uids))
-        wanted = view.changed_since(found, view.mailbox.known_since(since))
+        if since <= view.mailbox.highestmodseq:
+            if arguments.vanished:
+                uids = known(view, arguments.numbers)
+                session.write_all(await earlier(view, since, uids))
+            since = view.mailbox.known_since(since)
+        wanted = view.changed_since(found, since)
     if arguments.partial is not None:
         wanted = cut(list(wanted), arguments.partial)
     if plan.names <= {"FLAGS", "UID", "MODSEQ"}:

@@ -51,16 +51,20 @@ async def id_(session: Session, fields: tuple[tuple[str, str | None], ...] | Non
 
 
 async def enable(session: Session, names: tuple[str, ...]) -> Reply:
-    """Tells what this command has switched on; what is unknown is ignored (RFC 5161 §3.1)."""
+    """What is unknown is ignored (RFC 5161 §3.1).
+
+    Tells what of its list is on now, also what was on before: to leave that out would say that it
+    could not be switched on (§3.2).
+    """
     can = [c.name for c in session.door.capabilities if c.can_enable and c.when(session)]
     known = {name.upper(): name for name in can}
-    fresh = [name for name in dict.fromkeys(names) if name in known.keys() - session.enabled]
-    if set(fresh) & {"CONDSTORE", "QRESYNC"}:
+    found = [name for name in dict.fromkeys(names) if name in known]
+    if set(found) & {"CONDSTORE", "QRESYNC"}:
         session.enable_condstore()
-    session.enabled.update(fresh)
+    session.enabled.update(found)
     if session.enabled & {"METADATA", "METADATA-SERVER"}:
         session.door.announcer.join(session)
-    session.write(" ".join(["* ENABLED", *map(known.__getitem__, fresh)]).encode() + b"\r\n")
+    session.write(" ".join(["* ENABLED", *map(known.__getitem__, found)]).encode() + b"\r\n")
     return OK
 
 

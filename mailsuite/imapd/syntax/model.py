@@ -92,10 +92,14 @@ class SearchFlag:
 
 @dataclass(frozen=True, slots=True)
 class SearchHeader:
-    """FROM, TO, CC, BCC, SUBJECT, HEADER name value: substring of the decoded field."""
+    """FROM, TO, CC, BCC, SUBJECT, HEADER name value: substring of the decoded field.
+
+    addresses  or of the field as ENVELOPE has it: FROM, TO, CC, BCC
+    """
 
     name: str
     value: str
+    addresses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,8 +211,8 @@ def _keyword(negate: bool) -> KeyParser:
     return parse
 
 
-def _field(name: str) -> KeyParser:
-    return lambda program: SearchHeader(name, program.text())
+def _field(name: str, *, addresses: bool = False) -> KeyParser:
+    return lambda program: SearchHeader(name, program.text(), addresses)
 
 
 def _header(program: Program) -> SearchKey:
@@ -323,7 +323,8 @@ KEYS: dict[str, KeyParser] = {
     "NEW": lambda program: _NEW,
     "KEYWORD": _keyword(negate=False),
     "UNKEYWORD": _keyword(negate=True),
-    **{name.upper(): _field(name) for name in ("Bcc", "Cc", "From", "Subject", "To")},
+    **{name.upper(): _field(name, addresses=True) for name in ("Bcc", "Cc", "From", "To")},
+    "SUBJECT": _field("Subject"),
     "HEADER": _header,
     "TEXT": lambda program: SearchText(program.text()),
     "BODY": lambda program: SearchText(program.text(), body_only=True),

@@ -59,13 +59,14 @@ def mod_sequence(cursor: Cursor) -> int:
 def partial_range(cursor: Cursor) -> tuple[int, int]:
     """SP and `partial-range`: both ends count from the first result, or (-) from the last.
 
-    RFC 9394 §4; as the client wrote it, so that the answer can repeat it.
+    RFC 9394 §4; 4:2 is the same as 2:4, -100:-1 as -1:-100, and is answered as that.
     """
     cursor.sp()
     sign = -1 if cursor.skip(b"-") else 1
     first = cursor.number("a result's number", low=1)
     cursor.expect(b":-" if sign < 0 else b":")
-    return sign * first, sign * cursor.number("a result's number", low=1)
+    last = cursor.number("a result's number", low=1)
+    return sign * min(first, last), sign * max(first, last)
 
 
 def date_(cursor: Cursor) -> date:
