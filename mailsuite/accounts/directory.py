@@ -19,6 +19,7 @@ from mailsuite.accounts.passwords import Hasher
 from mailsuite.accounts.rows import AccountRow, AliasRow, DomainRow
 from mailsuite.accounts.sealed import Sealed
 from mailsuite.base.errors import UserError
+from mailsuite.sasl.scram import Hash, Verifier
 from mailsuite.vault import Vault
 
 if TYPE_CHECKING:
@@ -138,6 +139,22 @@ class Directory:
     def check(self, name: str, password: str) -> str | None:
         """As `verify`, here and now: tens of milliseconds of computing."""
         return self.credentials.check(name, password)
+
+    def enabled(self, name: str) -> str | None:
+        """The address of the account `name`, if there is one that may sign in."""
+        found = self.lookup(name)
+        return found.address if isinstance(found, AccountRow) and found.enabled else None
+
+    def verifier(self, name: str, hash: Hash) -> Verifier | None:
+        """What SCRAM needs of an enabled account's password; None where there is none."""
+        return self.credentials.verifier(name, hash)
+
+    def secret(self, name: str) -> str | None:
+        """The password of an enabled account that has opted in to CRAM-MD5 and APOP, else None.
+
+        Raises DirectoryUnavailable where it can't be read any more.
+        """
+        return self.credentials.secret(name)
 
     @property
     def all_have_verifiers(self) -> bool:

@@ -45,9 +45,12 @@ from mailsuite.pop3d.door import BUSY as POP3_BUSY
 from mailsuite.queue import Queue
 from mailsuite.queue import Settings as QueueSettings
 from mailsuite.routing import Router, Srs
+from mailsuite.signin import Bans, SignIn, Throttle
+from mailsuite.signin import Settings as SignInSettings
 from mailsuite.smtpd import Settings as SmtpSettings
 from mailsuite.smtpd import Smtpd
 from mailsuite.store import Facets, Store
+from mailsuite.vault import Vault
 
 log = get_logger("app")
 LOCAL_SOCKET = "submit.sock"
@@ -120,6 +123,8 @@ class Server:
     def _build(self) -> None:
         data = self.config.data
         make_folder(data)
+        self.vault = Vault(data / "secrets.key")
+        self.vault.load()
         self.history = Recorder(
             data / "history.db",
             self._threads("history", 1),
@@ -127,8 +132,14 @@ class Server:
             keep=self.config.history.keep,
         )
         record(self.history.take)
-        self.directory = Directory(data / "accounts.db", self._threads("sign-in", SIGN_IN_THREADS))
+        threads = self._threads("sign-in", SIGN_IN_THREADS)
+        self.directory = Directory(data / "accounts.db", threads, vault=self.vault)
         self._undo.append(closing(self.directory.close))
+        bans = Bans(data / "bans.db")
+        self._undo.append(closing(bans.close))
+        chosen = self._sign_in_settings()
+        throttle = Throttle(chosen, bans, threads, self._clock)
+        self.sign_in = SignIn(self.directory, chosen, throttle, threads, self._clock)
         self.router = Router(
             self.directory,
             separator=self.config.subaddress_separator,
@@ -185,7 +196,7 @@ class Server:
         self._limits_of: dict[str, ConnectionLimits] = {}
         self._searchers = self._threads("search", SEARCH_THREADS)
         self._imapds: list[Imapd] = []
-        self.pop3d = Pop3d(self._pop3_settings(), accounts=self.directory, store=self.store)
+        self.pop3d = Pop3d(self._pop3_settings(), sign_in=self.sign_in, store=self.store)
 
     async def _end_history(self) -> None:
         record(None)
@@ -213,7 +224,7 @@ class Server:
             door = Smtpd(
                 self._smtp_settings(endpoint),
                 self.router,
-                self.directory,
+                self.sign_in,
                 self.queue,
                 None if endpoint.tls == "none" else self._tls,
                 limits=self._limits_for(endpoint.protocol),
@@ -260,14 +271,16 @@ class Server:
             log.warning("programs of this machine can't hand in mail", why=str(error))
             return
         settings = dataclasses.replace(self._smtp_settings(None), kind="local")
-        door = Smtpd(settings, self.router, self.directory, self.queue, None, clock=self._clock)
+        door = Smtpd(settings, self.router, self.sign_in, self.queue, None, clock=self._clock)
         self._undo.append(closing(partial(remove, path, inode)))
         await door.start(sock)
         self._doors["local socket"] = door
 
     def _imap_session(self, endpoint: Endpoint) -> Session:
         tls = None if endpoint.tls == "none" else self._tls
-        imapd = Imapd(self._imap_settings(), self.directory, self.store, self._searchers, tls)
+        imapd = Imapd(
+            self._imap_settings(), self.sign_in, self.directory, self.store, self._searchers, tls
+        )
         self._imapds.append(imapd)
         return imapd.session
 
@@ -296,6 +309,9 @@ class Server:
             hostname=self.hostname, tls=self._tls, allow_plain_auth=self._plain_auth
         )
 
+    def _sign_in_settings(self) -> SignInSettings:
+        return SignInSettings(hostname=self.hostname)
+
     def _queue_settings(self) -> QueueSettings:
         chosen = self.config.queue
         return QueueSettings(
@@ -319,6 +335,7 @@ class Server:
         for imapd in self._imapds:
             imapd.settings = self._imap_settings()
         self.pop3d.settings = self._pop3_settings()
+        self.sign_in.apply(self._sign_in_settings())
         for bound in self.sockets:
             door = self._doors.get(bound.endpoint.name)
             if isinstance(door, Smtpd):

@@ -17,6 +17,7 @@ from mailsuite.imapd.settings import Settings
 from mailsuite.imapd.sort_cache import SortCache
 from mailsuite.imapd.table import CAPABILITIES, COMMANDS
 from mailsuite.net import Connection
+from mailsuite.signin import SignIn
 from mailsuite.store import Store
 
 BUSY = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
@@ -29,6 +30,7 @@ class Imapd:
     def __init__(
         self,
         settings: Settings,
+        sign_in: SignIn,
         directory: Directory,
         store: Store,
         threads: Threads,
@@ -36,6 +38,7 @@ class Imapd:
     ) -> None:
         """`threads` search and sort. `tls` is for STARTTLS; None: it is not offered."""
         self.settings = settings
+        self.sign_in = sign_in
         self.directory = directory
         self.store = store
         self.threads = threads

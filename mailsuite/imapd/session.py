@@ -31,6 +31,7 @@ from mailsuite.imapd.view import View
 from mailsuite.imapd.watch import Watch
 from mailsuite.imapd.wire import Wire
 from mailsuite.net import Connection
+from mailsuite.signin import Client
 
 if TYPE_CHECKING:
     from mailsuite.imapd.door import Imapd
@@ -219,6 +220,13 @@ class Session:
         )
 
     @property
+    def client(self) -> Client:
+        """Who it is, for the sign-in room."""
+        connection = self.connection
+        tls = connection.ssl_object if connection.tls else None
+        return Client("imap", connection.peer, self.secure, tls)
+
+    @property
     def utf8(self) -> bool:
         """Mailbox names go out as UTF-8 (RFC 6855, RFC 9051 §5.1)."""
         return self.enabled.utf8
@@ -264,7 +272,6 @@ class Session:
         self._store = Namespace(own, self.door.store, self.door.directory)
         self.account = account
         self.state = State.AUTHENTICATED
-        log.info("signed in", account=account, peer=self.connection.peer, tls=self.connection.tls)
 
     def select(self, view: View) -> None:
         """Go over to the selected state."""

@@ -21,7 +21,6 @@ class Settings:
     write_timeout     for a client to take some octets of an answer
     keep_alive        between `* OK Still here` in IDLE
     progress          between two notices of how far a long command is (RFC 9585)
-    failure_delay     before a failed sign-in is answered; doubles with each
     version           of the program, for ID
     unauthenticate    clients may sign out and in again on one connection (RFC 8437)
     admin             URI of whoever runs the server, for METADATA; "" for none
@@ -37,7 +36,6 @@ class Settings:
     write_timeout: float = 300
     keep_alive: float = 120
     progress: float = 10
-    failure_delay: float = 1
     version: str = ""
     unauthenticate: bool = True
     admin: str = ""

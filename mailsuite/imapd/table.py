@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from mailsuite import sasl
 from mailsuite.imapd.commands import (
     acl,
     append,
@@ -160,11 +159,13 @@ def _no_login(session: Session) -> bool:
     return _signed_out(session) and not session.secure
 
 
-def _may_use(mechanism: str) -> Capability:
-    def when(session: Session) -> bool:
-        return _signed_out(session) and mechanism in sasl.mechanisms(secure=session.secure)
+def _may_authenticate(session: Session) -> bool:
+    return _signed_out(session) and bool(session.door.sign_in.mechanisms(session.client))
 
-    return Capability(f"AUTH={mechanism}", when)
+
+def _mechanisms(session: Session) -> str:
+    """A capability for each: AUTH=PLAIN AUTH=LOGIN."""
+    return " AUTH=".join(session.door.sign_in.mechanisms(session.client))
 
 
 def _may_compress(session: Session) -> bool:
@@ -185,7 +186,7 @@ CAPABILITIES = (
     Capability("IMAP4rev2", _always, can_enable=True),  # RFC 9051
     Capability("STARTTLS", _may_start_tls),
     Capability("LOGINDISABLED", _no_login),
-    *map(_may_use, sasl.mechanisms(secure=True)),
+    Capability("AUTH", _may_authenticate, value=_mechanisms),
     Capability("SASL-IR", _signed_out),  # RFC 4959
     Capability("LITERAL+", _always),  # RFC 7888
     Capability("ID", _always),  # RFC 2971

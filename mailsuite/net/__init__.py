@@ -1,7 +1,7 @@
 """What every door shares below its protocol: sockets, connections, limits. Knows no mail."""
 
 from mailsuite.net.connection import Connection, connect, endpoints
-from mailsuite.net.limits import ConnectionLimits
+from mailsuite.net.limits import ConnectionLimits, network_key
 from mailsuite.net.listener import Listener, bind
 from mailsuite.net.proxied import Proxies
 from mailsuite.net.proxy_header import Origin
@@ -20,6 +20,7 @@ __all__ = [
     "connect",
     "connect_unix",
     "endpoints",
+    "network_key",
     "peer_uid",
     "serve",
 ]

@@ -5,31 +5,23 @@ is free again when that session has ended in whatever way.
 """
 
 from dataclasses import replace
-from typing import Protocol
 
 from mailsuite.net import Connection
 from mailsuite.pop3d.maildrop import Maildrop, Sizes
 from mailsuite.pop3d.session import Session
 from mailsuite.pop3d.settings import Settings
+from mailsuite.signin import SignIn
 from mailsuite.store import Store
 
 BUSY = b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
 
 
-class SignIn(Protocol):
-    """Who can say whether a name and a password belong together: the accounts room."""
-
-    async def verify(self, name: str, password: str) -> str | None:
-        """The account's address, or None."""
-        ...
-
-
 class Pop3d:
     """Gives `net.Listener` its sessions; one object for all POP3 listeners."""
 
-    def __init__(self, settings: Settings, *, accounts: SignIn, store: Store) -> None:
+    def __init__(self, settings: Settings, *, sign_in: SignIn, store: Store) -> None:
         self.settings = settings  # replaced by a reload: for sessions that begin after it
-        self._accounts = accounts
+        self.sign_in = sign_in
         self._store = store
         self._open: set[str] = set()
         self._sizes = Sizes()
@@ -43,9 +35,6 @@ class Pop3d:
         await Session(connection, self, replace(self.settings, tls=None)).run()
 
     # -- what a session asks of it (see session.House) ------------------------------------------
-
-    async def verify(self, name: str, password: str) -> str | None:
-        return await self._accounts.verify(name, password)
 
     def lock(self, account: str) -> bool:
         """Take the maildrop; False while another session has it."""

@@ -31,6 +31,7 @@ from mailsuite.pop3d.settings import Settings
 from mailsuite.pop3d.syntax import parse
 from mailsuite.pop3d.table import COMMANDS
 from mailsuite.sasl import Credentials
+from mailsuite.signin import Client, Exchange, Outcome, Refused, SignIn, Why
 from mailsuite.store import StoreError
 
 log = get_logger("pop3d")
@@ -42,7 +43,8 @@ SASL_LINE = 12_288  # octets of an answer to a challenge (RFC 4954 §4, RFC 5034
 class House(Protocol):
     """What a session needs of the door."""
 
-    async def verify(self, name: str, password: str) -> str | None: ...
+    @property
+    def sign_in(self) -> SignIn: ...
     def lock(self, account: str) -> bool: ...
     def unlock(self, account: str) -> None: ...
     async def open(self, account: str) -> Maildrop: ...
@@ -173,16 +175,30 @@ class Session:
             raise ConnectionResetError("the client has gone in the middle of AUTH")
         return line
 
+    @property
+    def client(self) -> Client:
+        """Who it is, for the sign-in room."""
+        connection = self._connection
+        secure = connection.tls or self.settings.allow_plain_auth
+        tls = connection.ssl_object if connection.tls else None
+        return Client("pop3", connection.peer, secure, tls)
+
+    def mechanisms(self) -> list[str]:
+        return self._house.sign_in.mechanisms(self.client)
+
+    def start(self, mechanism: str) -> Exchange | None:
+        return self._house.sign_in.start(mechanism, self.client)
+
+    def needs_tls(self, mechanism: str) -> bool:
+        return self._house.sign_in.needs_tls(mechanism, self.client)
+
     async def sign_in(self, given: Credentials) -> Reply:
-        account = await self._house.verify(given.authcid, given.password)
-        if account is None:
-            log.warning("sign-in failed", peer=self._connection.peer, name=given.authcid)
-            self._failures += 1
-            await asyncio.sleep(self.settings.failure_delay)
-            ends = self._failures >= self.settings.max_failures
-            return Err("wrong name or password", code="AUTH", ends=ends)
-        if not given.acts_as(account):
-            return Err("nobody can act as somebody else", code="AUTH")
+        return await self.admit(await self._house.sign_in.password(self.client, given))
+
+    async def admit(self, outcome: Outcome) -> Reply:
+        if isinstance(outcome, Refused):
+            return await self._refuse(outcome)
+        account = outcome.account
         if not self._house.lock(account):
             return Err("the maildrop is open in another session", code="IN-USE")
         try:
@@ -191,8 +207,23 @@ class Session:
             self._house.unlock(account)
             raise
         self._account = account
-        log.info("signed in", peer=self._connection.peer, account=account)
         return Ok(f"maildrop has {self._maildrop.count} messages ({self._maildrop.size} octets)")
+
+    async def _refuse(self, outcome: Refused) -> Reply:
+        """RFC 3206: [AUTH] makes a client ask for the password, [SYS/TEMP] has it come again."""
+        text = outcome.text[0].lower() + outcome.text[1:]
+        match outcome.why:
+            case Why.UNAVAILABLE:
+                return Err(text, code="SYS/TEMP")
+            case Why.BANNED:
+                return Err(text, code="SYS/TEMP", ends=True)
+            case Why.MALFORMED:
+                return Err(outcome.text, code="AUTH", fault=True)
+            case Why.WRONG | Why.FORBIDDEN:
+                self._failures += 1
+                await asyncio.sleep(outcome.wait)
+                ends = self._failures >= self.settings.max_failures
+                return Err(text, code="AUTH", ends=ends)
 
     def _leave(self) -> None:
         """Give back the maildrop. What was marked stays."""

@@ -13,7 +13,6 @@ class Settings:
     allow_plain_auth  USER and PASS without TLS, for loopback in development only
     idle_timeout      at least ten minutes (RFC 1939 §3); also how long a client may refuse to
                       take octets that are ready for it
-    failure_delay     wait before a failed sign-in is answered
     max_failures      failed sign-ins before the connection is closed
     max_faults        commands that can't be obeyed (unknown, malformed, out of place) before it is
     """
@@ -22,6 +21,5 @@ class Settings:
     tls: ssl.SSLContext | None = None
     allow_plain_auth: bool = False
     idle_timeout: float = 600.0
-    failure_delay: float = 2.0
     max_failures: int = 4
     max_faults: int = 20

@@ -1,28 +1,56 @@
-"""Pure. SASL mechanisms. Server side: one file each and one row in the table below.
+"""Pure. SASL mechanisms (RFC 4422), both sides.
 
-The doors share them: ``machine = start("PLAIN")``, then ``machine.step(...)`` until it gives
-Credentials or a Failure. Promises: no mechanism that shows a password to the network is offered
+Server side: one file each and one row in the table below. ``machine = start("PLAIN", channel)``,
+then ``machine.step(...)`` until it gives a value that ends the exchange (see `model`). Client side:
+see `client`. Promises: no mechanism that shows a password or a token to the network is offered
 where the connection is not secure.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from mailsuite.sasl.bearer import Bearer
 from mailsuite.sasl.client import ClientExchange, choose
 from mailsuite.sasl.client import Login as ClientLogin
+from mailsuite.sasl.cram_md5 import CramMd5
+from mailsuite.sasl.external import External
 from mailsuite.sasl.login import Login
-from mailsuite.sasl.model import Challenge, Credentials, Failure, Mechanism
+from mailsuite.sasl.model import (
+    CertificateWanted,
+    Challenge,
+    Credentials,
+    Failure,
+    Mechanism,
+    Proven,
+    Rejected,
+    SecretWanted,
+    Step,
+    TokenWanted,
+    VerifierWanted,
+    acts_as,
+)
 from mailsuite.sasl.plain import Plain
+from mailsuite.sasl.scram import SHA1, SHA256
+from mailsuite.sasl.scram_server import Scram
 from mailsuite.sasl.wire import CANCEL, decode, decode_initial, encode
 
 __all__ = [
     "CANCEL",
+    "CertificateWanted",
     "Challenge",
+    "Channel",
     "ClientExchange",
     "ClientLogin",
     "Credentials",
     "Failure",
     "Mechanism",
+    "Proven",
+    "Rejected",
+    "SecretWanted",
+    "Step",
+    "TokenWanted",
+    "VerifierWanted",
+    "acts_as",
     "choose",
     "decode",
     "decode_initial",
@@ -33,27 +61,69 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """What there is for the mechanisms to use, on this connection and in this house.
+
+    secure       nobody else can read the connection, or the operator says that it does not matter
+    bindings     channel binding data by type (RFC 5929, RFC 9266)
+    certificate  the client has shown a certificate that names an account
+    tokens       there is somebody to ask whose a bearer token is
+    secrets      some account has a password that can be read (CRAM-MD5)
+    verifiers    some account has SCRAM verifiers
+    challenge    ``<unique@host>`` for CRAM-MD5
+    """
+
+    secure: bool = False
+    bindings: Mapping[str, bytes] = field(default_factory=dict)
+    certificate: bool = False
+    tokens: bool = False
+    secrets: bool = False
+    verifiers: bool = True
+    challenge: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
-    make: Callable[[], Mechanism]
-    secure_only: bool
-    """The password itself crosses the network, so the connection must hide it."""
+    make: Callable[[Channel], Mechanism]
+    usable: Callable[[Channel], bool]
 
 
 _TABLE = {
-    "PLAIN": _Row(Plain, secure_only=True),
-    "LOGIN": _Row(Login, secure_only=True),
+    "EXTERNAL": _Row(lambda channel: External(), lambda channel: channel.certificate),
+    "SCRAM-SHA-256-PLUS": _Row(
+        lambda channel: Scram(SHA256, plus=True, bindings=channel.bindings),
+        lambda channel: channel.verifiers and bool(channel.bindings),
+    ),
+    "SCRAM-SHA-256": _Row(
+        lambda channel: Scram(SHA256, bindings=channel.bindings),
+        lambda channel: channel.verifiers,
+    ),
+    "SCRAM-SHA-1-PLUS": _Row(
+        lambda channel: Scram(SHA1, plus=True, bindings=channel.bindings),
+        lambda channel: channel.verifiers and bool(channel.bindings),
+    ),
+    "SCRAM-SHA-1": _Row(
+        lambda channel: Scram(SHA1, bindings=channel.bindings),
+        lambda channel: channel.verifiers,
+    ),
+    "PLAIN": _Row(lambda channel: Plain(), lambda channel: channel.secure),
+    "LOGIN": _Row(lambda channel: Login(), lambda channel: channel.secure),
+    "CRAM-MD5": _Row(lambda channel: CramMd5(channel.challenge), lambda channel: channel.secrets),
+    "OAUTHBEARER": _Row(
+        lambda channel: Bearer("OAUTHBEARER"), lambda channel: channel.secure and channel.tokens
+    ),
+    "XOAUTH2": _Row(
+        lambda channel: Bearer("XOAUTH2"), lambda channel: channel.secure and channel.tokens
+    ),
 }
 
 
-def mechanisms(*, secure: bool) -> list[str]:
-    """Names to announce, best first; `secure` is True under TLS or where the operator says so."""
-    return [name for name, row in _TABLE.items() if secure or not row.secure_only]
+def mechanisms(channel: Channel) -> list[str]:
+    """Names to announce, best first."""
+    return [name for name, row in _TABLE.items() if row.usable(channel)]
 
 
-def start(name: str) -> Mechanism | None:
-    """A new exchange of the mechanism `name` (in any case), or None when there is no such one.
-
-    The caller sees to it that the name is one of `mechanisms` for its connection.
-    """
+def start(name: str, channel: Channel) -> Mechanism | None:
+    """A new exchange of the mechanism `name` (in any case), or None where it is not usable."""
     row = _TABLE.get(name.upper())
-    return row.make() if row is not None else None
+    return row.make(channel) if row is not None and row.usable(channel) else None

@@ -4,7 +4,7 @@ Never standardised (draft-murchison-sasl-login describes it), but some mail clie
 An initial response, where one is sent, is the name.
 """
 
-from mailsuite.sasl.model import Challenge, Credentials, Failure, text_of
+from mailsuite.sasl.model import Challenge, Credentials, Failure, Step, text_of
 
 # Some old clients look for exactly these words.
 USERNAME = b"Username:"
@@ -21,7 +21,7 @@ class Login:
         self._asked = False
         self._name: str | None = None
 
-    def step(self, response: bytes | None) -> Challenge | Credentials | Failure:
+    def step(self, response: bytes | None) -> Step:
         """Ask for the name, then for the password, then give both."""
         if response is None:
             if self._asked or self._name is not None:

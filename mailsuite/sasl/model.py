@@ -126,7 +126,7 @@ class Mechanism(Protocol):
 
     name: str
 
-    def step(self, response: bytes | None) -> Challenge | Credentials | Failure:
+    def step(self, response: bytes | None) -> Step:
         """Go on with the client's decoded response; never raises.
 
         First call: the initial response, or None when the client sent none. An empty initial

@@ -1,6 +1,6 @@
 """Pure. The PLAIN mechanism (RFC 4616): one message, ``[authzid] NUL authcid NUL passwd``."""
 
-from mailsuite.sasl.model import MAX_RESPONSE, Challenge, Credentials, Failure, text_of
+from mailsuite.sasl.model import MAX_RESPONSE, Challenge, Credentials, Failure, Step, text_of
 
 
 class Plain:
@@ -12,7 +12,7 @@ class Plain:
     def __init__(self) -> None:
         self._asked = False
 
-    def step(self, response: bytes | None) -> Challenge | Credentials | Failure:
+    def step(self, response: bytes | None) -> Step:
         """Ask with an empty challenge when there was no initial response, else read the message."""
         if response is None:
             if self._asked:

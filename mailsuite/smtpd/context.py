@@ -15,6 +15,7 @@ from mailsuite.base.tasks import Tasks
 from mailsuite.mail import Envelope, Route
 from mailsuite.net import ConnectionLimits
 from mailsuite.queue import Convert, Watch
+from mailsuite.signin import Client, Exchange
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Command, Extension, Parameter
 from mailsuite.smtpd.reply import Reply, reply
@@ -33,10 +34,12 @@ class Routes(Protocol):
     def origin(self, hostname: str) -> str: ...
 
 
-class Accounts(Protocol):
-    """`accounts.Directory`."""
+class SignIn(Protocol):
+    """`signin.SignIn`."""
 
-    async def verify(self, name: str, password: str) -> str | None: ...
+    def mechanisms(self, client: Client) -> list[str]: ...
+    def start(self, name: str, client: Client) -> Exchange | None: ...
+    def needs_tls(self, name: str, client: Client) -> bool: ...
 
 
 class Incoming(Protocol):
@@ -81,7 +84,7 @@ class Context:
 
     settings: Settings
     router: Routes
-    directory: Accounts
+    sign_in: SignIn
     queue: Receiver
     limits: ConnectionLimits
     clock: Clock

@@ -13,7 +13,7 @@ from ssl import SSLContext
 from mailsuite.base.clock import Clock, SystemClock
 from mailsuite.net import ConnectionLimits, Proxies, Serving, serve
 from mailsuite.smtpd import commands, extensions
-from mailsuite.smtpd.context import Accounts, Context, Receiver, Room, Routes, unlimited
+from mailsuite.smtpd.context import Context, Receiver, Room, Routes, SignIn, unlimited
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Parameter
 from mailsuite.smtpd.session import SmtpSession
@@ -29,7 +29,7 @@ class Smtpd:
         self,
         settings: Settings,
         router: Routes,
-        directory: Accounts,
+        sign_in: SignIn,
         queue: Receiver,
         tls_context: SSLContext | None,
         *,
@@ -61,7 +61,7 @@ class Smtpd:
         self._context = Context(
             settings=settings,
             router=router,
-            directory=directory,
+            sign_in=sign_in,
             queue=queue,
             limits=limits
             or ConnectionLimits(settings.max_connections, settings.max_connections_per_address),

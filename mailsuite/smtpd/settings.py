@@ -31,7 +31,6 @@ class Settings:
     error_delay           so long the first time, and so much longer each further time, up to
                           `longest_error_delay`
     max_auth_failures     in one session, then 421
-    auth_delay            wait after the first failed AUTH, doubled for each further one
     etrn                  domains that ETRN may ask for, in lower case; ".example.org" stands for
                           all below it
     outcome_wait          how long the reply to a message waits for outcomes (VERB)
@@ -64,7 +63,6 @@ class Settings:
     error_delay: float = 0.5
     longest_error_delay: float = 10.0
     max_auth_failures: int = 5
-    auth_delay: float = 1.0
     etrn: frozenset[str] = frozenset()
     outcome_wait: float = 10.0
     max_hold: float = 30 * 86400.0

@@ -5,6 +5,7 @@ asks for a passphrase, never talks to a CA on the network.
 """
 
 from mailsuite.tls.dev_ca import DevTls, ensure_dev_tls
+from mailsuite.tls.peer import bindings_of, certificate_names
 from mailsuite.tls.server import ServerTls
 
-__all__ = ["DevTls", "ServerTls", "ensure_dev_tls"]
+__all__ = ["DevTls", "ServerTls", "bindings_of", "certificate_names", "ensure_dev_tls"]

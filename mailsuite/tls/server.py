@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mailsuite.base.errors import UserError
+from mailsuite.tls.peer import ServerContext, end_point_of
 
 WARN_BEFORE = 14 * 86_400  # seconds before the end of a certificate's life
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -84,9 +86,10 @@ class ServerTls:
 
 def load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, CertificateInfo]:
     """A fresh context from the two files, and what the certificate says. Raises UserError."""
-    info = _examine(_read(certificate, "certificate"), certificate)
+    info, end_point = _examine(_read(certificate, "certificate"), certificate)
     _examine_key(_read(key, "key"), key)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
+    context.end_point = end_point
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Renegotiation is of no use to mail clients, and work that a stranger could order.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -117,7 +120,8 @@ def _read(path: Path, what: str) -> bytes:
         raise UserError(f"{path}: {error.strerror} (expected the TLS {what}, PEM)") from error
 
 
-def _examine(data: bytes, path: Path) -> CertificateInfo:
+def _examine(data: bytes, path: Path) -> tuple[CertificateInfo, bytes]:
+    """What the certificate says, and its channel binding."""
     if _CERTIFICATE not in data:
         raise UserError(f"{path}: no certificate in it (expected PEM, BEGIN CERTIFICATE)")
     try:
@@ -130,9 +134,10 @@ def _examine(data: bytes, path: Path) -> CertificateInfo:
         names = (*dns, *map(str, found.get_values_for_type(x509.IPAddress)))
     except (x509.ExtensionNotFound, ValueError):
         names = ()
-    return CertificateInfo(
+    info = CertificateInfo(
         names, leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
     )
+    return info, end_point_of(leaf, leaf.public_bytes(Encoding.DER))
 
 
 def _examine_key(data: bytes, path: Path) -> None:

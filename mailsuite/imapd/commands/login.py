@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 
 from mailsuite import sasl
-from mailsuite.accounts import DirectoryUnavailable
-from mailsuite.base.log import get_logger
 from mailsuite.imapd.reply import Bad, No, Reply
 from mailsuite.imapd.session import Goodbye, Session
-
-log = get_logger("imapd")
+from mailsuite.signin import Outcome, Refused, Why
 
 
 async def starttls(session: Session) -> None:
@@ -28,52 +25,50 @@ async def starttls(session: Session) -> None:
 async def login(session: Session, name: str, password: str) -> Reply:
     if not session.secure:
         raise No("Start TLS first", "PRIVACYREQUIRED")
-    return await _sign_in(session, sasl.Credentials("", name, password))
+    given = sasl.Credentials("", name, password)
+    return await _admit(session, await session.door.sign_in.password(session.client, given))
 
 
 async def authenticate(session: Session, mechanism: str, initial: bytes | None) -> Reply:
-    if mechanism not in sasl.mechanisms(secure=session.secure):
-        if mechanism in sasl.mechanisms(secure=True):
+    exchange = session.door.sign_in.start(mechanism, session.client)
+    if exchange is None:
+        if session.door.sign_in.needs_tls(mechanism, session.client):
             raise No("Start TLS first", "PRIVACYREQUIRED")
         raise No("No such authentication mechanism", "CANNOT")
-    machine = sasl.start(mechanism)
-    if machine is None:
-        raise No("No such authentication mechanism", "CANNOT")
-    outcome = machine.step(initial)
-    while isinstance(outcome, sasl.Challenge):
-        session.write(b"+ " + sasl.encode(outcome.data) + b"\r\n")
+    outcome = await exchange.step(initial)
+    while isinstance(outcome, bytes):
+        session.write(b"+ " + sasl.encode(outcome) + b"\r\n")
         line = await session.read_line(session.patience)
         if line == sasl.CANCEL:
             raise Bad("AUTHENTICATE cancelled")
         try:
-            outcome = machine.step(sasl.decode(line))
+            response = sasl.decode(line)
         except ValueError:
             raise Bad("This is not base64") from None
-    if isinstance(outcome, sasl.Failure):
-        raise await _failed(session, outcome.text)
-    return await _sign_in(session, outcome)
+        outcome = await exchange.step(response)
+    return await _admit(session, outcome)
 
 
-async def _sign_in(session: Session, given: sasl.Credentials) -> Reply:
-    try:
-        account = await session.door.directory.verify(given.authcid, given.password)
-    except DirectoryUnavailable:
-        log.exception("directory is not available")
-        raise No("Cannot check passwords now, try again later", "UNAVAILABLE") from None
-    if account is None:
-        log.warning("sign-in failed", name=given.authcid, peer=session.connection.peer)
-        raise await _failed(session, "Wrong name or password")
-    if not given.acts_as(account):
-        raise No("Nobody can act as somebody else", "AUTHORIZATIONFAILED")
-    await session.sign_in(account)
+async def _admit(session: Session, outcome: Outcome) -> Reply:
+    if isinstance(outcome, Refused):
+        raise await _refuse(session, outcome)
+    await session.sign_in(outcome.account)
     return Reply("Signed in", "CAPABILITY " + session.capabilities().decode())
 
 
-async def _failed(session: Session, text: str) -> No:
-    """The refusal, after a while that grows; ends the session when there were too many."""
-    settings = session.door.settings
-    session.failed_sign_ins += 1
-    await asyncio.sleep(settings.failure_delay * 2 ** (session.failed_sign_ins - 1))
-    if session.failed_sign_ins >= settings.sign_ins:
-        raise Goodbye("Too many failed sign-ins")
-    return No(text, "AUTHENTICATIONFAILED")
+async def _refuse(session: Session, outcome: Refused) -> No:
+    """The refusal with its response code (RFC 5530 §3); ends the session after too many."""
+    match outcome.why:
+        case Why.UNAVAILABLE:
+            return No(outcome.text, "UNAVAILABLE")
+        case Why.BANNED:
+            session.answer(session.tag, Reply(outcome.text, "LIMIT", "NO"))
+            raise Goodbye("Too many failed sign-ins")
+        case Why.FORBIDDEN:
+            return No(outcome.text, "AUTHORIZATIONFAILED")
+        case Why.WRONG | Why.MALFORMED:
+            session.failed_sign_ins += 1
+            await asyncio.sleep(outcome.wait)
+            if session.failed_sign_ins >= session.door.settings.sign_ins:
+                raise Goodbye("Too many failed sign-ins")
+            return No(outcome.text, "AUTHENTICATIONFAILED")

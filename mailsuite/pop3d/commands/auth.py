@@ -11,25 +11,22 @@ async def auth(session: Context, arguments: list[bytes]) -> Reply:
     if not arguments:
         return Lines("mechanisms follow", usable)
     name = arguments[0].decode("ascii", "replace").upper()
-    machine = sasl.start(name)
-    if machine is None:
-        return Err("no such mechanism")
-    if name not in usable:
-        return Err("not without TLS, use STLS first")
+    exchange = session.start(name)
+    if exchange is None:
+        early = session.needs_tls(name)
+        return Err("not without TLS, use STLS first" if early else "no such mechanism")
     try:
-        outcome = machine.step(sasl.decode_initial(arguments[1]) if arguments[1:] else None)
-        while isinstance(outcome, sasl.Challenge):
-            line = await session.exchange(sasl.encode(outcome.data))
+        outcome = await exchange.step(sasl.decode_initial(arguments[1]) if arguments[1:] else None)
+        while isinstance(outcome, bytes):
+            line = await session.exchange(sasl.encode(outcome))
             if line == sasl.CANCEL:
                 return Err("cancelled")
-            outcome = machine.step(sasl.decode(line))
+            outcome = await exchange.step(sasl.decode(line))
     except ValueError:
         return Err("that is not base64", fault=True)
-    if isinstance(outcome, sasl.Failure):
-        return Err(outcome.text, code="AUTH", fault=True)
-    return await session.sign_in(outcome)
+    return await session.admit(outcome)
 
 
 def mechanisms(session: Context) -> list[str]:
     """Those that may be used now."""
-    return sasl.mechanisms(secure=session.secure or session.settings.allow_plain_auth)
+    return session.mechanisms()

@@ -9,6 +9,7 @@ from mailsuite.pop3d.maildrop import Maildrop
 from mailsuite.pop3d.replies import Reply
 from mailsuite.pop3d.settings import Settings
 from mailsuite.sasl import Credentials
+from mailsuite.signin import Exchange, Outcome
 
 
 class State(enum.Enum):
@@ -45,8 +46,24 @@ class Context(Protocol):
         """Send a base64 challenge of AUTH and give the client's line (RFC 5034 §4)."""
         ...
 
+    def mechanisms(self) -> list[str]:
+        """SASL mechanisms that may be used now."""
+        ...
+
+    def start(self, mechanism: str) -> Exchange | None:
+        """An exchange by one of them."""
+        ...
+
+    def needs_tls(self, mechanism: str) -> bool:
+        """Whether it could be used under TLS."""
+        ...
+
     async def sign_in(self, given: Credentials) -> Reply:
-        """Check a password, lock and open the maildrop, go over to TRANSACTION."""
+        """Check a password, and `admit`."""
+        ...
+
+    async def admit(self, outcome: Outcome) -> Reply:
+        """Lock and open the maildrop, go over to TRANSACTION; or tell the refusal."""
         ...
 
 

@@ -2,13 +2,12 @@
 
 from mailsuite import sasl
 from mailsuite.base.log import get_logger
-from mailsuite.sasl import Challenge, Credentials, Mechanism
+from mailsuite.signin import Client, Exchange, Outcome, Refused, SignedIn, Why
 from mailsuite.smtpd.model import MAX_AUTH_LINE, Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
 log = get_logger("smtpd")
-MAX_DELAY = 15.0  # seconds
 MAX_STEPS = 10
 
 WELCOME = reply(235, "2.7.0", "Authentication successful")
@@ -24,33 +23,36 @@ LINE_TOO_LONG = reply(500, "5.5.6", "Authentication exchange line is too long")
 INVALID = reply(535, "5.7.8", "Authentication credentials invalid")
 UNAVAILABLE = reply(454, "4.7.0", "Temporary authentication failure")
 TOO_MANY = reply(421, "4.7.0", "Too many failed authentications, goodbye", close=True)
+BANNED = reply(421, "4.7.0", "Too many failed authentications, try again later", close=True)
 
 
-def secure(session: SmtpSession) -> bool:
-    """Whether a password may be sent over this connection."""
-    return session.tls or session.context.settings.allow_plain_auth
+def client(session: SmtpSession) -> Client:
+    """Who it is, for the sign-in room."""
+    secure = session.tls or session.context.settings.allow_plain_auth
+    return Client("smtp", session.peer, secure, session.ssl_object if session.tls else None)
 
 
 def offered(session: SmtpSession) -> list[str]:
     """The mechanisms that may be used in this session, now."""
     if not session.context.settings.sign_in:
         return []
-    return sasl.mechanisms(secure=secure(session))
+    return session.context.sign_in.mechanisms(client(session))
 
 
 async def auth(session: SmtpSession, argument: str) -> Reply | None:
-    """Run the mechanism's exchange, then check name and password."""
+    """Run the mechanism's exchange."""
     name, _, initial = argument.partition(" ")
     refusal = _refusal(session, name.upper())
     if refusal is not None:
         return refusal
-    machine = sasl.start(name)
-    if machine is None:
-        return UNKNOWN
-    result = await _exchange(session, machine, initial.strip())
-    if not isinstance(result, Credentials):
-        return result
-    return await _check(session, result)
+    sign_in, who = session.context.sign_in, client(session)
+    exchange = sign_in.start(name, who)
+    if exchange is None:
+        return NEEDS_TLS if sign_in.needs_tls(name, who) else UNKNOWN
+    result = await _exchange(session, exchange, initial.strip())
+    if isinstance(result, SignedIn | Refused):
+        return await _told(session, result)
+    return result
 
 
 def _refusal(session: SmtpSession, name: str) -> Reply | None:
@@ -64,26 +66,22 @@ def _refusal(session: SmtpSession, name: str) -> Reply | None:
         return IN_TRANSACTION
     if not name:
         return reply(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
-    if name not in offered(session):
-        return NEEDS_TLS if name in sasl.mechanisms(secure=True) else UNKNOWN
     return None
 
 
 async def _exchange(
-    session: SmtpSession, machine: Mechanism, initial: str
-) -> Credentials | Reply | None:
+    session: SmtpSession, exchange: Exchange, initial: str
+) -> Outcome | Reply | None:
     """Challenges out, responses in; None when the client has gone."""
     response: bytes | None = None
     try:
         if initial:
             response = sasl.decode_initial(initial.encode())
         for _ in range(MAX_STEPS):
-            step = machine.step(response)
-            if isinstance(step, Credentials):
+            step = await _step(session, exchange, response)
+            if not isinstance(step, bytes):
                 return step
-            if not isinstance(step, Challenge):
-                return reply(501, "5.5.2", step.text)
-            session.write(b"334 " + sasl.encode(step.data) + b"\r\n")
+            session.write(b"334 " + sasl.encode(step) + b"\r\n")
             line = await _response(session)
             if line is None:
                 return None
@@ -106,28 +104,39 @@ async def _response(session: SmtpSession) -> bytes | None:
         session.in_exchange = False
 
 
-async def _check(session: SmtpSession, credentials: Credentials) -> Reply:
-    context = session.context
+async def _step(
+    session: SmtpSession, exchange: Exchange, response: bytes | None
+) -> bytes | Outcome | Reply:
     await session.flush()
     try:
-        account = await context.directory.verify(credentials.authcid, credentials.password)
+        return await exchange.step(response)
     except Exception:
-        log.exception("directory failed", client=session.peer)
-        context.counters.failures += 1
+        log.exception("sign-in failed on our side", client=session.peer)
+        session.context.counters.failures += 1
         return UNAVAILABLE
-    if account is not None and credentials.acts_as(account):
-        session.session.account = account
+
+
+async def _told(session: SmtpSession, outcome: Outcome) -> Reply:
+    context = session.context
+    if isinstance(outcome, SignedIn):
+        session.session.account = outcome.account
         session.session.authenticated = True
         context.counters.sign_ins += 1
-        log.info("signed in", peer=session.peer, account=account, tls=session.tls)
         return WELCOME
-    session.auth_failures += 1
-    context.counters.sign_ins_failed += 1
-    log.warning("sign-in failed", peer=session.peer, name=credentials.authcid)
-    # Each failure costs the guesser more time.
-    delay = context.settings.auth_delay * 2.0 ** (session.auth_failures - 1)
-    await session.sleep(min(delay, MAX_DELAY))
-    return TOO_MANY if session.auth_failures >= context.settings.max_auth_failures else INVALID
+    match outcome.why:
+        case Why.UNAVAILABLE:
+            return UNAVAILABLE
+        case Why.MALFORMED:
+            return reply(501, "5.5.2", outcome.text)
+        case Why.BANNED:
+            context.counters.sign_ins_failed += 1
+            return BANNED
+        case Why.WRONG | Why.FORBIDDEN:
+            session.auth_failures += 1
+            context.counters.sign_ins_failed += 1
+            await session.sleep(outcome.wait)
+            ends = session.auth_failures >= context.settings.max_auth_failures
+            return TOO_MANY if ends else INVALID
 
 
 COMMAND = Command(

@@ -48,6 +48,7 @@ from mailsuite.imapd import Imapd, Settings, facets
 from mailsuite.imapd.syntax.receiver import Limits as Bounds
 from mailsuite.net import Connection, ConnectionLimits, Listener, bind
 from mailsuite.store import AccountStore, Facets, NewMessage, Store
+from tests.sign_in import sign_in
 
 DATE = float(calendar.timegm((2026, 11, 23, 9, 0, 0)))
 MESSAGES = {
@@ -194,7 +195,9 @@ class Runner:
             clock=SystemClock(),
             limits=Limits(self.directory, Quota).of,
         )
-        self.door = Imapd(settings, self.directory, self.store, self.threads, tls)
+        self.door = Imapd(
+            settings, sign_in(self.directory), self.directory, self.store, self.threads, tls
+        )
         self.listener = Listener("imap", self.door.session, ConnectionLimits(1000, 1000))
         self.port = 0
         self.client_tls: ssl.SSLContext | None = None
@@ -339,7 +342,6 @@ def settings(*, plain: bool = True, **changes: object) -> Settings:
     values: dict[str, object] = {
         "hostname": "mail.example.test",
         "allow_plain_auth": plain,
-        "failure_delay": 0.0,
         "errors": 8,
         "sign_ins": 3,
         "limits": Bounds(literal=2_000_000),

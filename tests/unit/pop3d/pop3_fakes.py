@@ -93,11 +93,6 @@ class FakeStore:
         return self.inboxes[address]
 
 
-class FakeAccounts:
-    async def verify(self, name: str, password: str) -> str | None:
-        return name if PASSWORDS.get(name) == password else None
-
-
 def header_block(message: bytes) -> bytes:
     header, end, _ = message.partition(b"\r\n\r\n")
     return header + end

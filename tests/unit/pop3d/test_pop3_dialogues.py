@@ -26,11 +26,12 @@ from typing import cast
 
 import pytest
 import trustme
-from pop3_fakes import FakeAccounts, FakeStore
+from pop3_fakes import PASSWORDS, FakeStore
 
 from mailsuite.net import ConnectionLimits, Listener, bind
 from mailsuite.pop3d import Pop3d, Settings
 from mailsuite.store import Store, StoreUnavailable
+from tests.sign_in import FakeAccounts, sign_in
 
 DIALOGUES = Path(__file__).parents[2] / "dialogues" / "pop3"
 MESSAGES = {
@@ -65,7 +66,9 @@ class Runner:
         self.port = 0
 
     async def run(self, steps: list[str]) -> None:
-        door = Pop3d(self.settings, accounts=FakeAccounts(), store=cast(Store, self.store))
+        door = Pop3d(
+            self.settings, sign_in=sign_in(FakeAccounts(PASSWORDS)), store=cast(Store, self.store)
+        )
         listener = Listener("pop3", door.session, ConnectionLimits(10, 10))
         sock = bind("127.0.0.1", 0)
         self.port = sock.getsockname()[1]
@@ -179,7 +182,6 @@ async def test_dialogue(path: Path, tls: tuple[ssl.SSLContext, ssl.SSLContext]) 
         "mail.example.test",
         tls=None if "no tls" in steps else server_tls,
         allow_plain_auth=plain,
-        failure_delay=0.0,
         max_failures=3,
         max_faults=8,
     )

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from pop3_fakes import FakeAccounts
+from pop3_fakes import PASSWORDS
 
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.net import ConnectionLimits, Listener, bind
 from mailsuite.pop3d import Pop3d, Settings
 from mailsuite.store import Facets, NewMessage, Store
+from tests.sign_in import FakeAccounts, sign_in
 
 ALICE = "alice@example.test"
 SIGN_IN = b"USER alice@example.test\r\nPASS open sesame\r\n"
@@ -32,7 +33,7 @@ async def a_store(root: Path) -> AsyncIterator[Store]:
 @contextlib.asynccontextmanager
 async def serving(store: Store) -> AsyncIterator[int]:
     settings = Settings("mail.example.test", allow_plain_auth=True)
-    door = Pop3d(settings, accounts=FakeAccounts(), store=store)
+    door = Pop3d(settings, sign_in=sign_in(FakeAccounts(PASSWORDS)), store=store)
     listener = Listener("pop3", door.session, ConnectionLimits(10, 10))
     sock = bind("127.0.0.1", 0)
     await listener.start(sock)

@@ -1,29 +1,59 @@
 """The SASL machines: their known exchanges, every way to break them, and that nothing raises."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite import sasl
-from mailsuite.sasl import Challenge, Credentials, Failure
+from mailsuite.sasl import (
+    CertificateWanted,
+    Challenge,
+    Credentials,
+    Failure,
+    Proven,
+    Rejected,
+    SecretWanted,
+    TokenWanted,
+)
+
+ALL = sasl.Channel(
+    secure=True,
+    bindings={"tls-unique": b"x"},
+    certificate=True,
+    tokens=True,
+    secrets=True,
+    challenge=b"<1896.697170952@postoffice.reston.mci.net>",
+)
 
 
 def begin(name: str) -> sasl.Mechanism:
-    machine = sasl.start(name)
+    machine = sasl.start(name, ALL)
     assert machine is not None
     return machine
 
 
 def test_offered_only_where_the_connection_hides_the_password() -> None:
-    assert sasl.mechanisms(secure=True) == ["PLAIN", "LOGIN"]
-    assert sasl.mechanisms(secure=False) == []
+    nothing = sasl.Channel(verifiers=False)
+    assert sasl.mechanisms(nothing) == []
+    assert sasl.mechanisms(replace(nothing, secure=True)) == ["PLAIN", "LOGIN"]
+    assert sasl.mechanisms(replace(nothing, tokens=True)) == []
+    assert sasl.start("PLAIN", nothing) is None
+    assert sasl.mechanisms(replace(nothing, secrets=True)) == ["CRAM-MD5"]
+    assert sasl.mechanisms(sasl.Channel()) == ["SCRAM-SHA-256", "SCRAM-SHA-1"]
+    assert sasl.mechanisms(ALL) == [
+        "EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1",
+        "PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2",
+    ]  # fmt: skip
 
 
 def test_names_in_any_case_and_unknown_ones() -> None:
     assert begin("plain").name == "PLAIN"
     assert begin("Login").name == "LOGIN"
-    assert sasl.start("CRAM-MD5") is None
-    assert sasl.start("") is None
+    assert sasl.start("GSSAPI", ALL) is None
+    assert sasl.start("", ALL) is None
 
 
 def test_plain_with_initial_response() -> None:
@@ -96,6 +126,99 @@ def test_nobody_acts_as_somebody_else() -> None:
     assert not Credentials("bob@example.test", "alice", "x").acts_as(account)
 
 
+def test_cram_md5_as_in_rfc_2195() -> None:
+    machine = begin("CRAM-MD5")
+    assert machine.step(None) == Challenge(ALL.challenge)
+    step = machine.step(b"tim b913a602c7eda7a495b4e6e7334d3890")
+    assert isinstance(step, SecretWanted) and step.authcid == "tim"
+    assert step.go_on("tanstaaftanstaaf") == Proven("", "tim")
+    assert step.go_on("other") == Rejected("tim")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"tim", b"tim abc", b" " + b"a" * 32, b"\xff " + b"a" * 32]
+)
+def test_cram_md5_malformed(answer: bytes) -> None:
+    machine = begin("CRAM-MD5")
+    machine.step(None)
+    assert isinstance(machine.step(answer), Failure)
+    assert isinstance(begin("CRAM-MD5").step(b"tim " + b"a" * 32), Failure)  # no initial response
+
+
+def test_external() -> None:
+    assert begin("EXTERNAL").step(b"") == CertificateWanted("")
+    machine = begin("EXTERNAL")
+    assert machine.step(None) == Challenge(b"")
+    assert machine.step(b"alice@example.test") == CertificateWanted("alice@example.test")
+    assert isinstance(begin("EXTERNAL").step(b"a\0b"), Failure)
+
+
+BEARER = (
+    b"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01"
+    b"auth=Bearer vF9dft4qmT\x01\x01"
+)
+
+
+def test_oauthbearer_as_in_rfc_7628() -> None:
+    step = begin("OAUTHBEARER").step(BEARER)
+    assert isinstance(step, TokenWanted)
+    assert (step.authzid, step.token) == ("user@example.com", "vF9dft4qmT")
+    nobody = begin("OAUTHBEARER").step(b"n,,\x01auth=Bearer vF9dft4qmT\x01\x01")
+    assert isinstance(nobody, TokenWanted) and nobody.authzid == ""
+
+
+def test_a_token_that_is_refused_is_told_why_before_it_fails() -> None:
+    """RFC 7628 §3.2.3."""
+    machine = begin("OAUTHBEARER")
+    step = machine.step(BEARER)
+    assert isinstance(step, TokenWanted)
+    told = json.loads(step.refuse("invalid_token", "https://id.test/.well-known/openid").data)
+    assert told == {
+        "status": "invalid_token",
+        "scope": "openid email",
+        "openid-configuration": "https://id.test/.well-known/openid",
+    }
+    assert machine.step(b"\x01") == Rejected("user@example.com")
+
+
+def test_xoauth2() -> None:
+    machine = begin("XOAUTH2")
+    assert machine.step(None) == Challenge(b"")
+    step = machine.step(b"user=user@example.com\x01auth=Bearer abc123==\x01\x01")
+    assert isinstance(step, TokenWanted)
+    assert (step.authzid, step.token) == ("user@example.com", "abc123==")
+    assert json.loads(step.refuse("invalid_token", "").data)["status"] == "401"
+    assert machine.step(b"") == Rejected("user@example.com")
+
+
+@pytest.mark.parametrize("name", ["OAUTHBEARER", "XOAUTH2"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"n,,",
+        b"n,,\x01\x01",
+        b"n,,\x01auth=Basic abc\x01\x01",
+        b"n,,\x01auth=Bearer \x01\x01",
+        b"n,,\x01auth=Bearer a b\x01\x01",
+        b"p=tls-unique,,\x01auth=Bearer abc\x01\x01",
+        b"n,b=x,\x01auth=Bearer abc\x01\x01",
+        b"n,,\x01auth=Bearer abc\x01",
+        b"n,,\x01auth\x01\x01",
+        b"n,,\x01auth=Bearer abc\x01auth=Bearer abd\x01\x01",
+        b"user=\x01auth=Bearer abc\x01\x01",
+        b"\xff",
+        b"x" * 10_000,
+    ],
+)
+def test_tokens_malformed(name: str, message: bytes) -> None:
+    assert isinstance(begin(name).step(message), Failure)
+
+
+def test_no_log_shows_a_token_or_what_it_takes_to_go_on() -> None:
+    assert "vF9" not in repr(begin("OAUTHBEARER").step(BEARER))
+
+
 def test_wire() -> None:
     assert sasl.encode(b"Username:") == b"VXNlcm5hbWU6"
     assert sasl.decode(b"AHRpbQB0") == b"\0tim\0t"
@@ -106,7 +229,10 @@ def test_wire() -> None:
             sasl.decode(bad)
 
 
-@given(st.sampled_from(["PLAIN", "LOGIN"]), st.lists(st.one_of(st.none(), st.binary()), max_size=6))
+@given(
+    st.sampled_from(["PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL", "OAUTHBEARER", "XOAUTH2"]),
+    st.lists(st.one_of(st.none(), st.binary()), max_size=6),
+)
 def test_every_exchange_ends_within_three_steps_or_asks_on(
     name: str, responses: list[bytes | None]
 ) -> None:

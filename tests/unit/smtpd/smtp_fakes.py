@@ -9,6 +9,7 @@ from mailsuite.mail import Envelope
 from mailsuite.queue import Convert, NoSpace, QueueUnavailable, Watch
 from mailsuite.queue.changes import Result
 from mailsuite.routing import Router
+from tests.sign_in import FakeAccounts
 
 FAULTS: dict[str, type[Exception]] = {
     "unavailable": QueueUnavailable,
@@ -128,19 +129,22 @@ class FakeLookups:
         return self.users_
 
 
-class FakeAccounts:
+class SmtpAccounts(FakeAccounts):
     """alice and bob; the password is the name."""
 
     def __init__(self) -> None:
-        self.broken = False
+        super().__init__({f"{name}@example.test": name for name in ("alice", "bob")})
+
+    def enabled(self, name: str) -> str | None:
+        return super().enabled(_whole(name))
 
     async def verify(self, name: str, password: str) -> str | None:
-        await asyncio.sleep(0)
-        if self.broken:
-            raise RuntimeError("the directory is on fire")
-        local = name.partition("@")[0]
-        right = local in ("alice", "bob") and password == local
-        return f"{local}@example.test" if right else None
+        return await super().verify(_whole(name), password)
+
+
+def _whole(name: str) -> str:
+    """The name may stand without the domain."""
+    return name if "@" in name else f"{name}@example.test"
 
 
 class FakeRoom:

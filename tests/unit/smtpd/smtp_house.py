@@ -5,23 +5,32 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 
-from smtp_fakes import FakeAccounts, FakeQueue, make_router
+from smtp_fakes import FakeQueue, SmtpAccounts, make_router
 
 from mailsuite.net import bind
 from mailsuite.smtpd import Settings, Smtpd
 from mailsuite.smtpd.context import Receiver
+from tests.sign_in import sign_in
 
 ENVELOPE = b"EHLO c\r\nMAIL FROM:<c@elsewhere.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n"
 MESSAGE = b"Subject: x\r\n\r\ntext\r\n.\r\n"
-SETTINGS = Settings("smtp", "mail.example.test", auth_delay=0.0, error_delay=0.0)
+SETTINGS = Settings("smtp", "mail.example.test", error_delay=0.0)
 
 
 class House:
     """A door on a free port."""
 
-    def __init__(self, settings: Settings, queue: Receiver, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        queue: Receiver,
+        tls: ssl.SSLContext | None,
+        first_delay: float,
+    ) -> None:
         router, self.lookups = make_router()
-        self.door = Smtpd(settings, router, FakeAccounts(), queue, tls)
+        self.door = Smtpd(
+            settings, router, sign_in(SmtpAccounts(), first_delay=first_delay), queue, tls
+        )
         self.sock = bind("127.0.0.1", 0)
         self.port: int = self.sock.getsockname()[1]
 
@@ -34,8 +43,9 @@ async def house(
     settings: Settings = SETTINGS,
     queue: Receiver | None = None,
     tls: ssl.SSLContext | None = None,
+    first_delay: float = 0.0,
 ) -> AsyncIterator[House]:
-    opened = House(settings, queue or FakeQueue(), tls)
+    opened = House(settings, queue or FakeQueue(), tls, first_delay)
     await opened.door.start(opened.sock)
     try:
         yield opened

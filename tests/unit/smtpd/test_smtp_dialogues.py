@@ -45,11 +45,12 @@ from pathlib import Path
 import pytest
 import trustme
 import uvloop
-from smtp_fakes import FAULTS, FakeAccounts, FakeQueue, FakeRoom, make_router
+from smtp_fakes import FAULTS, FakeQueue, FakeRoom, SmtpAccounts, make_router
 
 from mailsuite.net import bind
 from mailsuite.queue.changes import Result
 from mailsuite.smtpd import Settings, Smtpd
+from tests.sign_in import sign_in
 
 DIALOGUES = Path(__file__).parents[2] / "dialogues" / "smtp"
 HEADER = b"Date: Mon, 23 Nov 2026 09:00:00 +0000\r\nMessage-ID: <1@example.test>\r\n"
@@ -100,14 +101,14 @@ class Runner:
     def __init__(self, tls: ssl.SSLContext | None, client_tls: ssl.SSLContext) -> None:
         self.queue = FakeQueue()
         self.now = 1_800_000_000.0  # 2027-01-15T08:00:00Z
-        self.accounts = FakeAccounts()
+        self.accounts = SmtpAccounts()
         self.room = FakeRoom()
         self.router, self.lookups = make_router()
         self.tls = tls
         self.client_tls = client_tls
         self.clients: dict[str, Client] = {}
         self.port = 0
-        self.settings = Settings("smtp", "mail.example.test", auth_delay=0.0, error_delay=0.0)
+        self.settings = Settings("smtp", "mail.example.test", error_delay=0.0)
         self.door: Smtpd | None = None
 
     async def run(self, steps: list[str]) -> None:
@@ -137,7 +138,7 @@ class Runner:
             self.door = Smtpd(
                 self.settings,
                 self.router,
-                self.accounts,
+                sign_in(self.accounts),
                 self.queue,
                 self.tls,
                 room=self.room,

@@ -175,8 +175,8 @@ async def test_long_auth_lines_are_read_and_longer_ones_refused() -> None:
 
 
 async def test_failed_sign_ins_take_longer_and_longer() -> None:
-    submission = replace(SETTINGS, kind="submission", allow_plain_auth=True, auth_delay=0.05)
-    async with house(submission) as opened:
+    submission = replace(SETTINGS, kind="submission", allow_plain_auth=True)
+    async with house(submission, first_delay=0.05) as opened:
         reader, writer = await opened.connect()
         writer.write(b"EHLO c\r\n" + b"AUTH PLAIN AGFsaWNlAHdyb25n\r\n" * 3)
         loop = asyncio.get_running_loop()

@@ -1,0 +1,71 @@
+"""One SASL exchange: a mechanism's machine, and what it needs to know, found for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailsuite import sasl
+from mailsuite.accounts import AppPasswordRow
+from mailsuite.base.errors import UserError
+from mailsuite.base.log import get_logger
+from mailsuite.sasl.scram import Verifier
+from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why, refused
+
+if TYPE_CHECKING:
+    from mailsuite.signin.service import SignIn
+
+log = get_logger("signin")
+
+
+class Exchange:
+    """`step` until it gives something else than octets to send."""
+
+    __slots__ = ("_client", "_fitting", "_machine", "_sign_in")
+
+    def __init__(self, sign_in: SignIn, client: Client, machine: sasl.Mechanism) -> None:
+        self._sign_in = sign_in
+        self._client = client
+        self._machine = machine
+        self._fitting: list[tuple[AppPasswordRow | None, Verifier]] = []
+
+    async def step(self, response: bytes | None) -> bytes | Outcome:
+        """The client's decoded response in, a challenge (not yet encoded) or the outcome out.
+
+        First call: the initial response, or None when the client sent none.
+        """
+        try:
+            step = self._machine.step(response)
+            while not isinstance(step, sasl.Challenge):
+                found = await self._supply(step)
+                if isinstance(found, SignedIn | Refused):
+                    return found
+                step = found
+            return step.data
+        except UserError as error:
+            log.error("directory not available", door=self._client.door, why=str(error))
+            return refused(Why.UNAVAILABLE)
+
+    async def _supply(self, step: sasl.Step) -> sasl.Step | Outcome:
+        """What the machine says next, given what it wants; or the outcome."""
+        sign_in, client = self._sign_in, self._client
+        match step:
+            case sasl.Credentials():
+                return await sign_in.password(client, step)
+            case sasl.VerifierWanted(authcid, hash, go_on):
+                self._fitting = sign_in.verifiers(client, authcid, hash)
+                barred = sign_in.bar_address(client, authcid)
+                return barred or go_on([verifier for _, verifier in self._fitting])
+            case sasl.SecretWanted(authcid, go_on):
+                return sign_in.bar(client, authcid) or go_on(sign_in.secret(authcid))
+            case sasl.CertificateWanted(authzid):
+                name = sign_in.certified(client) or ""
+                return await sign_in.admit(client, authzid, name, None, "certificate")
+            case sasl.Proven(authzid, authcid, verifier):
+                rows = [row for row, each in self._fitting if each is verifier]
+                row = rows[0] if rows else None
+                return await sign_in.admit(client, authzid, authcid, row, self._machine.name)
+            case sasl.Rejected(authcid):
+                return await sign_in.fail(client, authcid, None)
+            case sasl.Failure(text):
+                return Refused(Why.MALFORMED, text)
+        raise TypeError(f"unexpected {type(step).__name__}")
