@@ -97,13 +97,16 @@ class SignIn:
         secured = replace(client, secure=True)
         return not client.secure and name.upper() in self.mechanisms(secured)
 
-    @property
-    def takes_digests(self) -> bool:
-        """Some account may sign in by APOP."""
+    def takes_digests(self, client: Client) -> bool:
+        """Some account may sign in there by CRAM-MD5 or APOP."""
         try:
-            return self.accounts.some_have_secrets
+            return self._may_prove(client) and self.accounts.some_have_secrets
         except DirectoryUnavailable:
             return False
+
+    def _may_prove(self, client: Client) -> bool:
+        """Mechanisms that show no password need no TLS, but the mail that follows does."""
+        return client.secure or self.settings.without_tls
 
     def _channel(self, client: Client) -> sasl.Channel:
         unique = f"<{secrets.token_hex(12)}@{self.settings.hostname}>"
@@ -111,8 +114,8 @@ class SignIn:
             secure=client.secure,
             bindings=bindings_of(client.tls),
             certificate=self.certified(client) is not None,
-            secrets=self.takes_digests,
-            verifiers=self._scram(),
+            secrets=self.takes_digests(client),
+            verifiers=self._may_prove(client) and self._scram(),
             challenge=unique.encode("idna" if not unique.isascii() else "ascii"),
         )
 

@@ -1,6 +1,7 @@
 """The way in, over the real directory: what each mechanism is given, and how each refusal comes."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,11 @@ def room(directory: Directory) -> SignIn:
     return sign_in(directory, scram="auto", address_failures=3)
 
 
+@pytest.fixture
+def open_room(directory: Directory) -> SignIn:
+    return sign_in(directory, scram="auto", address_failures=3, without_tls=True)
+
+
 async def password(room: SignIn, word: str, name: str = ALICE, client: Client = IMAP) -> Outcome:
     return await room.password(client, sasl.Credentials("", name, word))
 
@@ -65,12 +71,15 @@ def why(outcome: Outcome) -> Why:
 
 async def test_what_is_announced(room: SignIn, directory: Directory) -> None:
     assert room.mechanisms(IMAP) == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
-    assert room.mechanisms(OPEN) == ["SCRAM-SHA-256", "SCRAM-SHA-1"]
+    assert room.mechanisms(OPEN) == []
     assert room.needs_tls("plain", OPEN) and not room.needs_tls("PLAIN", IMAP)
     assert not room.needs_tls("CRAM-MD5", OPEN)
-    assert not room.takes_digests
+    assert not room.takes_digests(IMAP)
     directory.set_legacy(ALICE, "secret")
-    assert room.takes_digests
+    assert room.takes_digests(IMAP) and not room.takes_digests(OPEN)
+    assert room.needs_tls("CRAM-MD5", OPEN)
+    room.apply(replace(room.settings, without_tls=True))
+    assert room.takes_digests(OPEN)
     assert room.mechanisms(OPEN) == ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5"]
     assert room.start("PLAIN", OPEN) is None
 
@@ -122,7 +131,10 @@ async def test_an_account_disabled_meanwhile_does_not_come_in(
     assert why(await exchange.step(b"")) is Why.WRONG
 
 
-async def test_cram_md5_and_apop_for_those_who_opted_in(room: SignIn, directory: Directory) -> None:
+async def test_cram_md5_and_apop_for_those_who_opted_in(
+    open_room: SignIn, directory: Directory
+) -> None:
+    room = open_room
     assert room.start("CRAM-MD5", OPEN) is None
     directory.set_legacy(ALICE, "secret")
     for name, word, right in [
@@ -140,11 +152,11 @@ async def test_cram_md5_and_apop_for_those_who_opted_in(room: SignIn, directory:
     assert why(await room.digest(OPEN, ALICE, lambda word: True)) is Why.BANNED
 
 
-async def test_every_challenge_is_another(room: SignIn, directory: Directory) -> None:
+async def test_every_challenge_is_another(open_room: SignIn, directory: Directory) -> None:
     directory.set_legacy(ALICE, "secret")
     seen = set()
     for _ in range(10):
-        exchange = room.start("CRAM-MD5", OPEN)
+        exchange = open_room.start("CRAM-MD5", OPEN)
         assert exchange
         seen.add(await exchange.step(None))
     assert len(seen) == 10
@@ -201,13 +213,13 @@ async def test_a_closed_account_is_open_to_app_passwords(directory: Directory) -
 
 
 async def test_a_directory_out_of_order_is_told_apart_from_a_wrong_password(
-    room: SignIn, directory: Directory, tmp_path: Path
+    directory: Directory, tmp_path: Path
 ) -> None:
     directory.set_legacy(ALICE, "secret")
     directory.close()
     (tmp_path / "secrets.key").write_bytes(b"x" * 32)
     broken = Directory(tmp_path / "accounts.db", hasher=Hasher(memory=64, passes=1))
-    room = sign_in(broken)
+    room = sign_in(broken, without_tls=True)
     exchange = room.start("CRAM-MD5", OPEN)
     assert exchange
     assert why(await converse(exchange, CramMd5(ClientLogin(ALICE, "x")))) is Why.UNAVAILABLE
