@@ -5,9 +5,14 @@ is cancelled; nothing is left running after `close`. Never swallows a cancellati
 """
 
 import asyncio
+import atexit
+import contextlib
+import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from mailsuite.base.log import get_logger
 
@@ -60,13 +65,19 @@ async def committed(work: Coroutine[Any, Any, T]) -> T:
     When the caller is cancelled meanwhile, `work` still completes, and only then is the
     cancellation delivered.
     """
-    task = asyncio.get_running_loop().create_task(work)
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
+        # By hand: asyncio.wait costs as much as a small commit does.
+        waiter = loop.create_future()
+        wake = partial(_wake, waiter)
+        task.add_done_callback(wake)
         try:
-            await asyncio.wait([task])
+            await waiter
         except asyncio.CancelledError as error:
             cancelled = error
+            task.remove_done_callback(wake)
     if cancelled is not None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             log.error("commit failed after its caller had gone", exc_info=failure)
@@ -74,21 +85,128 @@ async def committed(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
+def _wake(waiter: "asyncio.Future[None]", task: "asyncio.Task[Any]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 class Threads:
-    """A bounded pool of threads for calls that block (disk, SQLite, password hashes)."""
+    """A bounded pool of threads for calls that block (disk, SQLite, password hashes).
+
+    Not the standard executor: what it does for each call (two futures, a condition, a wake-up of
+    the loop) costs more than most of our calls. Here calls that end together come back together.
+    """
 
     def __init__(self, name: str, count: int) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix=name)
+        self._name = name
+        self._count = count
+        self._threads: list[threading.Thread] = []
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._returns: _Returns | None = None
+        self._closed = False
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `call` in a thread and give its result.
 
         A thread can't be interrupted: when the caller is cancelled, the call still ends in the
-        background. Wrap in `committed` where the caller must not go on before it has ended.
+        background; one that has not begun is dropped. Wrap in `committed` where the caller must
+        not go on before it has ended. Raises RuntimeError after `close`.
         """
+        if self._closed:
+            raise RuntimeError(f"the threads {self._name} have been closed")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: call(*args, **kwargs))
+        returns = self._returns
+        if returns is None or returns.loop is not loop:
+            returns = self._returns = _Returns(loop)
+        returns.open += 1
+        if len(self._threads) < self._count and returns.open > len(self._threads):
+            self._begin()
+        future: asyncio.Future[T] = loop.create_future()
+        self._calls.put((returns, future, call, args, kwargs))
+        return await future
+
+    def _begin(self) -> None:
+        if not self._threads:
+            # A process that ends without `close` still lets calls end.
+            atexit.register(self.close)
+        name = f"{self._name}_{len(self._threads)}"
+        thread = threading.Thread(target=_serve, args=(self._calls,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def close(self) -> None:
-        """Wait for running calls and end the threads."""
-        self._pool.shutdown(wait=True)
+        """Wait for calls that run or wait, and end the threads."""
+        self._closed = True
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        atexit.unregister(self.close)
+
+
+class _Returns:
+    """The way back to one event loop, which wakes up once for all calls that have ended."""
+
+    __slots__ = ("_done", "_told", "loop", "open")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.open = 0  # calls under way; the loop's thread only
+        self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._told = False
+
+    def put(self, future: "asyncio.Future[Any]", value: Any, error: BaseException | None) -> None:
+        """A call has ended; from any thread."""
+        self._done.append((future, value, error))
+        # Two threads that both see False wake the loop twice, which does no harm.
+        if not self._told:
+            self._told = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+                self.loop.call_soon_threadsafe(self._take)
+
+    def _take(self) -> None:
+        self._told = False  # before looking: what comes from now on tells again
+        done = self._done
+        while done:
+            future, value, error = done.popleft()
+            self.open -= 1
+            if future.cancelled():
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+
+_Call: TypeAlias = tuple[
+    _Returns, "asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]
+]
+
+
+def _serve(calls: "SimpleQueue[_Call | None]") -> None:
+    """A thread: one call after another."""
+    while (each := calls.get()) is not None:
+        _perform(*each)
+        del each  # what it holds is free before the next one comes
+
+
+def _perform(
+    returns: _Returns,
+    future: "asyncio.Future[Any]",
+    call: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    if future.cancelled():
+        returns.put(future, None, None)
+        return
+    try:
+        value = call(*args, **kwargs)
+    except StopIteration as error:
+        # No future may hold one: it would look like the end of whoever waits.
+        returns.put(future, None, RuntimeError(f"a call raised {error!r}"))
+    except BaseException as error:
+        returns.put(future, None, error)
+    else:
+        returns.put(future, value, None)

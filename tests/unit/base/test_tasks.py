@@ -1,6 +1,7 @@
 """Commit points outlive their caller; background tasks are accounted for."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -62,5 +63,83 @@ async def test_threads_run_calls_with_arguments() -> None:
     threads = Threads("t", 1)
     try:
         assert await threads.run(int, "ff", base=16) == 255
+    finally:
+        threads.close()
+
+
+async def test_threads_give_back_what_a_call_raises() -> None:
+    def fail() -> None:
+        raise ValueError("broken part")
+
+    def stop() -> None:
+        raise StopIteration
+
+    threads = Threads("t", 1)
+    try:
+        with pytest.raises(ValueError, match="broken part"):
+            await threads.run(fail)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await threads.run(stop)
+        assert await threads.run(len, "abc") == 3
+    finally:
+        threads.close()
+
+
+async def test_threads_work_at_the_same_time_and_no_more_than_allowed() -> None:
+    gate = threading.Barrier(3)
+    running: list[int] = []
+
+    def call(number: int) -> str:
+        if number < 3:
+            gate.wait(20)
+        running.append(number)
+        return threading.current_thread().name
+
+    threads = Threads("t", 3)
+    try:
+        names = await asyncio.gather(*(threads.run(call, number) for number in range(50)))
+    finally:
+        threads.close()
+    assert sorted(running) == list(range(50))
+    assert set(names) <= {"t_0", "t_1", "t_2"}
+    assert len(set(names[:3])) == 3
+
+
+async def test_a_call_that_has_not_begun_is_dropped_with_its_caller() -> None:
+    gate = threading.Event()
+    done: list[int] = []
+    threads = Threads("t", 1)
+    try:
+        first = asyncio.create_task(threads.run(gate.wait, 20))
+        second = asyncio.create_task(threads.run(done.append, 2))
+        await asyncio.sleep(0)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        gate.set()
+        assert await first
+        await threads.run(done.append, 3)
+    finally:
+        threads.close()
+    assert done == [3]
+
+
+async def test_closed_threads_have_ended_their_calls_and_take_none() -> None:
+    done: list[int] = []
+    threads = Threads("t", 1)
+    calls = [asyncio.create_task(threads.run(done.append, number)) for number in range(5)]
+    await asyncio.sleep(0)
+    threads.close()
+    assert done == list(range(5))
+    await asyncio.gather(*calls)
+    with pytest.raises(RuntimeError, match="closed"):
+        await threads.run(len, "")
+
+
+def test_threads_serve_one_event_loop_after_another() -> None:
+    threads = Threads("t", 1)
+    try:
+        assert asyncio.run(threads.run(len, "ab")) == 2
+        assert asyncio.run(threads.run(len, "abc")) == 3
     finally:
         threads.close()
