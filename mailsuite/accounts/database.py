@@ -7,6 +7,7 @@ failure is a DirectoryUnavailable that names the file. The file is readable by i
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,15 @@ MIGRATIONS = (
 class Database:
     """The open file. Its methods may be called from any thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open `path`, making it where it is missing. Raises DirectoryUnavailable."""
+    def __init__(self, path: Path, *, lag: float = 0.0) -> None:
+        """Open `path`, making it where it is missing. Raises DirectoryUnavailable.
+
+        `lag`: seconds for which `state` may not know what another process has changed.
+        """
         self.path = path
+        self._lag = lag
+        self._state = 0
+        self._state_until = 0.0
         self._read_lock = threading.Lock()
         self._write_lock = threading.Lock()
         with self._told():
@@ -143,8 +150,13 @@ class Database:
 
     def state(self) -> int:
         """A number that is another one after any change, by whichever process. Microseconds."""
+        now = time.monotonic()
+        if now < self._state_until:
+            return self._state
         with self._told(), self._read_lock:
-            return int(self._reader.pragma("data_version"))
+            self._state = int(self._reader.pragma("data_version"))
+            self._state_until = now + self._lag
+            return self._state
 
     def read(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """All rows of one query."""
@@ -154,8 +166,12 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[apsw.Connection]:
         """A transaction: committed and durable at the end of the block, undone by an exception."""
-        with self._told(), self._write_lock, self._transaction():
-            yield self._writer
+        try:
+            with self._told(), self._write_lock, self._transaction():
+                yield self._writer
+        finally:
+            with self._read_lock:
+                self._state_until = 0.0
 
     def close(self) -> None:
         """Close both connections; calling it again does nothing."""

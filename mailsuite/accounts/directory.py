@@ -1,7 +1,7 @@
 """The directory: is this domain ours, who is that address, is the password right.
 
 Promises: look-ups are answered from memory, which is emptied as soon as any process has changed
-the file, and cost microseconds on the event loop; changes are durable when they return. Changes
+the file (`lag` seconds later at the latest), and cost microseconds on the event loop; changes are durable when they return. Changes
 and sign-ins block or compute, so a server makes the former in threads; `verify` does so itself.
 """
 
@@ -41,13 +41,16 @@ class Directory:
         *,
         vault: Vault | None = None,
         hasher: Hasher | None = None,
+        lag: float = 0.0,
     ) -> None:
         """Open or create `path`, whose folder exists. `threads` is needed for `verify` only.
 
+        `lag`: seconds for which look-ups may not know what another process has changed; each
+        look at the file costs a server that has many of them more than the look-up itself.
         `vault` seals what is kept of passwords; else one with the key file beside `path`. Raises
         DirectoryUnavailable (a UserError).
         """
-        self._database = Database(path)
+        self._database = Database(path, lag=lag)
         sealed = Sealed(vault or Vault(path.with_name(KEY_FILE)))
         self.credentials = Credentials(self._database, threads, hasher or Hasher(), sealed)
         self.app_passwords = AppPasswords(self._database, sealed)

@@ -61,6 +61,7 @@ RELAY_THREADS = 4
 # A message that another host has and is thinking about would go there twice.
 QUEUE_GRACE = 5.0
 SIGN_IN_THREADS = 2
+DIRECTORY_LAG = 0.01  # seconds; no command that changes accounts ends as fast
 SEARCH_THREADS = 2
 LOCAL = "local"
 Session = Callable[[Connection], Awaitable[None]]
@@ -133,7 +134,9 @@ class Server:
         )
         record(self.history.take)
         threads = self._threads("sign-in", SIGN_IN_THREADS)
-        self.directory = Directory(data / "accounts.db", threads, vault=self.vault)
+        self.directory = Directory(
+            data / "accounts.db", threads, vault=self.vault, lag=DIRECTORY_LAG
+        )
         self._undo.append(closing(self.directory.close))
         bans = Bans(data / "bans.db")
         self._undo.append(closing(bans.close))

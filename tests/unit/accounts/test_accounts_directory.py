@@ -155,6 +155,21 @@ def test_what_another_process_changes_is_seen_at_once(directory: Directory) -> N
     assert directory.is_local("new.test")
 
 
+def test_a_lag_spares_looks_at_the_file_and_never_hides_own_changes(tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "accounts.db", hasher=CHEAP, lag=3600)
+    other = Directory(tmp_path / "accounts.db", hasher=CHEAP)
+    try:
+        assert not directory.is_local("new.test")
+        other.add_domain("new.test")
+        assert not directory.is_local("new.test")
+        directory.add_domain("own.test")
+        assert directory.is_local("own.test")
+        assert directory.is_local("new.test")
+    finally:
+        other.close()
+        directory.close()
+
+
 def test_the_memory_of_lookups_is_bounded(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
