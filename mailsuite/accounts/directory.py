@@ -1,8 +1,9 @@
 """The directory: is this domain ours, who is that address, is the password right.
 
 Promises: look-ups are answered from memory, which is emptied as soon as any process has changed
-the file (`lag` seconds later at the latest), and cost microseconds on the event loop; changes are durable when they return. Changes
-and sign-ins block or compute, so a server makes the former in threads; `verify` does so itself.
+the file (`lag` seconds later at the latest), and cost microseconds on the event loop; changes are
+durable when they return. Changes and sign-ins block or compute, so a server makes the former in
+threads; `verify` does so itself.
 """
 
 import threading

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeAlias, TypeVar
+from typing import Any, ParamSpec, Self, TypeAlias, TypeVar
 
 from mailsuite.base.log import get_logger
 
@@ -201,12 +201,27 @@ def _perform(
     if future.cancelled():
         returns.put(future, None, None)
         return
-    try:
+    value = None
+    with _Caught() as caught:
         value = call(*args, **kwargs)
-    except StopIteration as error:
+    error = caught.error
+    if isinstance(error, StopIteration):
         # No future may hold one: it would look like the end of whoever waits.
-        returns.put(future, None, RuntimeError(f"a call raised {error!r}"))
-    except BaseException as error:
-        returns.put(future, None, error)
-    else:
-        returns.put(future, value, None)
+        error = RuntimeError(f"a call raised {error!r}")
+    returns.put(future, value, error)
+
+
+class _Caught:
+    """Whatever is raised within; it belongs to whoever waits for the call, not to the thread."""
+
+    __slots__ = ("error",)
+
+    def __enter__(self) -> Self:
+        self.error: BaseException | None = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: object
+    ) -> bool:
+        self.error = error
+        return True
