@@ -18,6 +18,7 @@ from mailsuite.accounts import Directory
 from mailsuite.app.announce import Listening
 from mailsuite.app.lag import LoopLag
 from mailsuite.app.outbound import CAPTURE, RELAY, Outbound, Prepared
+from mailsuite.app.pop3 import pop3_settings
 from mailsuite.app.quota import Limits
 from mailsuite.app.smtp import KINDS, smtp_settings
 from mailsuite.app.sockets import Socket, unbind
@@ -199,7 +200,9 @@ class Server:
         self._limits_of: dict[str, ConnectionLimits] = {}
         self._searchers = self._threads("search", SEARCH_THREADS)
         self._imapds: list[Imapd] = []
-        self.pop3d = Pop3d(self._pop3_settings(), sign_in=self.sign_in, store=self.store)
+        self.pop3d = Pop3d(
+            self._pop3_settings(), sign_in=self.sign_in, store=self.store, clock=self._clock
+        )
 
     async def _end_history(self) -> None:
         record(None)
@@ -308,9 +311,7 @@ class Server:
         )
 
     def _pop3_settings(self) -> Pop3Settings:
-        return Pop3Settings(
-            hostname=self.hostname, tls=self._tls, allow_plain_auth=self._plain_auth
-        )
+        return pop3_settings(self.config, self.hostname, self._tls, plain_auth=self._plain_auth)
 
     def _sign_in_settings(self) -> SignInSettings:
         return SignInSettings(hostname=self.hostname)

@@ -5,6 +5,7 @@ below it need not know of it.
 """
 
 from mailsuite.pop3d.door import BUSY, Pop3d
+from mailsuite.pop3d.policy import Policies, Policy
 from mailsuite.pop3d.settings import Settings
 
-__all__ = ["BUSY", "Pop3d", "Settings"]
+__all__ = ["BUSY", "Policies", "Policy", "Pop3d", "Settings"]

@@ -5,7 +5,9 @@ is free again when that session has ended in whatever way.
 """
 
 from dataclasses import replace
+from math import ceil
 
+from mailsuite.base.clock import Clock
 from mailsuite.net import Connection
 from mailsuite.pop3d.maildrop import Maildrop, Sizes
 from mailsuite.pop3d.session import Session
@@ -13,18 +15,22 @@ from mailsuite.pop3d.settings import Settings
 from mailsuite.signin import SignIn
 from mailsuite.store import Store
 
+MANY = 1000  # accounts that are noted before those that came long ago are forgotten
 BUSY = b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
 
 
 class Pop3d:
     """Gives `net.Listener` its sessions; one object for all POP3 listeners."""
 
-    def __init__(self, settings: Settings, *, sign_in: SignIn, store: Store) -> None:
+    def __init__(self, settings: Settings, *, sign_in: SignIn, store: Store, clock: Clock) -> None:
         self.settings = settings  # replaced by a reload: for sessions that begin after it
         self.sign_in = sign_in
         self._store = store
         self._open: set[str] = set()
         self._sizes = Sizes()
+        self._clock = clock
+        self._came: dict[str, float] = {}
+        self._look_at = MANY
 
     async def session(self, connection: Connection) -> None:
         """Serve one client until it has gone."""
@@ -42,6 +48,32 @@ class Pop3d:
             return False
         self._open.add(account)
         return True
+
+    def came_too_soon(self, account: str) -> int:
+        """Seconds until the account may sign in again (RFC 2449 §6.5); 0: it may now.
+
+        To be asked after the password has been found right, so that it tells strangers nothing.
+        """
+        came = self._came.get(account)
+        if came is None:
+            return 0
+        delay = self.settings.policies.of(account).login_delay
+        return max(ceil(came + delay - self._clock.monotonic()), 0)
+
+    def came(self, account: str) -> None:
+        """The account has signed in."""
+        policies, now = self.settings.policies, self._clock.monotonic()
+        if policies.of(account).login_delay:
+            self._came[account] = now
+        if len(self._came) >= self._look_at:
+            since = now - policies.longest_delay
+            self._came = {name: at for name, at in self._came.items() if at > since}
+            self._look_at = max(2 * len(self._came), MANY)
+
+    async def update(self, account: str, maildrop: Maildrop) -> int:
+        """The end of a session that asked for it; how many messages were removed. StoreError."""
+        expire = self.settings.policies.of(account).expire
+        return await maildrop.update(expire, self._clock.now())
 
     def unlock(self, account: str) -> None:
         self._open.discard(account)

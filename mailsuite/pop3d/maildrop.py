@@ -1,7 +1,7 @@
 """INBOX as POP3 sees it: numbered messages, fixed while the session lasts.
 
 Promises: numbers, sizes and unique-ids never change during a session, whatever other sessions do
-to the mailbox; nothing is deleted but by `remove_marked`, which runs to its end once begun.
+to the mailbox; nothing is deleted but by `update`, which runs to its end once begun.
 """
 
 from __future__ import annotations
@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from itertools import compress
 from weakref import WeakKeyDictionary
 
+from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
+from mailsuite.message import Octets
+from mailsuite.message.surrogate import Edit, surrogate
 from mailsuite.pop3d.ahead import ReadAhead
+from mailsuite.pop3d.policy import DAY
 from mailsuite.pop3d.syntax import number
-from mailsuite.store import AccountStore, Mailbox, MessageFile, MessageGone
+from mailsuite.store import AccountStore, Mailbox, MessageFile, MessageGone, StoreError
 
+log = get_logger("pop3d")
+RETRIEVED = "$Retrieved"
+"""Keyword of messages that were fetched with RETR and left, where mail expires after that."""
 ROWS_AT_ONCE = 16_384
 LINES_AT_ONCE = 2000
 
@@ -69,6 +76,7 @@ class Maildrop:
         "_mailbox",
         "_marked",
         "_marked_size",
+        "_retrieved",
         "_sizes",
         "_total",
         "_uids",
@@ -82,6 +90,7 @@ class Maildrop:
         self._total = sum(sizes)
         self._marked: set[int] = set()
         self._marked_size = 0
+        self._retrieved: set[int] = set()
         self._wholes = ReadAhead(mailbox.read, uids, sizes)
         self._headers = ReadAhead(self._read_headers, uids, sizes)
 
@@ -170,6 +179,17 @@ class Maildrop:
     async def _read_headers(self, uids: Sequence[int]) -> list[tuple[int, bytes | None]]:
         return list(zip(*await self._mailbox.table(uids, columns=("header",)), strict=True))
 
+    async def surrogate(self, message: Message) -> tuple[Edit, ...] | None:
+        """What `mailsuite.message.surrogate` says of a large message.
+
+        Raises NotThere when it was expunged, StoreError.
+        """
+        self._require(message)
+        [(_, told)] = await self._mailbox.examine([message.uid], _surrogate)
+        if told is None:
+            raise _gone(message)
+        return told[0]
+
     async def read(self, message: Message) -> MessageFile:
         """The message's octets; the caller closes it. Raises NotThere when it was expunged."""
         self._require(message)
@@ -193,13 +213,55 @@ class Maildrop:
         self._marked.clear()
         self._marked_size = 0
 
-    async def remove_marked(self) -> int:
-        """The UPDATE state (RFC 1939 §6); returns how many were marked. Raises StoreError."""
-        count = len(self._marked)
-        if count:
-            uids = [self._uids[n - 1] for n in sorted(self._marked)]
-            await committed(self._mailbox.expunge(uids, only_deleted=False, origin=None))
-        return count
+    def retrieved(self, message: Message) -> None:
+        """It is being sent with RETR."""
+        self._retrieved.add(message.number)
+
+    async def update(self, expire: int | None, now: float) -> int:
+        """The UPDATE state (RFC 1939 §6, RFC 2449 §6.7), `now` in seconds since the epoch.
+
+        Removes what is marked, and what was fetched and has been here for `expire` days (None: it
+        stays). Returns how many messages these were. Raises StoreError.
+        """
+        return await committed(self._update(expire, now))
+
+    async def _update(self, expire: int | None, now: float) -> int:
+        leaving = {self._uids[n - 1] for n in self._marked}
+        fetched = {self._uids[n - 1] for n in self._retrieved} - leaving
+        if expire == 0:
+            leaving |= fetched
+        elif expire is not None:
+            leaving |= await self._expired(fetched, now - expire * DAY)
+        if leaving:
+            await self._mailbox.expunge(leaving, only_deleted=False, origin=None)
+        if expire and (staying := fetched - leaving):
+            try:
+                await self._mailbox.store_flags(staying, "+", [RETRIEVED])
+            except StoreError as error:  # they stay longer then: no reason to refuse QUIT
+                log.warning("fetched messages not noted", why=str(error))
+        return len(leaving)
+
+    async def _expired(self, fetched: set[int], before: float) -> set[int]:
+        """Of what was fetched, now or earlier, what has been here since before that time."""
+        table = self._mailbox.flag_table
+        noted = {number for number in range(len(table)) if RETRIEVED in table[number]}
+        columns = zip(self._mailbox.uids, self._mailbox.flagsets, strict=True)
+        candidates = sorted(fetched.union(uid for uid, flags in columns if flags in noted))
+        expired: set[int] = set()
+        for start in range(0, len(candidates), ROWS_AT_ONCE):
+            some = candidates[start : start + ROWS_AT_ONCE]
+            uids, times = await self._mailbox.table(some, columns=("saved",))
+            expired.update(
+                uid
+                for uid, saved in zip(uids, times, strict=True)
+                if saved is not None and saved <= before
+            )
+        return expired
+
+
+def _surrogate(octets: Octets) -> tuple[tuple[Edit, ...] | None]:
+    """In a tuple of its own: for `examine`, None is a message that is gone."""
+    return (surrogate(octets),)
 
 
 def _gone(message: Message) -> NotThere:

@@ -47,6 +47,9 @@ class House(Protocol):
     def sign_in(self) -> SignIn: ...
     def lock(self, account: str) -> bool: ...
     def unlock(self, account: str) -> None: ...
+    def came_too_soon(self, account: str) -> int: ...
+    def came(self, account: str) -> None: ...
+    async def update(self, account: str, maildrop: Maildrop) -> int: ...
     async def open(self, account: str) -> Maildrop: ...
 
 
@@ -66,11 +69,13 @@ class Session:
         "_unsent_octets",
         "settings",
         "user",
+        "utf8",
     )
 
     def __init__(self, connection: Connection, house: House, settings: Settings) -> None:
         self.settings = settings
         self.user: str | None = None
+        self.utf8 = False
         self._connection = connection
         self._house = house
         self._lines = LineSplitter()
@@ -156,6 +161,10 @@ class Session:
         return State.AUTHORIZATION if self._maildrop is None else State.TRANSACTION
 
     @property
+    def account(self) -> str | None:
+        return self._account
+
+    @property
     def secure(self) -> bool:
         return self._connection.tls
 
@@ -201,12 +210,16 @@ class Session:
         account = outcome.account
         if not self._house.lock(account):
             return Err("the maildrop is open in another session", code="IN-USE")
+        if wait := self._house.came_too_soon(account):
+            self._house.unlock(account)
+            return Err(f"too soon, come again in {wait} seconds", code="LOGIN-DELAY")
         try:
             self._maildrop = await self._house.open(account)
         except BaseException:
             self._house.unlock(account)
             raise
         self._account = account
+        self._house.came(account)
         return Ok(f"maildrop has {self._maildrop.count} messages ({self._maildrop.size} octets)")
 
     async def _refuse(self, outcome: Refused) -> Reply:
@@ -224,6 +237,10 @@ class Session:
                 await asyncio.sleep(outcome.wait)
                 ends = self._failures >= self.settings.max_failures
                 return Err(text, code="AUTH", ends=ends)
+
+    async def update(self) -> int:
+        assert self._account is not None
+        return await self._house.update(self._account, self.maildrop)
 
     def _leave(self) -> None:
         """Give back the maildrop. What was marked stays."""

@@ -13,6 +13,7 @@ ROWS = (
     Row("USER", AUTHORIZATION, RAW, authorization.user),
     Row("PASS", AUTHORIZATION, RAW, authorization.pass_),
     Row("AUTH", AUTHORIZATION, (0, 2), auth.auth),
+    Row("UTF8", AUTHORIZATION, (0, 0), authorization.utf8),
     Row("LANG", ANY_STATE, (0, 1), authorization.lang),
     Row("STAT", TRANSACTION, (0, 0), maildrop.stat),
     Row("LIST", TRANSACTION, (0, 1), maildrop.list_),

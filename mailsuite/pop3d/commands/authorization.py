@@ -1,4 +1,5 @@
-"""Before the maildrop is open: CAPA (RFC 2449 §5), STLS (RFC 2595 §4), USER, PASS (RFC 1939 §7)."""
+"""Before the maildrop is open: CAPA (RFC 2449 §5), STLS (RFC 2595 §4), USER, PASS (RFC 1939 §7),
+UTF8, LANG (RFC 6856)."""
 
 from mailsuite import __version__
 from mailsuite.pop3d.commands.auth import mechanisms
@@ -9,7 +10,8 @@ from mailsuite.sasl import Credentials
 
 async def capa(session: Context, _: list[bytes]) -> Reply:
     """What is available in AUTHORIZATION is announced in both states (RFC 2449 §5)."""
-    found = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LANG"]
+    found = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
+    found += [*session.settings.policies.capabilities(session.account), "UTF8 USER", "LANG"]
     if may_send_password(session):
         found.append("USER")
     if usable := mechanisms(session):
@@ -31,11 +33,19 @@ async def lang(session: Context, arguments: list[bytes]) -> Reply:
     return Err("no such language")
 
 
+async def utf8(session: Context, _: list[bytes]) -> Reply:
+    """For the whole session: headers go out as they are (RFC 6856 §2.1)."""
+    session.utf8 = True
+    return Ok("UTF-8 is welcome")
+
+
 async def stls(session: Context, _: list[bytes]) -> Reply:
     if session.secure:
         return Err("TLS is active already", fault=True)
     if not may_start_tls(session):
         return Err("TLS is not available", fault=True)
+    if session.utf8:
+        return Err("STLS comes before UTF8", fault=True)  # RFC 6856 §2.1
     return StartTls("begin TLS")
 
 

@@ -45,5 +45,5 @@ async def quit_(session: Context, _: list[bytes]) -> Reply:
     """From TRANSACTION through UPDATE: the only way by which messages are deleted (§6)."""
     if session.state is State.AUTHORIZATION:
         return Ok("bye", ends=True)
-    removed = await session.maildrop.remove_marked()
+    removed = await session.update()
     return Ok(f"bye, {removed} messages deleted", ends=True)

@@ -1,5 +1,9 @@
 """One message: RETR, TOP, DELE (RFC 1939 §5, §7)."""
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from mailsuite.message.surrogate import Edit, Edited, surrogate
 from mailsuite.pop3d.commands.row import Context
 from mailsuite.pop3d.maildrop import Message, NotThere
 from mailsuite.pop3d.octets import Stuffer, Top
@@ -8,15 +12,20 @@ from mailsuite.pop3d.syntax import number
 from mailsuite.store import MessageFile
 
 SLICE = 1 << 17  # octets read and sent at once
+TOP_FOLLOWS = "top of message follows"
+Edits: TypeAlias = tuple[Edit, ...] | None
 
 
 async def retr(session: Context, arguments: list[bytes]) -> Reply:
     """Streams the message; it does not become \\Seen by that."""
     try:
         message = session.maildrop.find(arguments[0])
-        return await _send(session, message, f"{message.size} octets", None)
+        reply = await _send(session, message, None)
     except NotThere as error:
         return Err(str(error))
+    if not isinstance(reply, Err):
+        session.maildrop.retrieved(message)
+    return reply
 
 
 async def top(session: Context, arguments: list[bytes]) -> Reply:
@@ -26,24 +35,42 @@ async def top(session: Context, arguments: list[bytes]) -> Reply:
         return Err("the count of lines must be a number", fault=True)
     try:
         message = session.maildrop.find(arguments[0])
-        text = "top of message follows"
         if not lines and (header := await session.maildrop.header(message)) is not None:
-            return Whole(text, _ended(header))
-        return await _send(session, message, text, Top(lines))
+            edits = () if session.utf8 else surrogate(header)
+            return _refusal(session, edits) or _whole(header, edits, TOP_FOLLOWS)
+        return await _send(session, message, Top(lines))
     except NotThere as error:
         return Err(str(error))
 
 
-async def _send(session: Context, message: Message, text: str, top: Top | None) -> Reply:
-    octets = await session.maildrop.whole(message)
-    if octets is None:
-        return Octets(text, await Outgoing.open(await session.maildrop.read(message), top))
-    return Whole(text, _ended(octets if top is None else top.feed(octets)))
+async def _send(session: Context, message: Message, top: Top | None) -> Reply:
+    maildrop = session.maildrop
+    octets = await maildrop.whole(message)
+    edits: Edits = ()
+    if not session.utf8:
+        edits = surrogate(octets) if octets is not None else await maildrop.surrogate(message)
+    if (refusal := _refusal(session, edits)) is not None:
+        return refusal
+    assert edits is not None
+    size = message.size + sum(edit.growth for edit in edits)
+    text = f"{size} octets" if top is None else TOP_FOLLOWS
+    if octets is not None:
+        return _whole(octets, edits, text, top)
+    return Octets(text, await Outgoing.open(await maildrop.read(message), edits, top))
 
 
-def _ended(octets: bytes) -> bytes:
+def _refusal(session: Context, edits: Edits) -> Err | None:
+    """RFC 6856 §5: the client may come again and say UTF8 before it signs in."""
+    if edits is None or (edits and session.settings.refuse_utf8):
+        return Err("the message has UTF-8 in its header", code="UTF8")
+    return None
+
+
+def _whole(octets: bytes, edits: Edits, text: str, top: Top | None = None) -> Whole:
+    if edits:
+        octets = Edited(edits).feed(octets)
     stuffer = Stuffer()
-    return stuffer.feed(octets) + stuffer.finish()
+    return Whole(text, stuffer.feed(octets if top is None else top.feed(octets)) + stuffer.finish())
 
 
 async def dele(session: Context, arguments: list[bytes]) -> Reply:
@@ -59,10 +86,11 @@ async def dele(session: Context, arguments: list[bytes]) -> Reply:
 class Outgoing:
     """A message, or its top, as it goes over the wire, slice by slice, to the final dot."""
 
-    __slots__ = ("_ended", "_file", "_position", "_read", "_stuffer", "_top")
+    __slots__ = ("_edited", "_ended", "_file", "_position", "_read", "_stuffer", "_top")
 
-    def __init__(self, file: MessageFile, top: Top | None) -> None:
+    def __init__(self, file: MessageFile, edits: Sequence[Edit], top: Top | None) -> None:
         self._file = file
+        self._edited = Edited(edits)
         self._top = top
         self._stuffer = Stuffer()
         self._position = 0
@@ -70,9 +98,9 @@ class Outgoing:
         self._ended = False
 
     @classmethod
-    async def open(cls, file: MessageFile, top: Top | None = None) -> "Outgoing":
+    async def open(cls, file: MessageFile, edits: Sequence[Edit], top: Top | None) -> "Outgoing":
         """Reads the first slice: what can't be read must fail before `+OK` has been said."""
-        source = cls(file, top)
+        source = cls(file, edits, top)
         try:
             source._read = await file.read(0, SLICE)
         except BaseException:
@@ -89,7 +117,8 @@ class Outgoing:
             octets = await self._file.read(self._position, SLICE)
         self._position += len(octets)
         top = self._top
-        stuffed = self._stuffer.feed(octets if top is None else top.feed(octets))
+        edited = self._edited.feed(octets)
+        stuffed = self._stuffer.feed(edited if top is None else top.feed(edited))
         if not octets or self._position >= self._file.size or (top is not None and top.done):
             self._ended = True
             stuffed += self._stuffer.finish()

@@ -28,6 +28,7 @@ class Context(Protocol):
 
     settings: Settings
     user: str | None  # the name that USER gave
+    utf8: bool  # the client has said UTF8 (RFC 6856 §2.1)
 
     @property
     def state(self) -> State: ...
@@ -35,6 +36,11 @@ class Context(Protocol):
     @property
     def secure(self) -> bool:
         """The connection is under TLS."""
+        ...
+
+    @property
+    def account(self) -> str | None:
+        """Whose maildrop is open."""
         ...
 
     @property
@@ -56,6 +62,10 @@ class Context(Protocol):
 
     def needs_tls(self, mechanism: str) -> bool:
         """Whether it could be used under TLS."""
+        ...
+
+    async def update(self) -> int:
+        """The UPDATE state; how many messages were removed."""
         ...
 
     async def sign_in(self, given: Credentials) -> Reply:

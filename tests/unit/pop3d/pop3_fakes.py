@@ -9,6 +9,19 @@ from mailsuite.store import MessageGone, StoreUnavailable
 PASSWORDS = {"alice@example.test": "open sesame", "bob@example.test": "b"}
 
 
+class FakeClock:
+    """Stands still until it is told to go on; in seconds."""
+
+    def __init__(self) -> None:
+        self.time = 1_700_000_000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+
 class FakeInbox:
     """A mailbox of the store, in memory."""
 
@@ -17,11 +30,16 @@ class FakeInbox:
         self.mail: dict[int, bytes] = {}
         self.faults: dict[str, Exception] = {}
         self.users = 0
+        self.flag_table: list[frozenset[str]] = [frozenset()]
         self.unreadable_from = 1 << 40
 
     @property
     def uids(self) -> "array[int]":
         return array("I", sorted(self.mail))
+
+    @property
+    def flagsets(self) -> list[int]:
+        return [0] * len(self.mail)
 
     def _fail(self, call: str) -> None:
         if (error := self.faults.pop(call, None)) is not None:
@@ -53,6 +71,10 @@ class FakeInbox:
         self._fail("read")
         assert sum(len(self.mail.get(uid, b"")) for uid in uids) <= max_octets
         return [(uid, self.mail.get(uid)) for uid in uids]
+
+    async def examine(self, uids: Sequence[int], look: Any) -> list[Any]:
+        self._fail("examine")
+        return [(uid, look(self.mail[uid]) if uid in self.mail else None) for uid in uids]
 
     async def open_message(self, uid: int) -> "FakeFile":
         self._fail("open_message")

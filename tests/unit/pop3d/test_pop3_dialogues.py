@@ -4,6 +4,7 @@ A dialogue is a text file; each line is one step:
 
     # comment
     mail NAME        put the message NAME (see MESSAGES) into alice's INBOX
+    set KEY VALUE    a setting: expire, delay (of all), bob's-expire, bob's-delay, refuse-utf8
     plain            refuse nothing without TLS (as on loopback in development)
     A> text          connection A sends a line (several A> in a row go out in one segment);
                      the first use of a letter connects and reads the greeting
@@ -15,6 +16,7 @@ A dialogue is a text file; each line is one step:
     A$ closed        the server must have closed connection A
     ! expunge N      another session expunges the message with UID N
     ! fail X         the store's next call of X raises StoreUnavailable ("boom X": RuntimeError)
+    ! wait N         N seconds go by
     ! left N,N       the UIDs that must be in the mailbox now
 """
 
@@ -26,10 +28,10 @@ from typing import cast
 
 import pytest
 import trustme
-from pop3_fakes import PASSWORDS, FakeStore
+from pop3_fakes import PASSWORDS, FakeClock, FakeStore
 
 from mailsuite.net import ConnectionLimits, Listener, bind
-from mailsuite.pop3d import Pop3d, Settings
+from mailsuite.pop3d import Policies, Policy, Pop3d, Settings
 from mailsuite.store import Store, StoreUnavailable
 from tests.sign_in import FakeAccounts, sign_in
 
@@ -40,6 +42,13 @@ MESSAGES = {
     "dots": b"Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.x\r\n.\r\n",
     "nothing": b"",
     "unended": b"Subject: unended\r\n\r\nno line end",
+    "utf8": "Subject: Grüße\r\nFrom: ä <ä@example.org>\r\n\r\nÄ\r\n".encode(),
+    "surrogate": b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"From: =?utf-8?q?=C3=A4_=3C=C3=A4=40example=2Eorg=3E?=\r\n"
+    b" <invalid@internationalized-address.invalid>\r\n\r\n\xc3\x84\r\n",
+    "eight": "Subject: eight\r\n\r\nÄ\r\n".encode(),
+    "utf8-large": "Subject: Grüße\r\n\r\n".encode() + b"line\r\n" * 20_000,
+    "surrogate-large": b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n" + b"line\r\n" * 20_000,
     "large": b"Subject: large\r\n\r\n" + b".0123456789abcdef" * 55 + b"\r\n.\r\n" * 50_000,
 }
 
@@ -61,13 +70,17 @@ class Runner:
         self.store = FakeStore()
         self.inbox = self.store.inboxes["alice@example.test"]
         self.settings = settings
+        self.clock = FakeClock()
         self.client_tls = client_tls
         self.clients: dict[str, Client] = {}
         self.port = 0
 
     async def run(self, steps: list[str]) -> None:
         door = Pop3d(
-            self.settings, sign_in=sign_in(FakeAccounts(PASSWORDS)), store=cast(Store, self.store)
+            self.settings,
+            sign_in=sign_in(FakeAccounts(PASSWORDS)),
+            store=cast(Store, self.store),
+            clock=self.clock,
         )
         listener = Listener("pop3", door.session, ConnectionLimits(10, 10))
         sock = bind("127.0.0.1", 0)
@@ -125,6 +138,8 @@ class Runner:
             self.inbox.faults[argument] = StoreUnavailable("the disk is full")
         elif verb == "boom":
             self.inbox.faults[argument] = RuntimeError("a bug")
+        elif verb == "wait":
+            self.clock.time += float(argument)
         elif verb == "left":
             assert ",".join(map(str, self.inbox.uids)) == argument
         else:
@@ -175,7 +190,9 @@ def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 @pytest.mark.parametrize("path", sorted(DIALOGUES.glob("*.txt")), ids=lambda path: path.stem)
 async def test_dialogue(path: Path, tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
-    steps = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    given = dict(line.split()[1:] for line in lines if line.startswith("set "))
+    steps = [line for line in lines if not line.startswith("set ")]
     plain = "plain" in steps
     server_tls, client_tls = tls
     settings = Settings(
@@ -184,9 +201,21 @@ async def test_dialogue(path: Path, tls: tuple[ssl.SSLContext, ssl.SSLContext]) 
         allow_plain_auth=plain,
         max_failures=3,
         max_faults=8,
+        policies=Policies(*policies(given)),
+        refuse_utf8="refuse-utf8" in given,
     )
     steps = [step for step in steps if step not in ("plain", "no tls")]
     await Runner(settings, client_tls).run(steps)
+
+
+def policies(given: dict[str, str]) -> tuple[Policy, dict[str, Policy]]:
+    """Of all, and of those with their own."""
+    found = []
+    for whose in ("", "bob's-"):
+        expire, delay = given.get(f"{whose}expire"), given.get(f"{whose}delay", "0")
+        found.append(Policy(None if expire is None else int(expire), int(delay)))
+    own = any(key.startswith("bob's") for key in given)
+    return found[0], {"bob@example.test": found[1]} if own else {}
 
 
 def test_there_are_dialogues() -> None:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-from pop3_fakes import PASSWORDS, FakeStore
+from pop3_fakes import PASSWORDS, FakeClock, FakeStore
 
 from mailsuite.net import ConnectionLimits, Listener, bind
 from mailsuite.pop3d import Pop3d, Settings
@@ -19,7 +19,12 @@ SIGN_IN = b"USER alice@example.test\r\nPASS open sesame\r\n"
 async def client(
     store: FakeStore, settings: Settings
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    door = Pop3d(settings, sign_in=sign_in(FakeAccounts(PASSWORDS)), store=cast(Store, store))
+    door = Pop3d(
+        settings,
+        sign_in=sign_in(FakeAccounts(PASSWORDS)),
+        store=cast(Store, store),
+        clock=FakeClock(),
+    )
     listener = Listener("pop3", door.session, ConnectionLimits(10, 10))
     sock = bind("127.0.0.1", 0)
     await listener.start(sock)

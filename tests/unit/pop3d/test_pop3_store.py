@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from pop3_fakes import PASSWORDS
+from pop3_fakes import PASSWORDS, FakeClock
 
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.net import ConnectionLimits, Listener, bind
-from mailsuite.pop3d import Pop3d, Settings
+from mailsuite.pop3d import Policies, Policy, Pop3d, Settings
 from mailsuite.store import Facets, NewMessage, Store
 from tests.sign_in import FakeAccounts, sign_in
 
@@ -31,9 +31,17 @@ async def a_store(root: Path) -> AsyncIterator[Store]:
 
 
 @contextlib.asynccontextmanager
-async def serving(store: Store) -> AsyncIterator[int]:
-    settings = Settings("mail.example.test", allow_plain_auth=True)
-    door = Pop3d(settings, sign_in=sign_in(FakeAccounts(PASSWORDS)), store=store)
+async def serving(
+    store: Store, expire: int | None = None, clock: FakeClock | None = None
+) -> AsyncIterator[int]:
+    policies = Policies(Policy(expire))
+    settings = Settings("mail.example.test", allow_plain_auth=True, policies=policies)
+    door = Pop3d(
+        settings,
+        sign_in=sign_in(FakeAccounts(PASSWORDS)),
+        store=store,
+        clock=clock or SystemClock(),
+    )
     listener = Listener("pop3", door.session, ConnectionLimits(10, 10))
     sock = bind("127.0.0.1", 0)
     await listener.start(sock)
@@ -145,3 +153,111 @@ async def test_expunged_by_another_session(tmp_path: Path, held: bool) -> None:
         if attachment is not None:
             attachment.detach()
         inbox.release()
+
+
+async def test_deletions_are_told_to_imap_sessions(tmp_path: Path) -> None:
+    async with a_store(tmp_path) as store:
+        account = await store.account(ALICE)
+        await account.append("INBOX", [NewMessage(octets) for octets in MESSAGES])
+        inbox = await account.open("INBOX")
+        told: list[tuple[str, list[int]]] = []
+        attachment = inbox.attach(
+            lambda change: told.append((change.kind, change.uids)), claim_recent=True
+        )
+        first = inbox.uids[0]
+        async with serving(store) as port, Client.signed_in(port) as pop:
+            assert (await pop.ask("DELE 1")).startswith("+OK")
+            assert told == []
+            assert (await pop.ask("QUIT")).startswith("+OK")
+        assert told == [("expunged", [first])]
+        attachment.detach()
+        inbox.release()
+
+
+async def test_unique_ids_outlive_the_index_and_differ_when_the_mailbox_is_another(
+    tmp_path: Path,
+) -> None:
+    async def unique_ids(store: Store) -> list[str]:
+        async with serving(store) as port, Client.signed_in(port) as pop:
+            return [row.split()[1] for row in await pop.rows("UIDL")]
+
+    async with a_store(tmp_path) as store:
+        account = await store.account(ALICE)
+        await account.append("INBOX", [NewMessage(octets) for octets in MESSAGES])
+        before = await unique_ids(store)
+        assert len(set(before)) == len(MESSAGES)
+        assert all(len(one) <= 70 and one.isascii() for one in before)
+    for database in tmp_path.rglob("index.db*"):
+        database.unlink()
+    async with a_store(tmp_path) as store:
+        assert await unique_ids(store) == before
+    # The sidecar that holds UIDVALIDITY is lost: the UIDs may mean other messages now.
+    maildir = next(tmp_path.rglob("Maildir"))
+    for sidecar in maildir.glob("mailsuite*"):
+        if sidecar.is_file():
+            sidecar.unlink()
+    async with a_store(tmp_path) as store:
+        after = await unique_ids(store)
+        assert len(after) == len(MESSAGES)
+        assert not set(after) & set(before)
+
+
+async def test_sizes_follow_what_other_sessions_do(tmp_path: Path) -> None:
+    """What is known from the session before is not taken for what is there now."""
+    async with a_store(tmp_path) as store:
+        account = await store.account(ALICE)
+        await account.append("INBOX", [NewMessage(octets) for octets in MESSAGES])
+        inbox = await account.open("INBOX")
+        kept = list(MESSAGES)
+        async with serving(store) as port:
+            for gone in (None, 0, 1):
+                if gone is not None:
+                    await inbox.expunge([inbox.uids[gone]], only_deleted=False)
+                    kept.pop(gone)
+                    kept.append(b"Subject: new\r\n\r\n" + b"x" * gone + b"\r\n")
+                    await account.append("INBOX", [NewMessage(kept[-1])])
+                async with Client.signed_in(port) as pop:
+                    rows = [f"{n} {len(octets)}" for n, octets in enumerate(kept, 1)]
+                    assert await pop.rows("LIST") == rows
+                    assert await pop.ask("STAT") == f"+OK {len(kept)} {sum(map(len, kept))}"
+                    for number, octets in enumerate(kept, 1):
+                        assert await pop.octets(f"RETR {number}") == octets
+                    assert (await pop.ask("QUIT")).startswith("+OK")
+        inbox.release()
+
+
+async def test_what_was_fetched_and_left_expires(tmp_path: Path) -> None:
+    """RFC 2449 §6.7: never before its time, never what was not fetched, over restarts."""
+    clock = FakeClock()
+    clock.time = SystemClock().now()
+
+    async def session(store: Store, *commands: str) -> int:
+        """How many messages there were."""
+        async with serving(store, 30, clock) as port, Client.signed_in(port) as pop:
+            count = int((await pop.ask("STAT")).split()[1])
+            for command in commands:
+                if command.startswith(("RETR", "TOP", "UIDL")):
+                    await pop.octets(command)
+                else:
+                    assert (await pop.ask(command)).startswith("+OK")
+            return count
+
+    async with a_store(tmp_path) as store:
+        account = await store.account(ALICE)
+        await account.append("INBOX", [NewMessage(octets) for octets in MESSAGES])
+        assert await session(store, "RETR 1", "TOP 2 5", "UIDL", "QUIT") == 3
+        assert await session(store, "RETR 2") == 3  # without QUIT nothing counts
+        inbox = await account.open("INBOX")
+        flags = [inbox.flag_table[number] for number in inbox.flagsets]
+        assert flags == [{"$Retrieved"}, set(), set()]
+        inbox.release()
+    clock.time += 29 * 86_400
+    async with a_store(tmp_path) as store:
+        assert await session(store, "QUIT") == 3
+        assert await session(store) == 3
+        clock.time += 2 * 86_400
+        assert await session(store) == 3
+        assert await session(store, "QUIT") == 3
+        assert await session(store, "RETR 2", "QUIT") == 2
+        # It had been here for long when it was fetched, and was offered in a whole session.
+        assert await session(store, "QUIT") == 1
