@@ -285,7 +285,13 @@ class Server:
     def _imap_session(self, endpoint: Endpoint) -> Session:
         tls = None if endpoint.tls == "none" else self._tls
         imapd = Imapd(
-            self._imap_settings(), self.sign_in, self.directory, self.store, self._searchers, tls
+            self._imap_settings(),
+            self.sign_in,
+            self.directory,
+            self.store,
+            self._searchers,
+            tls,
+            beside=self._imapds[0] if self._imapds else None,
         )
         self._imapds.append(imapd)
         return imapd.session

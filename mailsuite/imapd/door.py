@@ -35,8 +35,13 @@ class Imapd:
         store: Store,
         threads: Threads,
         tls: ssl.SSLContext | None = None,
+        *,
+        beside: Imapd | None = None,
     ) -> None:
-        """`threads` search and sort. `tls` is for STARTTLS; None: it is not offered."""
+        """`threads` search and sort. `tls` is for STARTTLS; None: it is not offered.
+
+        `beside`: another door over the same store, to whose sessions news go from here as well.
+        """
         self.settings = settings
         self.sign_in = sign_in
         self.directory = directory
@@ -46,8 +51,8 @@ class Imapd:
         self.commands = COMMANDS
         self.capabilities = CAPABILITIES
         self.tell_watched = notify.tell
-        self.announcer = Announcer()
-        self.sort_cache = SortCache(threads)
+        self.announcer = Announcer() if beside is None else beside.announcer
+        self.sort_cache = SortCache(threads) if beside is None else beside.sort_cache
 
     async def session(self, connection: Connection) -> None:
         """Serve one client until it or we say goodbye."""

@@ -130,14 +130,16 @@ class Session:
     async def synchronize(self, *, may_expunge: bool, by_uid: bool = False) -> None:
         """Tell what has happened, in the selected mailbox and, after NOTIFY, elsewhere."""
         self.write_all(self.news.take(utf8=self.utf8))
-        view, arrived = self.view, range(0)
+        view, arrived = self.view, list[int]()
         if view is not None:
             if view.deleted:
                 raise Goodbye("The selected mailbox has been deleted")
             self.still_readable(view)
             arriving = view.arriving
             self.write_all(view.sync(may_expunge, by_uid=by_uid))
-            arrived = range(view.exists - arriving, view.exists)
+            places = range(view.exists - arriving, view.exists)
+            arrived = [place for place in places if view.uids[place] not in view.own_new]
+            view.own_new.clear()
         if self.watch is not None:
             await self.door.tell_watched(self, self.watch, arrived)
         if view is not None:  # after EXISTS and FETCH (RFC 5465 §7)
@@ -279,6 +281,17 @@ class Session:
         self.state = State.SELECTED
         view.wanted = self._wanted
         self.door.announcer.join(self)
+
+    async def note_own(self, name: str, uids: Iterable[int]) -> None:
+        """The client itself has put these messages there: it asks for what it wants of them.
+
+        NOTIFY tells them by EXISTS only (RFC 5465 §5.2).
+        """
+        view = self.view
+        if view is not None and self.watch is not None:
+            place = await self.store.place(name)
+            if place.store is view.mailbox.account and place.name == view.mailbox.name:
+                view.own_new.update(uids)
 
     @property
     def _wanted(self) -> frozenset[str] | None:

@@ -50,6 +50,7 @@ class View:
         "deleted",
         "enabled",
         "mailbox",
+        "own_new",
         "saved",
         "wake",
         "wanted",
@@ -80,6 +81,8 @@ class View:
         """Events that the client wants to be told of by NOTIFY, None: all (RFC 5465 §6.1)."""
         self.saved: array[int] = array("I")
         """UIDs of the saved search result, `$` (RFC 5182)."""
+        self.own_new: set[int] = set()
+        """UIDs of messages that the client itself has just put here."""
         self.contexts: dict[str, Context] = {}
         """By tag: searches whose results are kept up to date (RFC 5267)."""
         self.attachment = mailbox.attach(self._on_change, claim_recent=not self.read_only)

@@ -45,7 +45,9 @@ async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
 
 async def append(session: Session, name: str, messages: tuple[AppendMessage, ...]) -> Reply:
     async with prepared(session, name, messages) as new:
-        return Reply(code=appenduid(await session.store.append(name, new)))
+        appended = await session.store.append(name, new)
+    await session.note_own(name, appended.uids)
+    return Reply(code=appenduid(appended))
 
 
 def appenduid(appended: Appended) -> str:

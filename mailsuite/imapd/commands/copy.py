@@ -29,6 +29,7 @@ async def _copy(session: Session, numbers: SequenceSet, target: str, *, by_uid: 
     view = session.selected
     uids = view.uids_in(view.resolve(numbers, by_uid=by_uid))
     copied = await session.store.copy(view.mailbox, uids, target)
+    await session.note_own(target, copied.target_uids)
     if not copied.source_uids:
         return OK if by_uid or not uids else EXPUNGE_ISSUED
     return Reply(code=_copyuid(copied))
@@ -39,6 +40,7 @@ async def _move(session: Session, numbers: SequenceSet, target: str, *, by_uid: 
     view = session.selected
     uids = view.uids_in(view.resolve(numbers, by_uid=by_uid))
     moved = await session.store.move(view.mailbox, uids, target, origin=view.attachment)
+    await session.note_own(target, moved.target_uids)
     if not moved.source_uids:
         return OK if by_uid or not uids else EXPUNGE_ISSUED
     session.write(f"* OK [{_copyuid(moved)}] Moved\r\n".encode())

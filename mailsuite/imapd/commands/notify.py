@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailsuite.base.log import get_logger
 from mailsuite.imapd.commands.fetch import tell_new
 from mailsuite.imapd.commands.mailboxes import status_response
@@ -83,7 +85,7 @@ async def _tell_counts(session: Session, watch: Watch, mailboxes: list[MailboxIn
     await _tell_messages(session, wanted)
 
 
-async def tell(session: Session, watch: Watch, arrived: range) -> None:
+async def tell(session: Session, watch: Watch, arrived: Sequence[int]) -> None:
     """What waits: items of new messages, names, counts. After the selected mailbox's own news."""
     if watch.overflow:
         session.write(

@@ -36,6 +36,7 @@ async def _replace(
         appended = await session.store.replace(
             view.mailbox, uids[0], target, new, origin=view.attachment
         )
+    await session.note_own(target, appended.uids)
     code = append.appenduid(appended)
     session.write(f"* OK [{code}] Replacement message ready\r\n".encode())
     return OK

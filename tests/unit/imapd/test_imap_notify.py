@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from imap_dialogue import Runner, settings
 
-from mailsuite.imapd import watch
+from mailsuite.imapd import Imapd, watch
+from mailsuite.net import ConnectionLimits, Listener, bind
 from mailsuite.store import AccountStore, StoreUnavailable
 
 
@@ -65,3 +66,27 @@ async def test_autologout_and_shutdown_while_watching(tmp_path: Path) -> None:
         client = await runner.signed_in("A", "NOTIFY SET (personal (MailboxName))")
         await runner.listener.stop()
         assert await client.response() == b"* BYE Server shutting down"
+
+
+async def test_news_reach_sessions_of_other_doors(tmp_path: Path) -> None:
+    """STARTTLS and TLS from the first octet are doors of their own, with sessions in common."""
+    async with Runner(tmp_path, None, settings()) as runner:
+        other = Imapd(
+            settings(),
+            runner.door.sign_in,
+            runner.directory,
+            runner.store,
+            runner.threads,
+            beside=runner.door,
+        )
+        told = await runner.signed_in("A", "ENABLE METADATA", "SELECT INBOX")
+        listener = Listener("imaps", other.session, ConnectionLimits(10, 10))
+        sock = bind("127.0.0.1", 0)
+        runner.port = sock.getsockname()[1]
+        await listener.start(sock)
+        try:
+            telling = await runner.signed_in("B")
+            await telling.command('SETMETADATA INBOX (/shared/comment "one")')
+            assert await told.command("NOOP") == [b"* METADATA INBOX /shared/comment"]
+        finally:
+            await listener.stop()
