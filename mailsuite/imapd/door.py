@@ -51,8 +51,8 @@ class Imapd:
         self.commands = COMMANDS
         self.capabilities = CAPABILITIES
         self.tell_watched = notify.tell
-        self.announcer = Announcer() if beside is None else beside.announcer
-        self.sort_cache = SortCache(threads) if beside is None else beside.sort_cache
+        self.announcer: Announcer = Announcer() if beside is None else beside.announcer
+        self.sort_cache: SortCache = SortCache(threads) if beside is None else beside.sort_cache
 
     async def session(self, connection: Connection) -> None:
         """Serve one client until it or we say goodbye."""
