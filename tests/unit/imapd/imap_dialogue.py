@@ -48,6 +48,7 @@ from mailsuite.imapd import Imapd, Settings, facets
 from mailsuite.imapd.syntax.receiver import Limits as Bounds
 from mailsuite.net import Connection, ConnectionLimits, Listener, bind
 from mailsuite.store import AccountStore, Facets, NewMessage, Store
+from mailsuite.vault import Vault
 from tests.sign_in import sign_in
 
 DATE = float(calendar.timegm((2026, 11, 23, 9, 0, 0)))
@@ -183,7 +184,11 @@ class Runner:
         self.threads = Threads("test", 4)
         values = Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute)
         (folder / "mail").mkdir(exist_ok=True)
-        self.directory = Directory(folder / "accounts.db", self.threads, hasher=Hasher(8, 1))
+        vault = Vault(folder / "secrets.key")
+        vault.load()  # as the server does before it listens
+        self.directory = Directory(
+            folder / "accounts.db", self.threads, vault=vault, hasher=Hasher(8, 1)
+        )
         if not self.directory.domains():
             self.directory.add_domain("example.test")
             self.directory.add_user("alice@example.test", "alice")
