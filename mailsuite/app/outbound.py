@@ -19,14 +19,21 @@ from mailsuite.relay.credentials import Credentials, load
 
 RELAY = "relay"
 CAPTURE = "capture"
+ON_DEMAND = "on-demand"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Settings of the relay with all that was read for them, before they are put in force."""
+    """Settings of the relay with all that was read for them, before they are put in force.
+
+    on_demand  domains whose hosts fetch their mail here
+    held       those of them whose mail goes no other way
+    """
 
     mode: str
     allow: frozenset[str]
+    on_demand: frozenset[str]
+    held: frozenset[str]
     settings: Settings
     contexts: Contexts
     sts: StsPolicies | None
@@ -83,7 +90,16 @@ class Outbound:
                 clock=self._clock,
             )
         allow = frozenset(each.lower() for each in config.relay.allow)
-        return Prepared(config.outbound, allow, settings, contexts, sts)
+        asking = config.relay.atrn
+        return Prepared(
+            config.outbound,
+            allow,
+            frozenset(domain for each in asking for domain in each.domains),
+            frozenset(domain for each in asking if each.held for domain in each.domains),
+            settings,
+            contexts,
+            sts,
+        )
 
     def apply(self, prepared: Prepared) -> None:
         """Put it in force, for attempts that begin from now on."""
@@ -93,14 +109,18 @@ class Outbound:
     def choose(self, address: str, *, released: bool = False) -> str:
         """The name of the courier for an address of a domain that is not ours.
 
-        What its owner has `released` is sent.
+        What its owner has `released` is sent. Nobody captures the mail of a host that fetches it.
         """
+        domain = domain_of(address)
+        if among(domain, self._now.held):
+            return ON_DEMAND
         if released or self._now.mode in ("direct", "smarthost"):
             return RELAY
-        return RELAY if self._now.mode == "allowlist" and self._allowed(address) else CAPTURE
+        if self._now.mode == "allowlist" and self._allowed(address, domain):
+            return RELAY
+        return ON_DEMAND if among(domain, self._now.on_demand) else CAPTURE
 
-    def _allowed(self, address: str) -> bool:
-        domain = domain_of(address)
+    def _allowed(self, address: str, domain: str) -> bool:
         local = address.rpartition("@")[0]
         allow = self._now.allow
         return among(domain, allow) or f"{local}@{domain}".lower() in allow

@@ -17,7 +17,7 @@ from mailsuite import __version__
 from mailsuite.accounts import Directory
 from mailsuite.app.announce import Listening
 from mailsuite.app.lag import LoopLag
-from mailsuite.app.outbound import CAPTURE, RELAY, Outbound, Prepared
+from mailsuite.app.outbound import CAPTURE, ON_DEMAND, RELAY, Outbound, Prepared
 from mailsuite.app.pop3 import pop3_settings
 from mailsuite.app.quota import Limits
 from mailsuite.app.smtp import KINDS, smtp_settings
@@ -45,6 +45,7 @@ from mailsuite.pop3d import Settings as Pop3Settings
 from mailsuite.pop3d.door import BUSY as POP3_BUSY
 from mailsuite.queue import Queue
 from mailsuite.queue import Settings as QueueSettings
+from mailsuite.relay import OnDemandCourier
 from mailsuite.routing import Router, Srs
 from mailsuite.signin import Bans, SignIn, Throttle
 from mailsuite.signin import Settings as SignInSettings
@@ -181,6 +182,7 @@ class Server:
             ),
             CAPTURE: CaptureCourier(self.store, self.router.route),
             RELAY: self.outbound.courier,
+            ON_DEMAND: OnDemandCourier(),
         }
         self.queue = Queue(
             data / "queue",
@@ -238,6 +240,7 @@ class Server:
                 room=partial(self._quota.room, self.store),
                 proxies=self._proxies_of(endpoint),
                 name=endpoint.name,
+                turner=self.outbound.courier.turned,
             )
         else:
             is_imap = endpoint.protocol == "imap"
@@ -329,6 +332,7 @@ class Server:
             lifetime=chosen.lifetime,
             concurrency={RELAY: self.config.relay.connections},
             per_domain={RELAY: self.config.relay.connections_per_destination},
+            parked=frozenset({ON_DEMAND}),
             delay_notice=chosen.delay_notice or None,
         )
 
@@ -341,6 +345,7 @@ class Server:
         """
         self.config = config
         self.outbound.apply(relay)
+        self.queue.reconsider()
         self.limits.resize(config.limits.connections, config.limits.connections_per_address)
         for imapd in self._imapds:
             imapd.settings = self._imap_settings()

@@ -2,11 +2,17 @@
 
 from typing import Literal
 
+from mailsuite.accounts.names import account_key
 from mailsuite.config import Config, Endpoint
 from mailsuite.smtpd import Settings
 
-Kind = Literal["smtp", "submission", "lmtp"]
-KINDS: dict[str, Kind] = {"smtp": "smtp", "submission": "submission", "lmtp": "lmtp"}
+Kind = Literal["smtp", "submission", "lmtp", "odmr"]
+KINDS: dict[str, Kind] = {
+    "smtp": "smtp",
+    "submission": "submission",
+    "lmtp": "lmtp",
+    "odmr": "odmr",
+}
 """The kind of door, by a listener's protocol. All others are no ESMTP doors."""
 
 
@@ -39,5 +45,16 @@ def smtp_settings(
         etrn=frozenset(each.lower() for each in config.relay.etrn)
         if kind != "lmtp"
         else frozenset(),
+        on_demand=_on_demand(config) if kind in ("submission", "odmr") else {},
+        relayed=frozenset(domain for each in config.relay.atrn for domain in each.domains),
         apparently_fields=config.apparently_fields,
     )
+
+
+def _on_demand(config: Config) -> dict[str, frozenset[str]]:
+    """Domains by account; one may be named several times."""
+    found: dict[str, frozenset[str]] = {}
+    for each in config.relay.atrn:
+        account = account_key(each.account) or each.account
+        found[account] = found.get(account, frozenset()) | frozenset(each.domains)
+    return found

@@ -11,7 +11,7 @@ from mailsuite.config.section import Section, setting
 from mailsuite.config.source import Location
 from mailsuite.config.values import unix_path
 
-Protocol = Literal["smtp", "submission", "lmtp", "imap", "pop3"]
+Protocol = Literal["smtp", "submission", "lmtp", "odmr", "imap", "pop3"]
 TlsMode = Literal["none", "starttls", "implicit"]
 
 
@@ -21,8 +21,9 @@ class Listener(Section):
     protocol: Protocol = setting(
         "smtp takes mail from other servers for our domains; submission takes mail of our own"
         " users, who sign in; lmtp takes mail for our domains from a mail server before this one;"
+        " odmr hands mail over to hosts that fetch it (relay.atrn, port 366);"
         " imap and pop3 give mail to clients.",
-        "smtp, submission, lmtp, imap or pop3",
+        "smtp, submission, lmtp, odmr, imap or pop3",
     )
     address: Annotated[tuple[values.ListenAddress, ...], values.OneOrMore] = setting(
         "Local IP address, or a list of them. lmtp may also have a Unix socket, such as"

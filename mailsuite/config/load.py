@@ -275,11 +275,28 @@ def _doubts(config: Config) -> Iterator[tuple[Location, str]]:
             )
         if listener.insecure and listener.protocol != "lmtp":
             yield ("listeners", index, "insecure"), "has no effect but for lmtp"
-        if listener.tls == "none" and listener.protocol not in ("smtp", "lmtp"):
+        if listener.tls == "none" and listener.protocol == "odmr":
+            yield (
+                ("listeners", index, "tls"),
+                "mail goes in the clear there, and hosts sign in by CRAM-MD5 or SCRAM only,"
+                " expected starttls or implicit where the hosts can do it",
+            )
+        elif listener.tls == "none" and listener.protocol not in ("smtp", "lmtp"):
             yield (
                 ("listeners", index, "tls"),
                 "nobody can sign in without TLS, expected starttls or implicit",
             )
+        if listener.protocol == "odmr" and not config.relay.atrn:
+            yield (
+                ("listeners", index, "protocol"),
+                "nobody has mail to fetch: relay.atrn is empty, expected accounts and domains",
+            )
+    held = {domain for each in config.relay.atrn if each.held for domain in each.domains}
+    if both := held.intersection(config.relay.etrn):
+        yield (
+            ("relay", "etrn"),
+            f"has no effect for {min(both)}, whose mail is held for its host (relay.atrn)",
+        )
     if config.outbound == "allowlist" and not config.relay.allow:
         yield ("outbound",), "nothing is sent: relay.allow is empty, expected domains or addresses"
     if config.outbound == "direct" and config.relay.smarthost is not None:

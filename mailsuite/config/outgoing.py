@@ -65,6 +65,26 @@ class Destination(Section):
     tls: TlsLevel = setting(TLS_WORDS, "off, opportunistic, require or verify", "opportunistic")
 
 
+class OnDemand(Section):
+    """Domains whose mail a host fetches here."""
+
+    account: values.MailAddress = setting(
+        "The account that the host signs in with.", "an address such as branch@example.org"
+    )
+    domains: Annotated[tuple[values.DomainPattern, ...], values.OneOrMore] = setting(
+        'Names; ".example.org" is every domain below example.org.',
+        'a domain such as example.org or ".example.org", or a list of them',
+        min_length=1,
+        max_length=1000,
+    )
+    held: bool = setting(
+        "Their mail waits for the host, at most for queue.lifetime; false: it is also sent by the"
+        " DNS as other mail is.",
+        "true or false",
+        True,
+    )
+
+
 class Relay(Section):
     """How mail goes out."""
 
@@ -110,6 +130,16 @@ class Relay(Section):
     etrn: Annotated[tuple[values.DomainPattern, ...], values.OneOrMore] = setting(
         "Domains whose hosts are not always there, and may ask by ETRN that their mail be sent.",
         'a domain such as example.org, or ".example.org" for those below it; or a list of them',
+        (),
+        live=True,
+        max_length=1000,
+    )
+    atrn: Annotated[tuple[OnDemand, ...], values.ListOf] = setting(
+        "Domains whose hosts fetch their mail here (ATRN, TURN): they sign in as an account, and"
+        " mail for these domains is taken from anybody. Such as"
+        " {account: branch@example.org, domains: [branch.example, .branch.example]}; held: false"
+        " has it sent by the DNS as well, and not wait for the host only.",
+        "a list of mappings with account and domains",
         (),
         live=True,
         max_length=1000,

@@ -1,5 +1,6 @@
 """What every door shares below its protocol: sockets, connections, limits. Knows no mail."""
 
+from mailsuite.net.adopted import adopt
 from mailsuite.net.connection import Connection, connect, endpoints
 from mailsuite.net.limits import ConnectionLimits, network_key
 from mailsuite.net.listener import Listener, bind
@@ -15,6 +16,7 @@ __all__ = [
     "Origin",
     "Proxies",
     "Serving",
+    "adopt",
     "bind",
     "bind_unix",
     "connect",

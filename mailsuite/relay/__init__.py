@@ -6,16 +6,22 @@ the next host can't take them. Keeps no mail: the queue does.
 """
 
 from mailsuite.relay.courier import RelayCourier
+from mailsuite.relay.on_demand import OnDemandCourier
 from mailsuite.relay.settings import Rule, Settings, Smarthost, TlsLevel
 from mailsuite.relay.sts import StsPolicies
 from mailsuite.relay.tls import Contexts
+from mailsuite.relay.turned import TurnedCourier
+from mailsuite.relay.verdicts import SessionFailed
 
 __all__ = [
     "Contexts",
+    "OnDemandCourier",
     "RelayCourier",
     "Rule",
+    "SessionFailed",
     "Settings",
     "Smarthost",
     "StsPolicies",
     "TlsLevel",
+    "TurnedCourier",
 ]

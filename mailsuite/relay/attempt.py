@@ -5,32 +5,23 @@ the bounds on hosts, addresses and sessions hold.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
 from mailsuite.dns import Resolver
-from mailsuite.mail import Job, Outcome, Recipient
-from mailsuite.message.downgrade import Inconvertible
+from mailsuite.mail import Job, Outcome
 from mailsuite.relay import hops as find
-from mailsuite.relay.commands import (
-    Unfit,
-    as_binary,
-    hop_of,
-    mail_line,
-    needs_utf8,
-    rcpt_line,
-)
 from mailsuite.relay.content import Content
 from mailsuite.relay.destination import Destination
-from mailsuite.relay.dialogue import Fate, Result, Transfer, Verdict
 from mailsuite.relay.hops import NoRoute
 from mailsuite.relay.policy import plan_for
-from mailsuite.relay.session import Endpoint, Session, batch, open_session
+from mailsuite.relay.session import Endpoint, Session, open_session
 from mailsuite.relay.settings import Settings
 from mailsuite.relay.sts import StsPolicies
 from mailsuite.relay.tls import Contexts
-from mailsuite.relay.verdicts import SessionFailed, elsewhere, outcome_of
+from mailsuite.relay.transactions import Transactions
+from mailsuite.relay.verdicts import SessionFailed
 
 log = get_logger("relay")
 
@@ -60,50 +51,38 @@ class Attempt:
         self._house = house
         self._destination = destination
         self._job = job
-        self._left = list(places)
-        self._content = content
-        self._outcomes: dict[int, Outcome] = {}
-        self._failures: list[SessionFailed] = []
-        self._tried: set[tuple[str, int]] = set()
+        self._message = Transactions(house.settings, house.clock, job, places, content)
 
     async def run(self) -> dict[int, Outcome]:
         """The outcome of each place."""
         alone = self._destination.left_alone()
         if alone is not None:
-            return dict.fromkeys(self._left, alone)
+            return dict.fromkeys(self._message.left, alone)
         try:
-            while self._left and (session := self._destination.take()) is not None:
+            while self._message.left and (session := self._destination.take()) is not None:
                 await self._over(session)
-            if self._left:
+            if self._message.left:
                 await self._anew()
         except SessionFailed as error:
-            self._failures.append(error)
-        if self._left:
-            failure = self._worst()
-            self._outcomes.update(dict.fromkeys(self._left, failure.outcome()))
-            if not any(each.reached or each.permanent for each in self._failures):
+            self._message.failures.append(error)
+        if self._message.left:
+            failure = self._message.worst()
+            self._message.outcomes.update(dict.fromkeys(self._message.left, failure.outcome()))
+            if not any(each.reached or each.permanent for each in self._message.failures):
                 self._destination.unreachable(failure)
-        return self._outcomes
-
-    def _worst(self) -> SessionFailed:
-        """What is told: that something may work later outweighs that something never will."""
-        for failure in self._failures:
-            if not failure.permanent:
-                return failure
-        nothing = SessionFailed("4.4.1", "no host could be tried")
-        return self._failures[0] if self._failures else nothing
+        return self._message.outcomes
 
     # -- sessions -------------------------------------------------------------------------------
 
     async def _anew(self) -> None:
         """Over fresh sessions, one host after another."""
         async for endpoint in self._endpoints():
-            while (endpoint.address, endpoint.port) not in self._tried:
-                count = len(self._left)
+            while (endpoint.address, endpoint.port) not in self._message.tried:
+                count = len(self._message.left)
                 await self._with(endpoint)
-                if not self._left:
+                if not self._message.left:
                     return
-                if len(self._left) == count:
+                if len(self._message.left) == count:
                     break  # it helps no further; else it only wants a connection more (RFC 9422)
 
     async def _with(self, endpoint: Endpoint) -> None:
@@ -112,7 +91,7 @@ class Attempt:
             session = await open_session(endpoint, house.contexts, house.settings, house.clock)
         except SessionFailed as error:
             log.info("host not usable", id=self._job.id, host=endpoint.name, why=error.text)
-            self._failures.append(error)
+            self._message.failures.append(error)
             return
         self._destination.reached()
         await self._over(session)
@@ -146,7 +125,7 @@ class Attempt:
                     settings=settings,
                 )
             except SessionFailed as error:
-                self._failures.append(error)
+                self._message.failures.append(error)
                 continue
             for address in host.addresses:
                 count += 1
@@ -162,118 +141,12 @@ class Attempt:
                 )
 
     async def _over(self, session: Session) -> None:
-        """As much as this session takes; what is undecided after it stays in `_left`."""
+        """As much as this session takes; then others may have it."""
         kept = False
         try:
-            while self._left:
-                result, places = await self._transaction(session)
-                left = self._sort(session, result, places)
-                kept = result.usable
-                if not kept or not session.usable or left:
-                    break
+            kept = await self._message.over(session)
         finally:
             if kept:
                 self._destination.give_back(session)
             else:
                 session.abort()
-
-    def _sort(self, session: Session, result: Result, places: Sequence[int]) -> bool:
-        """Take the verdicts in; gives whether some are left to another host."""
-        moved = False
-        endpoint = session.endpoint
-        for place, verdict in zip(places, result.verdicts, strict=True):
-            if verdict.fate is Fate.ANOTHER:
-                continue
-            if verdict.fate is Fate.ELSEWHERE:
-                moved = True
-                if verdict.reply is not None and verdict.reply.code != 421:
-                    self._tried.add((endpoint.address, endpoint.port))
-                continue
-            self._left.remove(place)
-            self._outcomes[place] = outcome_of(
-                verdict, session.contact, session.offers, lmtp=endpoint.lmtp
-            )
-        if moved:
-            verdict = next(each for each in result.verdicts if each.fate is Fate.ELSEWHERE)
-            self._failures.append(elsewhere(verdict, session.contact))
-        return moved
-
-    # -- one transaction ------------------------------------------------------------------------
-
-    async def _transaction(self, session: Session) -> tuple[Result, list[int]]:
-        recipients = self._job.recipients
-        names = [recipients[place].address for place in self._left]
-        count = batch(names, session.offers, self._house.settings.recipients)
-        places = self._left[:count]
-        chosen = [recipients[place] for place in places]
-        envelope, offers = self._job.envelope, session.offers
-        utf8 = needs_utf8(envelope, chosen) or (envelope.smtputf8 and "SMTPUTF8" in offers)
-        content = self._content
-        try:
-            content = await self._fitting(session, utf8=utf8)
-            mail = mail_line(
-                envelope, offers, content.traits, utf8=utf8, now=self._house.clock.now()
-            )
-            lines = _rcpt_lines(chosen, session)
-        except Unfit as error:
-            verdict = Verdict(Fate.PERMANENT, None, error.text, error.status)
-            return Result([verdict] * len(places)), places
-        try:
-            good = [place for place, line in enumerate(lines) if isinstance(line, bytes)]
-            result = Result([])
-            if good:
-                transfer = self._transfer(session, mail, lines, good, content)
-                result = await session.transact(transfer, content)
-            answers = iter(result.verdicts)
-            verdicts = [next(answers) if isinstance(line, bytes) else line for line in lines]
-            return Result(verdicts, result.usable), places
-        finally:
-            if content is not self._content:
-                content.close()
-
-    def _transfer(
-        self,
-        session: Session,
-        mail: bytes,
-        lines: Sequence[bytes | Verdict],
-        good: Sequence[int],
-        content: Content,
-    ) -> Transfer:
-        offers = session.offers
-        binary = as_binary(content.traits, hop_of(offers, utf8=False))
-        return Transfer(
-            mail,
-            [line for place in good if isinstance(line := lines[place], bytes)],
-            content.size,
-            chunked=binary or ("CHUNKING" in offers and "PIPELINING" in offers),
-            together=content.data is not None and content.size <= self._house.settings.together,
-        )
-
-    async def _fitting(self, session: Session, *, utf8: bool) -> Content:
-        """The message as this server can take it. Raises Unfit."""
-        hop = hop_of(session.offers, utf8=utf8)
-        asked = self._job.envelope.smtputf8
-        traits = self._content.traits
-        if traits.plain or (hop.takes(traits) and (utf8 or not asked)):
-            return self._content
-        try:
-            converted = await self._content.converted(hop, smtputf8=asked)
-        except Inconvertible as error:
-            if error.status == "5.6.3" and hop.takes(replace(traits, long_line=False)):
-                # Overlong lines alone: most servers take them, and a bounce helps nobody.
-                return self._content
-            raise Unfit(error.status, str(error)) from error
-        if converted is None:
-            return self._content
-        log.info("converted", id=self._job.id, host=session.endpoint.name)
-        return converted
-
-
-def _rcpt_lines(recipients: Sequence[Recipient], session: Session) -> list[bytes | Verdict]:
-    lines: list[bytes | Verdict] = []
-    for recipient in recipients:
-        try:
-            lines.append(rcpt_line(recipient, session.offers))
-        except Unfit as error:
-            lines.append(Verdict(Fate.PERMANENT, None, error.text, error.status))
-    return lines

@@ -15,12 +15,14 @@ from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.dns import Resolver
 from mailsuite.mail import Bounced, Deferred, Job, Outcome
 from mailsuite.message import normalise_domain
+from mailsuite.net import Connection
 from mailsuite.relay.attempt import Attempt, House
 from mailsuite.relay.content import Content, load
 from mailsuite.relay.destination import Destination, DestinationState, Key
 from mailsuite.relay.settings import Settings
 from mailsuite.relay.sts import StsPolicies
 from mailsuite.relay.tls import Contexts
+from mailsuite.relay.turned import TurnedCourier, take_over
 
 log = get_logger("relay")
 
@@ -78,6 +80,25 @@ class RelayCourier:
             for each in found:
                 outcomes |= each
         return [outcomes[place] for place in range(len(job.recipients))]
+
+    async def turned(
+        self, connection: Connection, *, name: str, why: str, account: str
+    ) -> TurnedCourier:
+        """The courier for a host that has turned the roles on its connection; see `take_over`.
+
+        Raises SessionFailed.
+        """
+        house = self._house
+        return await take_over(
+            connection,
+            name=name,
+            why=why,
+            account=account,
+            settings=house.settings,
+            contexts=house.contexts,
+            clock=house.clock,
+            threads=self._threads,
+        )
 
     def _key(self, address: str, job: Job, content: Content) -> Key | None:
         _, at, domain = address.rpartition("@")

@@ -14,6 +14,11 @@ class Offers:
     def __contains__(self, keyword: object) -> bool:
         return keyword in self.extensions
 
+    def without(self, *keywords: str) -> "Offers":
+        """The same, but for some extensions."""
+        left = {key: value for key, value in self.extensions.items() if key not in keywords}
+        return Offers(left)
+
     @property
     def size(self) -> int | None:
         """Octets of the largest message that is taken (RFC 1870); None: no limit is told."""

@@ -90,6 +90,11 @@ class Session:
         most = min(most, self.offers.limit("MAILMAX") or most)
         return not self._connection.has_ended and not self._connection.pending and self.used < most
 
+    @property
+    def secure(self) -> bool:
+        """The connection is under TLS."""
+        return self._connection.tls
+
     async def transact(self, transfer: Transfer, content: Content) -> Result:
         """One mail transaction. Raises OSError when the message can't be read."""
         self.used += 1

@@ -14,12 +14,14 @@ class Client:
     peer    IP address
     secure  passwords may cross the connection: it is under TLS, or the operator says so
     tls     the TLS session, None without TLS
+    clear   the operator wants it without TLS: what shows no password may be used
     """
 
     door: str
     peer: str
     secure: bool
     tls: ssl.SSLObject | None = None
+    clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class SignIn:
 
     def _may_prove(self, client: Client) -> bool:
         """Mechanisms that show no password need no TLS, but the mail that follows does."""
-        return client.secure or self.settings.without_tls
+        return client.secure or client.clear or self.settings.without_tls
 
     def _channel(self, client: Client) -> sasl.Channel:
         unique = f"<{secrets.token_hex(12)}@{self.settings.hostname}>"

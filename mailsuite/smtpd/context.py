@@ -4,7 +4,7 @@ Says also what the door asks of the rooms below it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from ssl import SSLContext
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.tasks import Tasks
-from mailsuite.mail import Envelope, Route
-from mailsuite.net import ConnectionLimits
+from mailsuite.mail import Courier, Envelope, Route
+from mailsuite.net import Connection, ConnectionLimits
 from mailsuite.queue import Convert, Watch
+from mailsuite.relay import TurnedCourier
 from mailsuite.signin import Client, Exchange
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Command, Extension, Parameter
@@ -59,6 +60,25 @@ class Receiver(Protocol):
     def receive(self, envelope: Envelope) -> Incoming: ...
     def watch(self, id: str, recipients: int) -> AbstractContextManager[Watch]: ...
     async def retry_domain(self, domain: str, *, below: bool) -> int: ...
+    def hand_over(self, domains: Container[str]) -> "Mail": ...
+
+
+class Mail(Protocol):
+    """`queue.HandOver`: what waits for some domains."""
+
+    @property
+    def busy(self) -> bool: ...
+    async def claim(self) -> bool: ...
+    async def attempt(self, courier: Courier) -> bool: ...
+    async def close(self) -> None: ...
+
+
+class Turner(Protocol):
+    """`relay.RelayCourier.turned`: a courier for the host at the other end of a connection."""
+
+    async def __call__(
+        self, connection: Connection, *, name: str, why: str, account: str
+    ) -> TurnedCourier: ...
 
 
 Room = Callable[[str, int], Awaitable[bool]]
@@ -80,6 +100,8 @@ class Context:
     starttls  the TLS context to offer STARTTLS with, or None
     stopping  set at the stop: a session ends after the command that is at work
     empty     set when the last session has gone
+    turner    makes couriers for connections on which the roles have turned; None: none turns
+    turned    these connections
     """
 
     settings: Settings
@@ -94,8 +116,10 @@ class Context:
     mail_parameters: Mapping[str, Parameter]
     rcpt_parameters: Mapping[str, Parameter]
     room: Room = unlimited
+    turner: Turner | None = None
     counters: Counters = field(default_factory=Counters)
     tasks: Tasks = field(default_factory=lambda: Tasks("smtpd"))
+    turned: Tasks = field(default_factory=lambda: Tasks("smtpd"))
     sessions: "set[SmtpSession]" = field(default_factory=set)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -104,4 +128,5 @@ class Context:
     def greeting(self) -> Reply:
         """What a client hears first."""
         protocol = "LMTP" if self.settings.lmtp else "ESMTP"
-        return reply(220, "", f"{self.settings.hostname} {protocol} mailsuite")
+        what = " on-demand mail relay" if self.settings.odmr else ""
+        return reply(220, "", f"{self.settings.hostname} {protocol} mailsuite{what}")

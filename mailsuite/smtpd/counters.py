@@ -18,6 +18,7 @@ class Counters:
     recipients_refused    refused at RCPT
     sign_ins              AUTH that succeeded
     sign_ins_failed       AUTH with a wrong name or password
+    turns                 ATRN and TURN after which the roles turned
     tls                   connections that went over to TLS, or began with it
     errors                4xx and 5xx replies of any kind
     timeouts              clients that were closed for their silence
@@ -35,6 +36,7 @@ class Counters:
     recipients_refused: int = 0
     sign_ins: int = 0
     sign_ins_failed: int = 0
+    turns: int = 0
     tls: int = 0
     errors: int = 0
     timeouts: int = 0

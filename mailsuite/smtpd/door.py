@@ -13,13 +13,16 @@ from ssl import SSLContext
 from mailsuite.base.clock import Clock, SystemClock
 from mailsuite.net import ConnectionLimits, Proxies, Serving, serve
 from mailsuite.smtpd import commands, extensions
-from mailsuite.smtpd.context import Context, Receiver, Room, Routes, SignIn, unlimited
+from mailsuite.smtpd.context import Context, Receiver, Room, Routes, SignIn, Turner, unlimited
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Parameter
 from mailsuite.smtpd.session import SmtpSession
 from mailsuite.smtpd.settings import Settings
 
+COMMANDS = {"lmtp": commands.LMTP, "odmr": commands.ODMR}
 LAST_WORDS = 1.0  # seconds that closing connections have at the stop
+# A message that another host has and is thinking about would go there twice.
+TURNED_GRACE = 4.0  # seconds more, for connections on which the roles have turned
 
 
 class Smtpd:
@@ -38,10 +41,11 @@ class Smtpd:
         room: Room = unlimited,
         proxies: Proxies | None = None,
         name: str = "",
+        turner: Turner | None = None,
     ) -> None:
         """`room` tells full mailboxes; `proxies` stand before it, where there are any.
 
-        `name` is what the log calls it.
+        Without a `turner` nobody gets mail by ATRN and TURN. `name` is what the log calls it.
 
         `limits` may be shared with other listeners; without them it has its own.
 
@@ -67,11 +71,12 @@ class Smtpd:
             or ConnectionLimits(settings.max_connections, settings.max_connections_per_address),
             clock=clock or SystemClock(),
             starttls=None if settings.implicit_tls else tls_context,
-            commands=commands.LMTP if settings.lmtp else commands.SMTP,
-            extensions=extensions.TABLE,
+            commands=COMMANDS.get(settings.kind, commands.SMTP),
+            extensions=extensions.ODMR if settings.odmr else extensions.TABLE,
             mail_parameters=mail_parameters,
             rcpt_parameters=rcpt_parameters,
             room=room,
+            turner=turner,
         )
 
     @property
@@ -121,6 +126,8 @@ class Smtpd:
             session.shut_down()
         await context.tasks.wait(grace)
         await context.tasks.cancel()
+        await context.turned.wait(TURNED_GRACE if grace else 0.0)
+        await context.turned.cancel()
         # The sessions are over; their last words may still be on the way.
         if context.sessions:
             context.empty.clear()

@@ -17,6 +17,7 @@ from mailsuite.smtpd.context import Context
 from mailsuite.smtpd.grammar import SyntaxRefused
 from mailsuite.smtpd.model import MAX_AUTH_LINE, Client, Transaction
 from mailsuite.smtpd.reply import Reply
+from mailsuite.smtpd.turned import Turn, serve
 from mailsuite.smtpd.wire import Wire
 
 log = get_logger("smtpd")
@@ -31,6 +32,7 @@ class SmtpSession(Wire):
     messages       accepted
     auth_failures  wrong names or passwords
     in_exchange    an answer to a challenge of AUTH is waited for
+    turn           agreed on: the roles turn after the reply to this command
     local_user     "uid 1000" of a program on this machine, None for clients from the network
     """
 
@@ -48,6 +50,7 @@ class SmtpSession(Wire):
         self.messages = 0
         self.auth_failures = 0
         self.in_exchange = False
+        self.turn: Turn | None = None
         self.local_user: str | None = None
         self._counted = False
         self._ended = False
@@ -157,6 +160,8 @@ class SmtpSession(Wire):
         try:
             self.say(self.context.greeting)
             await self._converse()
+            if self.turn is not None:
+                self._turn_round(self.turn)
         except asyncio.CancelledError:
             self.say(replies.SHUTTING_DOWN)
             raise
@@ -164,6 +169,15 @@ class SmtpSession(Wire):
             self._handler_coroutine = None
             self.hang_up()
             await self.reset()
+            if self.turn is not None:
+                await self.turn.mail.close()
+
+    def _turn_round(self, turn: Turn) -> None:
+        """Another task has the connection from now on; here only its end is told."""
+        connection = self.pass_on()
+        if connection is not None:
+            self.turn = None
+            self.context.turned.start(serve(self.context, connection, turn), self.peer)
 
     # -- the conversation -----------------------------------------------------------------------
 
@@ -179,6 +193,9 @@ class SmtpSession(Wire):
             answer = await self._obey(line)
             if answer is not None:
                 self.say(answer)
+                if self.turn is not None:
+                    await self.flush()
+                    return
                 beyond = self.errors - settings.errors_before_delay
                 if answer.is_error and answer.blamed and beyond > 0:
                     delay = settings.error_delay * beyond
@@ -226,7 +243,8 @@ class SmtpSession(Wire):
         verb, _, rest = line.rstrip(b" \t\r\n").partition(b" ")
         command = self.context.commands.get(verb.upper())
         if command is None:
-            return replies.UNKNOWN_COMMAND
+            odmr = self.context.settings.odmr
+            return replies.NOT_FOR_ODMR if odmr else replies.UNKNOWN_COMMAND
         if len(line) > command.max_line:
             return replies.LINE_TOO_LONG
         try:

@@ -1,6 +1,7 @@
 """What a listener of the ESMTP door may be told. Only values; each is a bound or a choice."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -12,7 +13,8 @@ class Settings:
                           takes mail from our users to anybody (RFC 6409, ports 587 and 465),
                           "local" the same from programs of this machine, which need not sign in,
                           over a Unix socket; "lmtp" is as "smtp" for an MTA before us, which is
-                          told what becomes of its message for each recipient (RFC 2033)
+                          told what becomes of its message for each recipient (RFC 2033); "odmr"
+                          takes none, but hands mail over to hosts that sign in (RFC 2645)
     hostname              our name in the greeting and in Received
     implicit_tls          TLS from the first octet (RFC 8314); otherwise STARTTLS is offered where
                           there is a TLS context
@@ -33,6 +35,9 @@ class Settings:
     max_auth_failures     in one session, then 421
     etrn                  domains that ETRN may ask for, in lower case; ".example.org" stands for
                           all below it
+    on_demand             accounts with the domains whose mail they may take over by ATRN and TURN,
+                          written as for `etrn`
+    relayed               domains of others for which mail is taken from anybody, written likewise
     outcome_wait          how long the reply to a message waits for outcomes (VERB)
     max_hold              submission: how long mail may be held before it goes out (RFC 4865);
                           0: not offered
@@ -47,7 +52,7 @@ class Settings:
     message_timeout       for a whole message
     """
 
-    kind: Literal["smtp", "submission", "local", "lmtp"]
+    kind: Literal["smtp", "submission", "local", "lmtp", "odmr"]
     hostname: str
     implicit_tls: bool = False
     require_tls: bool = False
@@ -64,6 +69,8 @@ class Settings:
     longest_error_delay: float = 10.0
     max_auth_failures: int = 5
     etrn: frozenset[str] = frozenset()
+    on_demand: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    relayed: frozenset[str] = frozenset()
     outcome_wait: float = 10.0
     max_hold: float = 30 * 86400.0
     max_hops: int = 50
@@ -88,4 +95,9 @@ class Settings:
     @property
     def sign_in(self) -> bool:
         """Whether clients sign in."""
-        return self.kind == "submission"
+        return self.kind in ("submission", "odmr")
+
+    @property
+    def odmr(self) -> bool:
+        """Whether hosts fetch their mail here, and nothing else is done."""
+        return self.kind == "odmr"

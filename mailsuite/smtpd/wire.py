@@ -14,7 +14,7 @@ from typing import cast
 
 from aiosmtpd.smtp import SMTP
 
-from mailsuite.net import Origin, endpoints
+from mailsuite.net import Connection, Origin, adopt, endpoints
 
 READ_LIMIT = 1 << 16
 OUT_LIMIT = 1 << 14
@@ -248,6 +248,21 @@ class Wire(SMTP):
         """Close at once."""
         if self.transport is not None:
             self.transport.abort()
+
+    def pass_on(self) -> Connection | None:
+        """Give the connection away, with what has come and was not read; None: it is gone.
+
+        From now on nothing can be read or said here; `closed` tells its end.
+        """
+        transport, self.transport = self.transport, None
+        self._at_end, ended = True, self._at_end
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
+            self._timeout_handle = None
+        if transport is None:
+            return None
+        octets, self._buffer = bytes(self._buffer), bytearray()
+        return adopt(transport, peer=self.peer, octets=octets, ended=ended, on_close=self.closed)
 
     # -- TLS ------------------------------------------------------------------------------------
 

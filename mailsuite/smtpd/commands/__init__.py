@@ -11,11 +11,13 @@ from mailsuite.smtpd.commands import (
     rcpt,
     session,
     starttls,
+    turn,
     verb,
     verify,
 )
 
 SMTP = {
+    b"ATRN": turn.ATRN,
     b"AUTH": auth.COMMAND,
     b"BDAT": bdat.COMMAND,
     b"DATA": data.COMMAND,
@@ -30,6 +32,7 @@ SMTP = {
     b"RCPT": rcpt.COMMAND,
     b"RSET": session.RSET,
     b"STARTTLS": starttls.COMMAND,
+    b"TURN": turn.TURN,
     b"VERB": verb.COMMAND,
     b"VRFY": verify.VRFY,
 }
@@ -38,5 +41,11 @@ SMTP = {
 LMTP = {
     verb: command
     for verb, command in SMTP.items()
-    if verb not in (b"AUTH", b"EHLO", b"ETRN", b"HELO", b"VERB")
+    if verb not in (b"ATRN", b"AUTH", b"EHLO", b"ETRN", b"HELO", b"TURN", b"VERB")
 } | {b"LHLO": hello.LHLO}
+
+# RFC 2645 §5.4; NOOP and RSET harm nobody, STARTTLS keeps passwords secret.
+ODMR = {
+    verb: SMTP[verb]
+    for verb in (b"ATRN", b"AUTH", b"EHLO", b"HELO", b"NOOP", b"QUIT", b"RSET", b"STARTTLS")
+}

@@ -3,6 +3,7 @@
 from mailsuite import sasl
 from mailsuite.base.log import get_logger
 from mailsuite.signin import Client, Exchange, Outcome, Refused, SignedIn, Why
+from mailsuite.smtpd.context import Context
 from mailsuite.smtpd.model import MAX_AUTH_LINE, Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
@@ -29,7 +30,17 @@ BANNED = reply(421, "4.7.0", "Too many failed authentications, try again later",
 def client(session: SmtpSession) -> Client:
     """Who it is, for the sign-in room."""
     secure = session.tls or session.context.settings.allow_plain_auth
-    return Client("smtp", session.peer, secure, session.ssl_object if session.tls else None)
+    tls = session.ssl_object if session.tls else None
+    return Client("smtp", session.peer, secure, tls, clear=_is_clear(session.context))
+
+
+def _is_clear(context: Context) -> bool:
+    """A listener for hosts that fetch their mail, without TLS by the operator's choice.
+
+    Mail goes there as it goes to port 25, and CRAM-MD5 must be there (RFC 2645 §5.1.2).
+    """
+    settings = context.settings
+    return settings.odmr and context.starttls is None and not settings.implicit_tls
 
 
 def offered(session: SmtpSession) -> list[str]:

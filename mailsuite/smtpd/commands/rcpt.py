@@ -1,7 +1,8 @@
 """RCPT: adds a forward-path to the transaction (RFC 5321 §4.1.1.3).
 
 Mail for other domains is taken on submission only, whoever the client is and whatever network it
-comes from: the smtp listener never relays. There a mailbox that is plainly full is refused for now
+comes from: the smtp listener never relays, but for the domains that the settings name because their
+hosts fetch their mail here. There a mailbox that is plainly full is refused for now
 (RFC 3463 X.2.2), so that the sender's own server keeps the message and tries again; our users' mail
 is taken, and waits in our queue.
 """
@@ -10,12 +11,14 @@ from dataclasses import replace
 
 from mailsuite.base.log import get_logger
 from mailsuite.mail import Remote, Unknown
+from mailsuite.message import among, domain_of
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.grammar import ascii_text, rcpt_arguments
 from mailsuite.smtpd.lmtp import is_full
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
+from mailsuite.smtpd.settings import Settings
 
 log = get_logger("smtpd")
 
@@ -82,9 +85,13 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Non
     route = context.router.accept(address)
     if isinstance(route, Unknown):
         return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
-    if isinstance(route, Remote) and not context.settings.submission:
+    if isinstance(route, Remote) and not _may_relay(context.settings, address):
         return NO_RELAY
     return None
+
+
+def _may_relay(settings: Settings, address: str) -> bool:
+    return settings.submission or among(domain_of(address), settings.relayed)
 
 
 async def _full(session: SmtpSession, address: str) -> Reply | None:

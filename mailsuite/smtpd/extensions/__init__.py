@@ -1,6 +1,6 @@
 """The service extensions, in the order of the reply to EHLO. A new one is a file and a row."""
 
-from mailsuite.smtpd.commands import etrn, starttls
+from mailsuite.smtpd.commands import etrn, starttls, turn
 from mailsuite.smtpd.extensions import (
     auth,
     body,
@@ -16,6 +16,10 @@ from mailsuite.smtpd.extensions import (
 )
 from mailsuite.smtpd.model import Extension
 
+STARTTLS = Extension(lambda session: "STARTTLS" if starttls.offered(session) else None)  # RFC 3207
+ENHANCEDSTATUSCODES = Extension(lambda session: "ENHANCEDSTATUSCODES")  # RFC 2034
+ATRN = Extension(lambda session: "ATRN" if turn.atrn_offered(session) else None)  # RFC 2645
+
 TABLE = (
     Extension(lambda session: "PIPELINING"),  # RFC 2920
     size.EXTENSION,
@@ -23,9 +27,9 @@ TABLE = (
     Extension(lambda session: "CHUNKING"),  # RFC 3030 §2, `commands.bdat`
     Extension(lambda session: "BINARYMIME"),  # RFC 3030 §3, `body`
     smtputf8.EXTENSION,
-    Extension(lambda session: "STARTTLS" if starttls.offered(session) else None),  # RFC 3207
+    STARTTLS,
     auth.EXTENSION,
-    Extension(lambda session: "ENHANCEDSTATUSCODES"),  # RFC 2034
+    ENHANCEDSTATUSCODES,
     dsn.EXTENSION,
     requiretls.EXTENSION,
     limits.EXTENSION,
@@ -33,6 +37,10 @@ TABLE = (
     priority.EXTENSION,
     future_release.EXTENSION,
     Extension(lambda session: "ETRN" if etrn.offered(session) else None),  # RFC 1985
+    ATRN,
+    Extension(lambda session: "TURN" if turn.turn_offered(session) else None),  # RFC 821 §3.8
     origin.EXTENSION,
     Extension(lambda session: "HELP"),
 )
+
+ODMR = (STARTTLS, auth.EXTENSION, ENHANCEDSTATUSCODES, ATRN)

@@ -28,6 +28,26 @@ def outbound(text: str, folder: Path) -> Outbound:
 
 
 @pytest.mark.parametrize(
+    ("mode", "held", "courier"),
+    [
+        ("direct", "true", "on-demand"),
+        ("direct", "false", "relay"),
+        ("capture", "false", "on-demand"),
+        ("allowlist", "false", "on-demand"),
+    ],
+)
+async def test_mail_of_hosts_that_fetch_it(
+    tmp_path: Path, mode: str, held: str, courier: str
+) -> None:
+    atrn = f"{{account: a@here.test, domains: [far.test, .far.test], held: {held}}}"
+    found = outbound(f"outbound: {mode}\nrelay: {{atrn: [{atrn}]}}", tmp_path)
+    assert found.choose("A@Far.test.") == courier == found.choose("a@x.far.test")
+    assert found.choose("a@xfar.test") == ("relay" if mode == "direct" else "capture")
+    assert found.choose("a@far.test", released=True) == ("relay" if held == "false" else courier)
+    await found.close()
+
+
+@pytest.mark.parametrize(
     ("text", "courier"),
     [
         ("", "relay"),

@@ -88,8 +88,8 @@ subaddress_separator: ab
         '1: hostname: "no_such/name" is not a host name, '
         "expected a host name such as mail.example.org",
         '2: dta: unknown key, did you mean "data"?',
-        '4: listeners[0].protocol: "smpt" is not valid, expected smtp, submission, lmtp, imap or'
-        " pop3;"
+        '4: listeners[0].protocol: "smpt" is not valid, expected smtp, submission, lmtp, odmr,'
+        " imap or pop3;"
         ' did you mean "smtp"?',
         "5: listeners[0].port: 70000 is not valid, expected a number from 0 to 65535",
         '6: listeners[0].adress: unknown key, did you mean "address"?',
@@ -186,6 +186,22 @@ def test_warnings_do_not_stand_in_the_way() -> None:
     text = "outbound: direct\nrelay:\n  smarthost: {host: a.test}\n"
     assert "3: relay.smarthost: has no effect" in str(parse(text, FILE).warnings[0])
     assert "relay.allow is empty" in str(parse("outbound: allowlist", FILE).warnings[0])
+    text = """
+listeners: [{protocol: odmr, port: 366, tls: none}]
+relay:
+  etrn: branch.test
+  atrn: [{account: a@b.test, domains: [branch.test]}]
+"""
+    clear, etrn = map(str, parse(text, FILE).warnings)
+    assert "mail goes in the clear" in clear and "no effect for branch.test" in etrn
+    text = "listeners: [{protocol: odmr, port: 366, tls: implicit}]"
+    assert "relay.atrn is empty" in str(parse(text, FILE).warnings[0])
+
+
+def test_who_may_fetch_which_domains() -> None:
+    text = "relay: {atrn: [{account: Branch@B.test, domains: .x.test, held: false}]}"
+    (found,) = parse(text, FILE).config.relay.atrn
+    assert (found.account, found.domains, found.held) == ("Branch@b.test", (".x.test",), False)
 
 
 def test_unreadable_files_are_told(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from mailsuite.accounts import AccountRow, AliasRow, DomainRow
-from mailsuite.mail import Envelope
+from mailsuite.mail import Courier, Envelope, Job, Outcome, QueuedMessage, Recipient
 from mailsuite.queue import Convert, NoSpace, QueueUnavailable, Watch
 from mailsuite.queue.changes import Result
 from mailsuite.routing import Router
@@ -60,10 +60,48 @@ class FakeIncoming:
             self.queue.discarded += 1
 
 
+class FakeMail:
+    """So many messages for 1@branch.example, 2@branch.example, …"""
+
+    def __init__(self, queue: "FakeQueue", domains: Container[str]) -> None:
+        self.queue = queue
+        self.domains = domains
+        self.open = True
+
+    @property
+    def busy(self) -> bool:
+        return self.queue.busy
+
+    async def claim(self) -> bool:
+        self.queue.fault("claim")
+        await asyncio.sleep(0)
+        return self.queue.mail > 0
+
+    async def attempt(self, courier: Courier) -> bool:
+        if not await self.claim():
+            return False
+        self.queue.mail -= 1
+        octets = b"Subject: for you\r\n\r\n.Hello.\r\n"
+        to = (Recipient(f"{len(self.queue.outcomes) + 1}@branch.example"),)
+        job = Job(
+            *("0123456789ABC", Envelope("from@far.example", to), to, (0,)),
+            *(QueuedMessage("", 0, len(octets), False, octets), 1, False, 0.0),
+        )
+        self.queue.outcomes += await courier.deliver(job)
+        return True
+
+    async def close(self) -> None:
+        self.open = False
+
+
 class FakeQueue:
     """Accepts messages into a list; faults and delays on demand."""
 
     def __init__(self) -> None:
+        self.mail = 0
+        self.busy = False
+        self.turns: list[FakeMail] = []
+        self.outcomes: list[Outcome] = []
         self.accepted: list[tuple[Envelope, bytes]] = []
         self.all: list[FakeIncoming] = []
         self.discarded = 0
@@ -94,6 +132,11 @@ class FakeQueue:
         self.fault("retry")
         self.asked.append(domain + (" and below" if below else ""))
         return self.waiting
+
+    def hand_over(self, domains: Container[str]) -> FakeMail:
+        self.fault("hand over")
+        self.turns.append(FakeMail(self, domains))
+        return self.turns[-1]
 
 
 class FakeLookups:

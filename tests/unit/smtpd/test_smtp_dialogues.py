@@ -3,6 +3,7 @@
 Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each line is one step:
 
     # comment
+    set on_demand A D  the account A may fetch the mail of the domains D
     set NAME VALUE   a setting of the listener (kind, max_recipients, …); the first lines
     no tls           the listener has no certificate
     A> text          connection A sends a line (several A> in a row go out in one segment);
@@ -24,6 +25,10 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
     ! waiting N      so many messages wait for any domain
     ! run D          the queue was asked to run for the domain D (`D and below`)
     ! mend           no more
+    ! mail N         so many messages wait for who asks by ATRN or TURN
+    ! busy           others are on their way already
+    ! asked for D    the last turn was for the domains D, separated by commas
+    ! ended STATE STATUS  so has the last attempt of a turn
     ! accepted N     so many messages are in the queue
     ! discarded N    so many were thrown away
     ! envelope E     of the last message: `sender -> recipient, recipient [body utf8 submitter]`
@@ -47,8 +52,13 @@ import trustme
 import uvloop
 from smtp_fakes import FAULTS, FakeQueue, FakeRoom, SmtpAccounts, make_router
 
+from mailsuite.base.tasks import Threads
+from mailsuite.dns import Nameserver, Resolver
+from mailsuite.dns import Settings as DnsSettings
 from mailsuite.net import bind
 from mailsuite.queue.changes import Result
+from mailsuite.relay import RelayCourier
+from mailsuite.relay import Settings as RelaySettings
 from mailsuite.smtpd import Settings, Smtpd
 from tests.sign_in import sign_in
 
@@ -110,6 +120,7 @@ class Runner:
         self.port = 0
         self.settings = Settings("smtp", "mail.example.test", error_delay=0.0)
         self.door: Smtpd | None = None
+        self.threads = Threads("relay-test", 1)
 
     async def run(self, steps: list[str]) -> None:
         unsent: dict[str, bytes] = {}
@@ -129,12 +140,22 @@ class Runner:
             if self.door is not None:
                 await self.door.stop()
                 assert self.door.sessions == 0
+                await self.courier.close()
+            self.threads.close()
         states = {incoming.state for incoming in self.queue.all}
         assert "open" not in states, "a message was neither taken nor thrown away"
+        assert not any(turn.open for turn in self.queue.turns), "a turn was not given back"
         assert not unsent, "the dialogue ends before its last lines are sent"
 
     async def client(self, name: str) -> Client:
         if self.door is None:
+            clock = StandingClock(self.now)
+            self.courier = RelayCourier(
+                RelaySettings("mail.example.test"),
+                Resolver(DnsSettings((Nameserver("127.0.0.1", 9),))),
+                clock=clock,
+                threads=self.threads,
+            )
             self.door = Smtpd(
                 self.settings,
                 self.router,
@@ -142,7 +163,8 @@ class Runner:
                 self.queue,
                 self.tls,
                 room=self.room,
-                clock=StandingClock(self.now),
+                clock=clock,
+                turner=self.courier.turned,
             )
             sock = bind("127.0.0.1", 0)
             self.port = sock.getsockname()[1]
@@ -157,13 +179,19 @@ class Runner:
             if not name.islower():
                 greeting = await self.clients[name].line()
                 protocol = b"LMTP" if self.settings.lmtp else b"ESMTP"
-                assert greeting == b"220 mail.example.test %s mailsuite\r\n" % protocol
+                relay = b" on-demand mail relay" if self.settings.odmr else b""
+                assert greeting == b"220 mail.example.test %s mailsuite%s\r\n" % (protocol, relay)
         return self.clients[name]
 
     async def step(self, step: str, name: str, kind: str, rest: str) -> None:
         if step.startswith("set "):
             _, setting, value = step.split(" ", 2)
-            self.settings = replace(self.settings, **{setting: typed(value)})
+            if setting == "on_demand":
+                account, _, domains = value.partition(" ")
+                of = {**self.settings.on_demand, account: frozenset(domains.split(","))}
+                self.settings = replace(self.settings, on_demand=of)
+            else:
+                self.settings = replace(self.settings, **{setting: typed(value)})
         elif step == "no tls":
             self.tls = None
         elif name == "!":
@@ -206,6 +234,16 @@ class Runner:
             self.queue.waiting = int(rest)
         elif verb == "run":
             assert self.queue.asked[-1] == rest
+        elif verb == "mail":
+            self.queue.mail = int(rest)
+        elif verb == "busy":
+            self.queue.busy = True
+        elif action.startswith("asked for "):
+            domains = self.queue.turns[-1].domains
+            assert domains == set(action.removeprefix("asked for ").split(","))
+        elif verb == "ended":
+            last = self.queue.outcomes[-1]
+            assert f"{type(last).__name__.lower()} {last.status}" == rest
         elif verb == "mend":
             self.accounts.broken = self.lookups.broken = False
         elif verb == "accepted":

@@ -1,0 +1,171 @@
+"""A message on its way over sessions: transaction after transaction, until all is decided.
+
+Promises: every recipient gets one outcome, or stays undecided for another host; what a server can't
+take is converted for it, and goes back where that would do harm.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mailsuite.base.clock import Clock
+from mailsuite.base.log import get_logger
+from mailsuite.mail import Job, Outcome, Recipient
+from mailsuite.message.downgrade import Inconvertible
+from mailsuite.relay.commands import (
+    Unfit,
+    as_binary,
+    hop_of,
+    mail_line,
+    needs_utf8,
+    rcpt_line,
+)
+from mailsuite.relay.content import Content
+from mailsuite.relay.dialogue import Fate, Result, Transfer, Verdict
+from mailsuite.relay.session import Session, batch
+from mailsuite.relay.settings import Settings
+from mailsuite.relay.verdicts import SessionFailed, elsewhere, outcome_of
+
+log = get_logger("relay")
+
+
+class Transactions:
+    """One message and some of its job's recipients.
+
+    left      places of those that are undecided
+    outcomes  of those that are decided
+    failures  why a session left some to another host
+    tried     (address, port) that have refused the message for now
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, job: Job, places: Sequence[int], content: Content
+    ) -> None:
+        self.left = list(places)
+        self.outcomes: dict[int, Outcome] = {}
+        self.failures: list[SessionFailed] = []
+        self.tried: set[tuple[str, int]] = set()
+        self._settings = settings
+        self._clock = clock
+        self._job = job
+        self._content = content
+
+    async def over(self, session: Session) -> bool:
+        """As much as this session takes; what is undecided after it stays in `left`.
+
+        Gives whether the session may be used again; it may not after an exception. Raises OSError.
+        """
+        kept = True
+        while self.left:
+            result, places = await self._transaction(session)
+            moved = self._sort(session, result, places)
+            kept = result.usable
+            if not kept or not session.usable or moved:
+                break
+        return kept
+
+    def worst(self) -> SessionFailed:
+        """What is told: that something may work later outweighs that something never will."""
+        for failure in self.failures:
+            if not failure.permanent:
+                return failure
+        nothing = SessionFailed("4.4.1", "no host could be tried")
+        return self.failures[0] if self.failures else nothing
+
+    def _sort(self, session: Session, result: Result, places: Sequence[int]) -> bool:
+        """Take the verdicts in; gives whether some are left to another host."""
+        moved = False
+        endpoint = session.endpoint
+        for place, verdict in zip(places, result.verdicts, strict=True):
+            if verdict.fate is Fate.ANOTHER:
+                continue
+            if verdict.fate is Fate.ELSEWHERE:
+                moved = True
+                if verdict.reply is not None and verdict.reply.code != 421:
+                    self.tried.add((endpoint.address, endpoint.port))
+                continue
+            self.left.remove(place)
+            self.outcomes[place] = outcome_of(
+                verdict, session.contact, session.offers, lmtp=endpoint.lmtp
+            )
+        if moved:
+            verdict = next(each for each in result.verdicts if each.fate is Fate.ELSEWHERE)
+            self.failures.append(elsewhere(verdict, session.contact))
+        return moved
+
+    # -- one transaction ------------------------------------------------------------------------
+
+    async def _transaction(self, session: Session) -> tuple[Result, list[int]]:
+        recipients = self._job.recipients
+        names = [recipients[place].address for place in self.left]
+        count = batch(names, session.offers, self._settings.recipients)
+        places = self.left[:count]
+        chosen = [recipients[place] for place in places]
+        envelope, offers = self._job.envelope, session.offers
+        utf8 = needs_utf8(envelope, chosen) or (envelope.smtputf8 and "SMTPUTF8" in offers)
+        content = self._content
+        try:
+            content = await self._fitting(session, utf8=utf8)
+            mail = mail_line(envelope, offers, content.traits, utf8=utf8, now=self._clock.now())
+            lines = _rcpt_lines(chosen, session)
+        except Unfit as error:
+            verdict = Verdict(Fate.PERMANENT, None, error.text, error.status)
+            return Result([verdict] * len(places)), places
+        try:
+            good = [place for place, line in enumerate(lines) if isinstance(line, bytes)]
+            result = Result([])
+            if good:
+                transfer = self._transfer(session, mail, lines, good, content)
+                result = await session.transact(transfer, content)
+            answers = iter(result.verdicts)
+            verdicts = [next(answers) if isinstance(line, bytes) else line for line in lines]
+            return Result(verdicts, result.usable), places
+        finally:
+            if content is not self._content:
+                content.close()
+
+    def _transfer(
+        self,
+        session: Session,
+        mail: bytes,
+        lines: Sequence[bytes | Verdict],
+        good: Sequence[int],
+        content: Content,
+    ) -> Transfer:
+        offers = session.offers
+        binary = as_binary(content.traits, hop_of(offers, utf8=False))
+        return Transfer(
+            mail,
+            [line for place in good if isinstance(line := lines[place], bytes)],
+            content.size,
+            chunked=binary or ("CHUNKING" in offers and "PIPELINING" in offers),
+            together=content.data is not None and content.size <= self._settings.together,
+        )
+
+    async def _fitting(self, session: Session, *, utf8: bool) -> Content:
+        """The message as this server can take it. Raises Unfit."""
+        hop = hop_of(session.offers, utf8=utf8)
+        asked = self._job.envelope.smtputf8
+        traits = self._content.traits
+        if traits.plain or (hop.takes(traits) and (utf8 or not asked)):
+            return self._content
+        try:
+            converted = await self._content.converted(hop, smtputf8=asked)
+        except Inconvertible as error:
+            if error.status == "5.6.3" and hop.takes(replace(traits, long_line=False)):
+                # Overlong lines alone: most servers take them, and a bounce helps nobody.
+                return self._content
+            raise Unfit(error.status, str(error)) from error
+        if converted is None:
+            return self._content
+        log.info("converted", id=self._job.id, host=session.endpoint.name)
+        return converted
+
+
+def _rcpt_lines(recipients: Sequence[Recipient], session: Session) -> list[bytes | Verdict]:
+    lines: list[bytes | Verdict] = []
+    for recipient in recipients:
+        try:
+            lines.append(rcpt_line(recipient, session.offers))
+        except Unfit as error:
+            lines.append(Verdict(Fate.PERMANENT, None, error.text, error.status))
+    return lines
