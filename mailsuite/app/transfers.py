@@ -24,9 +24,12 @@ from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.config.schema import Quota as QuotaDefaults
 from mailsuite.imapd import facets
+from mailsuite.remote import Endpoint
+from mailsuite.sasl import ClientLogin
 from mailsuite.store import Facets, OverQuota, Store, StoreError
 from mailsuite.transfer import (
     Choice,
+    ImapImport,
     MaildirExport,
     MaildirImport,
     MboxExport,
@@ -165,10 +168,15 @@ class Transfers:
         elif kind == "export mbox":
             await MboxExport(account, paths[0], self._threads, choice, job.progress).run()
         else:
+            remote = _endpoint(request) if kind == "imap" else None
             source = f"{kind}:{paths[0] if kind == 'maildir' else ''}"
             state = await self._open_state()
-            target = Target(account, source, state, self._notes, job.progress)
-            if kind == "maildir":
+            name = source if remote is None else remote.name
+            target = Target(account, name, state, self._notes, job.progress)
+            if remote is not None:
+                connections = int(request["remote"]["connections"])
+                await ImapImport(remote, target, choice, connections=connections).run()
+            elif kind == "maildir":
                 await MaildirImport(paths[0], target, self._threads, choice).run()
             elif kind == "mbox":
                 await MboxImport(paths, target, self._threads, choice).run()
@@ -181,6 +189,12 @@ class Transfers:
             if self._state is None:
                 self._state = await self._notes.run(State, self._path)
             return self._state
+
+
+def _endpoint(request: dict[str, Any]) -> Endpoint:
+    told = request["remote"]
+    login = ClientLogin(told["user"], told["password"])
+    return Endpoint("imap", told["host"], told["port"], told["tls"], login, told["ca_file"])
 
 
 def _words(account: str, error: UserError | StoreError) -> str:

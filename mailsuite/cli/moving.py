@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from mailsuite.base.errors import UserError
-from mailsuite.cli import output
+from mailsuite.cli import output, remote
 from mailsuite.cli.options import (
     ConfigOption,
     DataOption,
@@ -24,6 +24,7 @@ from mailsuite.cli.options import (
     data_folder,
     quota_defaults,
 )
+from mailsuite.cli.remote import CaOption, PasswordFile, PasswordStdin, TlsOption
 
 if TYPE_CHECKING:
     from mailsuite.app.transfers import Transfers
@@ -49,7 +50,12 @@ class Bar(Protocol):
 def import_(
     address: Address,
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="maildir or mbox, then what to read.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="maildir or mbox, then what to read; or imap://user@host[:port] (STARTTLS),"
+            " imaps://user@host[:port].",
+        ),
     ],
     paths: Annotated[
         list[Path] | None,
@@ -70,6 +76,11 @@ def import_(
     new_uids: Annotated[
         bool, typer.Option("--new-uids", help="Give new UIDs, also to folders that are new here.")
     ] = False,
+    tls: TlsOption = None,
+    ca: CaOption = None,
+    connections: Annotated[int, typer.Option(min=1, max=20, help="To an IMAP server at once.")] = 3,
+    password_stdin: PasswordStdin = False,
+    password_file: PasswordFile = None,
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -87,11 +98,25 @@ def import_(
             "keep_uids": not new_uids,
         },
     }
-    if source not in ("maildir", "mbox"):
-        raise typer.BadParameter(f"no import from {source!r}: maildir or mbox")
-    if source == "maildir" and len(paths or []) != 1:
+    if "://" in source:
+        if paths:
+            raise typer.BadParameter("an IMAP server has no files")
+        location = remote.location(source, "imap", tls)
+        request["kind"] = "imap"
+        request["remote"] = {
+            "host": location.host,
+            "port": location.port,
+            "tls": location.tls,
+            "user": location.user,
+            "password": remote.password(location, password_stdin, password_file),
+            "ca_file": str(ca.absolute()) if ca is not None else "",
+            "connections": connections,
+        }
+    elif source not in ("maildir", "mbox"):
+        raise typer.BadParameter(f"no import from {source!r}: maildir, mbox or imap://user@host")
+    elif source == "maildir" and len(paths or []) != 1:
         raise typer.BadParameter("name one Maildir")
-    if not paths:
+    elif not paths:
         raise typer.BadParameter("name the mbox files")
     told = _carry_out(request, config, data)
     if json:

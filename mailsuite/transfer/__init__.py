@@ -5,6 +5,7 @@ noted, so that an import may be cut short, and run again for the difference.
 """
 
 from mailsuite.transfer.choice import Choice
+from mailsuite.transfer.imap_import import ImapImport
 from mailsuite.transfer.maildir_export import MaildirExport
 from mailsuite.transfer.maildir_import import MaildirImport
 from mailsuite.transfer.mbox_export import MboxExport
@@ -15,6 +16,7 @@ from mailsuite.transfer.target import Target
 
 __all__ = [
     "Choice",
+    "ImapImport",
     "MaildirExport",
     "MaildirImport",
     "MboxExport",

@@ -58,8 +58,9 @@ class MaildirImport:
         target = await self._target.folder(
             folder.name,
             local,
-            uidvalidity=listing.uidvalidity if self._choice.keep_uids else 0,
+            uidvalidity=listing.uidvalidity,
             uidnext=listing.uidnext,
+            keep_uids=self._choice.keep_uids,
             subscribed=subscribed,
         )
         fresh = await self._compare(target, listing)

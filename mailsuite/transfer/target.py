@@ -91,11 +91,18 @@ class Target:
         return {info.special_use: info.name for info in infos if info.special_use is not None}
 
     async def folder(
-        self, name: str, local: str, *, uidvalidity: int = 0, uidnext: int = 0, subscribed: bool
+        self,
+        name: str,
+        local: str,
+        *,
+        uidvalidity: int = 0,
+        uidnext: int = 0,
+        keep_uids: bool = True,
+        subscribed: bool,
     ) -> TargetFolder:
         """The local mailbox for a folder over there; made where there is none.
 
-        `uidvalidity` 0: over there messages have no UIDs, or they are not to be kept.
+        `uidvalidity` 0: over there messages have no UIDs.
         """
         try:
             await self.account.create(local)
@@ -105,7 +112,7 @@ class Target:
             if subscribed:
                 await self.account.subscribe(local)
         keeps = False
-        if uidvalidity:
+        if uidvalidity and keep_uids:
             try:
                 keeps = await self.account.take_over(local, uidvalidity, max(uidnext, 1))
             except CannotChange as error:

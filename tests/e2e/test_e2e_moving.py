@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from dovecot_peer import Dovecot
+import trustme
+from dovecot_peer import PASSWORD, USER, Dovecot
 from e2e_harness import Account, Server
 
 pytestmark = [pytest.mark.client("dovecot"), pytest.mark.usefixtures("as_root")]
@@ -79,3 +80,57 @@ def test_in_and_out(server: Server, account: Account, tmp_path: Path) -> None:
         pop3 = dovecot.pop3()
         assert pop3.uidl()[1] == unique_ids
         pop3.quit()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, tuple[Path, Path]]:
+    """An authority, and what it has issued for localhost: PEM files (CA, (chain, key))."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    issued.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    return folder / "ca.pem", (folder / "server.pem", folder / "server.pem")
+
+
+def test_over_imap(
+    server: Server, account: Account, tmp_path: Path, certificate: tuple[Path, tuple[Path, Path]]
+) -> None:
+    ca, files = certificate
+    ours = {name: "Sent" if name == "Gesendet" else name for name in FOLDERS}
+    with Dovecot(tmp_path / "old", certificate=files) as dovecot:
+        client = dovecot.imap()
+        fill(client)
+        before = {name: seen(client, name) for name in FOLDERS}
+        words = ["import", account.address, "--password-stdin", "--data", str(server.data)]
+
+        def bring(url: str, *more: str, expect: int = 0) -> str:
+            done = server.mailsuite(*words, url, *more, stdin=PASSWORD.encode(), expect=expect)
+            return (done.stdout + done.stderr).decode()
+
+        starttls = f"imap://{USER}@localhost:{dovecot.imap_port}"
+        implicit = f"imaps://{USER}@localhost:{dovecot.imaps_port}"
+        assert "the certificate of localhost" in bring(starttls, expect=1)
+        assert "9 messages (" in bring(starttls, "--ca", str(ca))
+        with server.imap(account) as own:
+            assert {name: seen(own, local) for name, local in ours.items()} == before
+            own.select("Work/2024")
+            own.store("1", "+FLAGS", "mine")
+
+        client.select("Work/2024")
+        client.store("1", "-FLAGS", "\\Flagged")
+        client.append("Work/2024", "()", None, b"Subject: new\r\n\r\n")
+        client.select("INBOX")
+        client.store("1", "+FLAGS", "\\Deleted")
+        client.expunge()
+        told = bring(implicit, "--ca", str(ca), "--remove-vanished")
+        assert "1 messages (" in told
+        assert "1 had other flags" in told
+        assert "1 removed" in told
+        with server.imap(account) as own:
+            assert seen(own, "INBOX") == seen(client, "INBOX")
+            (first, second) = seen(own, "Work/2024")[2]
+            assert first[1] == {b"\\Draft", b"mine"}
+            assert second[3] == b"Subject: new\r\n\r\n"
+        client.logout()

@@ -1,0 +1,103 @@
+"""An IMAP account to be read: its folders, and where they would go here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mailsuite.message import mutf7
+from mailsuite.remote import Refused
+from mailsuite.remote.imap import ImapSession, Listed, listed, namespaces, status, string
+from mailsuite.transfer.choice import Choice
+from mailsuite.transfer.names import INBOX, Named, is_virtual, local_name, without_prefix
+
+STATUS_AT_ONCE = 20
+_NOT_THERE = frozenset({"\\noselect", "\\nonexistent"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImapFolder:
+    """A folder over there.
+
+    raw    its name as the server spells it
+    named  with "/" between levels, without the prefix of the namespace
+    """
+
+    raw: bytes
+    named: Named
+    subscribed: bool
+    messages: int = 0
+
+
+async def folders(session: ImapSession, choice: Choice) -> list[ImapFolder]:
+    """All that are wanted, the largest first. Raises RemoteError."""
+    prefixes, others = await _namespaces(session)
+    rows = await _list(session)
+    subscribed = {
+        listed(data).name for data in await session.call(b"LSUB", b'""', b'"*"') if _is(data.name)
+    }
+    found: dict[str, ImapFolder] = {}
+    for row in rows:
+        if row.attributes & _NOT_THERE or any(
+            row.name.startswith(other) for other in others if other
+        ):
+            continue
+        name = _name(row, prefixes)
+        if is_virtual(row.attributes) and name not in choice.only:
+            continue  # it shows what lies in other folders
+        if choice.takes(name) and name not in found:
+            named = Named(name, row.attributes)
+            found[name] = ImapFolder(row.name, named, row.name in subscribed)
+    counted = await _counted(session, list(found.values()))
+    return sorted(counted, key=lambda folder: -folder.messages)
+
+
+def _is(name: str) -> bool:
+    return name in ("LIST", "LSUB")
+
+
+def _name(row: Listed, prefixes: list[str]) -> str:
+    name = mutf7.decode_tolerant(row.name)
+    if name.upper() == INBOX:
+        return INBOX
+    for prefix in prefixes:
+        name = without_prefix(name, prefix)
+    return local_name(name, row.delimiter)
+
+
+async def _namespaces(session: ImapSession) -> tuple[list[str], list[bytes]]:
+    """Prefixes of the personal namespace, and those of other people's (RFC 2342)."""
+    if "NAMESPACE" not in session.capabilities:
+        return [], []
+    for data in await session.call(b"NAMESPACE"):
+        if data.name == "NAMESPACE":
+            own, others = namespaces(data)
+            return [mutf7.decode_tolerant(prefix) for prefix in own if prefix], others
+    return [], []
+
+
+async def _list(session: ImapSession) -> list[Listed]:
+    """With the attributes of special use, where the server knows them (RFC 6154 §2)."""
+    parts = [b"LIST", b'""', b'"*"']
+    if {"LIST-EXTENDED", "SPECIAL-USE"} <= session.capabilities:
+        parts += [b"RETURN", b"(SPECIAL-USE)"]
+    return [listed(data) for data in await session.call(*parts) if data.name == "LIST"]
+
+
+async def _counted(session: ImapSession, found: list[ImapFolder]) -> list[ImapFolder]:
+    """With the number of messages; many questions on their way at once."""
+    counts: dict[bytes, int] = {}
+    for start in range(0, len(found), STATUS_AT_ONCE):
+        tags = []
+        for folder in found[start : start + STATUS_AT_ONCE]:
+            quoted = string(folder.raw)
+            if quoted is not None:
+                tags.append(await session.give(b"STATUS", quoted, b"(MESSAGES)"))
+        for tag in tags:
+            try:
+                async for data in session.until(tag):
+                    if data.name == "STATUS":
+                        name, count = status(data)
+                        counts[name] = count
+            except Refused:
+                continue  # it is told when the folder is opened
+    return [replace(folder, messages=counts.get(folder.raw, 0)) for folder in found]
