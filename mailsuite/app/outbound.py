@@ -4,7 +4,7 @@ Promises: nothing is sent that `outbound` does not allow. Raises UserError for w
 mend in files that the settings name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from mailsuite.base.clock import Clock
@@ -125,9 +125,9 @@ class Outbound:
         allow = self._now.allow
         return among(domain, allow) or f"{local}@{domain}".lower() in allow
 
-    def retry_now(self) -> None:
-        """The operator asks for attempts: leave no host alone any longer."""
-        self.courier.retry_now()
+    def retry_now(self, domains: Container[str] | None = None) -> None:
+        """Somebody asks for attempts (for `domains`): leave no host alone any longer."""
+        self.courier.retry_now(domains)
 
     async def close(self) -> None:
         """Close the connections to other hosts."""

@@ -238,6 +238,7 @@ class Server:
                 limits=self._limits_for(endpoint.protocol),
                 clock=self._clock,
                 room=partial(self._quota.room, self.store),
+                reach=self.outbound.retry_now,
                 proxies=self._proxies_of(endpoint),
                 name=endpoint.name,
                 turner=self.outbound.courier.turned,

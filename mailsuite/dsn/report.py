@@ -233,6 +233,9 @@ def _status(boundary: bytes, notice: Notice) -> bytes:
     if notice.envelope.envid:
         fields.insert(0, _field("Original-Envelope-Id", _plain(notice.envelope.envid)))
     fields.append(_field("Arrival-Date", format_date(notice.received_at).decode()))
+    if notice.envelope.deliver_by is not None:  # RFC 2852, which adds it to RFC 3464 §2.2
+        by = notice.envelope.deliver_by.by
+        fields.append(_field("Deliver-By-Date", format_date(by).decode()))
     fields.append(_field("X-Queue-ID", notice.queue_id))
     blocks = [b"".join(fields), *(_recipient(notice, report) for report in notice.reports)]
     kind = b"message/global-delivery-status" if notice.utf8 else b"message/delivery-status"

@@ -6,7 +6,7 @@ message and before the queue has recorded it makes a second copy: SMTP knows no 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from mailsuite.base.clock import Clock
@@ -14,7 +14,7 @@ from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.dns import Resolver
 from mailsuite.mail import Bounced, Deferred, Job, Outcome
-from mailsuite.message import normalise_domain
+from mailsuite.message import among, normalise_domain
 from mailsuite.net import Connection
 from mailsuite.relay.attempt import Attempt, House
 from mailsuite.relay.content import Content, load
@@ -159,10 +159,14 @@ class RelayCourier:
         told = [each for each in found if each.attempts or each.idle or each.why]
         return sorted(told, key=lambda each: -each.attempts)[:most]
 
-    def retry_now(self) -> None:
-        """Leave no destination alone any longer, because somebody wants to see it tried."""
-        for destination in self._destinations.values():
-            destination.reached()
+    def retry_now(self, domains: Container[str] | None = None) -> None:
+        """Leave no destination alone any longer, because somebody wants to see it tried.
+
+        Of these `domains` only (`message.among`), where they are named. A smarthost serves many.
+        """
+        for key, destination in self._destinations.items():
+            if domains is None or not key.domain or among(key.domain, domains):
+                destination.reached()
 
     async def close(self) -> None:
         """Take leave of every host. No attempt may be under way."""

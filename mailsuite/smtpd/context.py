@@ -90,6 +90,14 @@ async def unlimited(account: str, octets: int) -> bool:
     return True
 
 
+Reach = Callable[[Container[str]], None]
+"""Have hosts of these domains tried again that nobody could be reached at a moment ago."""
+
+
+def reach_nobody(domains: Container[str]) -> None:
+    """The `Reach` of a house without relay."""
+
+
 @dataclass(slots=True)
 class Context:
     """One listener: its settings, the rooms below, and its sessions.
@@ -116,6 +124,7 @@ class Context:
     mail_parameters: Mapping[str, Parameter]
     rcpt_parameters: Mapping[str, Parameter]
     room: Room = unlimited
+    reach: Reach = reach_nobody
     turner: Turner | None = None
     counters: Counters = field(default_factory=Counters)
     tasks: Tasks = field(default_factory=lambda: Tasks("smtpd"))

@@ -13,7 +13,17 @@ from ssl import SSLContext
 from mailsuite.base.clock import Clock, SystemClock
 from mailsuite.net import ConnectionLimits, Proxies, Serving, serve
 from mailsuite.smtpd import commands, extensions
-from mailsuite.smtpd.context import Context, Receiver, Room, Routes, SignIn, Turner, unlimited
+from mailsuite.smtpd.context import (
+    Context,
+    Reach,
+    Receiver,
+    Room,
+    Routes,
+    SignIn,
+    Turner,
+    reach_nobody,
+    unlimited,
+)
 from mailsuite.smtpd.counters import Counters
 from mailsuite.smtpd.model import Parameter
 from mailsuite.smtpd.session import SmtpSession
@@ -39,13 +49,15 @@ class Smtpd:
         limits: ConnectionLimits | None = None,
         clock: Clock | None = None,
         room: Room = unlimited,
+        reach: Reach = reach_nobody,
         proxies: Proxies | None = None,
         name: str = "",
         turner: Turner | None = None,
     ) -> None:
         """`room` tells full mailboxes; `proxies` stand before it, where there are any.
 
-        Without a `turner` nobody gets mail by ATRN and TURN. `name` is what the log calls it.
+        `reach` is asked before a queue run (ETRN). Without a `turner` nobody gets mail by ATRN and
+        TURN. `name` is what the log calls it.
 
         `limits` may be shared with other listeners; without them it has its own.
 
@@ -76,6 +88,7 @@ class Smtpd:
             mail_parameters=mail_parameters,
             rcpt_parameters=rcpt_parameters,
             room=room,
+            reach=reach,
             turner=turner,
         )
 

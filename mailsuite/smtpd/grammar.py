@@ -46,9 +46,15 @@ def rcpt_arguments(argument: str) -> Arguments:
         raise _refusal(error, "5.1.3", "RCPT TO:<address> [parameters]") from error
 
 
-def verify_argument(argument: str, verb: str) -> str:
-    """An address with or without angle brackets, as VRFY and EXPN take it."""
+def verify_argument(argument: str, verb: str, domain: str) -> str:
+    """An address with or without angle brackets, as VRFY and EXPN take it.
+
+    A bare name is one of `domain`: local mailboxes MUST be recognized as user names (RFC 5321
+    §3.5.1).
+    """
     try:
+        if "@" not in argument and not argument.startswith(("<", '"')):
+            return parse_mailbox(f"{argument}@{domain}")
         if argument.startswith("<"):
             return parse_path(argument, postmaster=True)
         return parse_mailbox(argument)

@@ -345,6 +345,41 @@ def test_sighup_sends_by_another_host(make_mta: Make, token: str) -> None:
         eventually(lambda: len(after.messages) == 2, "by the second host still", more=one.log)
 
 
+def test_etrn_sends_what_waits_for_a_host_that_was_away(make_mta: Make, token: str) -> None:
+    (port,) = free_ports(1)
+    host = {"host": "127.0.0.1", "port": port, "tls": "off"}
+    one = make_mta(
+        "one.test",
+        "ann",
+        relay={
+            "destinations": [{"domains": ["far.test", "away.test"], "smarthost": host}],
+            "etrn": "far.test",
+        },
+    ).start()
+    for name in ("far", "away"):
+        text = message(f"{token}-{name}", sender=one.account.address)
+        one.submit([f"x@{name}.test"], text)
+
+    def tried() -> bool:
+        return all(row["recipients"][0]["attempts"] >= 1 for row in one.queue())
+
+    eventually(tried, "tried", 60, one.log)
+    with HostThread(NextHop(port=port)) as hop:
+        with one.smtp() as client:
+            client.ehlo()
+            assert client.docmd("ETRN", "away.test")[0] == 459
+            assert client.docmd("ETRN", "far.test") == (
+                253,
+                b"2.0.0 OK, 1 pending messages for node far.test started",
+            )
+        eventually(lambda: len(hop.messages) == 1, "the message", 60, one.log)
+        (sent,) = hop.messages
+        assert address_of(sent) == "x@far.test" and len(one.queue()) == 1
+        with one.smtp() as client:
+            client.ehlo()
+            assert client.docmd("ETRN", "far.test")[0] == 251
+
+
 def test_only_what_is_allowed_is_sent(make_mta: Make, token: str) -> None:
     with HostThread(NextHop()) as hop:
         host = {"host": "127.0.0.1", "port": hop.port, "tls": "off"}

@@ -41,6 +41,8 @@ async def etrn(session: SmtpSession, argument: str) -> Reply:
         log.info("ETRN refused", client=session.peer, domain=domain)
         return reply(459, "5.7.1", f"Node {ascii_text(domain)} not allowed: not in the settings")
     try:
+        # Its mail waits because it was away: that nobody was there a moment ago counts no more.
+        context.reach({domain, f".{domain}"} if below else {domain})
         waiting = await context.queue.retry_domain(domain, below=below)
     except Exception:
         log.exception("ETRN failed", client=session.peer, domain=domain)

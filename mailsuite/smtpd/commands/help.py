@@ -1,4 +1,4 @@
-"""HELP: lists the commands, or explains one (RFC 5321 §4.1.1.8)."""
+"""HELP: lists the commands that are offered now, or explains any one (RFC 5321 §4.1.1.8)."""
 
 from mailsuite.smtpd.grammar import ascii_text
 from mailsuite.smtpd.model import Command
@@ -17,10 +17,14 @@ async def help_(session: SmtpSession, argument: str) -> Reply:
         return Reply(
             214, "2.0.0", ("Commands:", " ".join(sorted(offered)), "HELP command tells more")
         )
-    command = offered.get(argument.upper())
+    verb = argument.upper()
+    command = session.context.commands.get(verb.encode())
     if command is None:
         return reply(504, "5.5.4", f"No help on {ascii_text(argument)}")
-    return Reply(214, "2.0.0", (f"Syntax: {command.syntax}", command.help))
+    lines = [f"Syntax: {command.syntax}", command.help]
+    if verb not in offered:
+        lines.append("Not offered in this session, as it is now")
+    return Reply(214, "2.0.0", tuple(lines))
 
 
 COMMAND = Command(help_, "HELP [command]", "Lists the commands, or explains one.", idle=True)

@@ -25,7 +25,7 @@ async def vrfy(session: SmtpSession, argument: str) -> Reply:
         raise refuse("5.5.4", "Syntax: VRFY address")
     if session.session.account is None:
         return CANNOT_SAY
-    address, smtputf8 = _asked("VRFY", argument)
+    address, smtputf8 = _asked(session, "VRFY", argument)
     route = session.context.router.route(address)
     if isinstance(route, Unknown):
         return _nobody(address)
@@ -38,7 +38,7 @@ async def expn(session: SmtpSession, argument: str) -> Reply:
     """502 for strangers; for users all whom mail to an address of ours goes to."""
     if session.session.account is None:
         return NO_EXPN
-    address, smtputf8 = _asked("EXPN", argument)
+    address, smtputf8 = _asked(session, "EXPN", argument)
     found = expand(address, session.context.router.route)
     if not found.alias and found.remote:
         return NOT_OURS
@@ -50,7 +50,7 @@ async def expn(session: SmtpSession, argument: str) -> Reply:
     return Reply(250, "2.1.5", tuple(f"<{member}>" for member in members))
 
 
-def _asked(verb: str, argument: str) -> tuple[str, bool]:
+def _asked(session: SmtpSession, verb: str, argument: str) -> tuple[str, bool]:
     """The address, and whether SMTPUTF8 stands behind it (RFC 6531 §3.7.4.2)."""
     word, _, keyword = argument.partition(" ")
     smtputf8 = keyword.strip().upper() == "SMTPUTF8"
@@ -58,7 +58,8 @@ def _asked(verb: str, argument: str) -> tuple[str, bool]:
         raise refuse("5.5.4", f"Syntax: {verb} address [SMTPUTF8]")
     if not word.isascii() and not smtputf8:
         raise SyntaxRefused(NEEDS_SMTPUTF8)
-    return verify_argument(word, verb), smtputf8
+    domain = (session.session.account or "").rpartition("@")[2]
+    return verify_argument(word, verb, domain), smtputf8
 
 
 def _nobody(address: str) -> Reply:

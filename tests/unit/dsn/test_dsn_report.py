@@ -15,7 +15,17 @@ from mailsuite.base.tasks import Threads
 from mailsuite.dsn import DeliveryNotifier
 from mailsuite.dsn.report import Notice, compose
 from mailsuite.dsn.words import explain
-from mailsuite.mail import Contact, Envelope, FollowUp, Job, QueuedMessage, Recipient, Report
+from mailsuite.mail import (
+    Contact,
+    DeliverBy,
+    Envelope,
+    FollowUp,
+    Job,
+    QueuedMessage,
+    Recipient,
+    Report,
+)
+from mailsuite.message import format_date
 
 NOW = 1_700_000_000.0
 MESSAGE = (
@@ -158,6 +168,15 @@ async def test_other_letters_take_the_forms_of_rfc_6533() -> None:
     assert b"Content-Type: message/global-delivery-status" in data
     assert "Final-Recipient: utf-8; 用户@far.test".encode() in data
     assert b"Content-Type: message/global\r\n" in data
+
+
+async def test_by_when_it_was_to_be_delivered() -> None:
+    by = DeliverBy(NOW + 600, "R", False)
+    (follow_up,) = await told(job(deliver_by=by), report("b@far.test"))
+    fields = octets(follow_up).partition(b"Reporting-MTA:")[2].partition(b"\r\n\r\n")[0]
+    assert b"\r\nDeliver-By-Date: " + format_date(NOW + 600) in fields
+    (follow_up,) = await told(job(), report("b@far.test"))
+    assert b"Deliver-By-Date" not in octets(follow_up)
 
 
 texts = st.text(max_size=200)

@@ -317,6 +317,21 @@ class TestBackOff:
                 relay.courier.retry_now()
                 assert kinds(await relay.send("a@far.test")) == [(Sent, "2.0.0")]
 
+    async def test_until_one_of_its_hosts_asks(self, tmp_path: Path) -> None:
+        hop = NextHop()
+        async with listening(hop):
+            pass
+        records = zone(far="10 mx1", near="10 mx1")
+        async with relaying(tmp_path, records, port=hop.port) as relay:
+            for name in ("far", "near"):
+                assert kinds(await relay.send(f"a@{name}.test")) == [(Deferred, "4.4.1")]
+            async with listening(hop):
+                relay.courier.retry_now({"far.test"})
+                assert kinds(await relay.send("a@near.test")) == [(Deferred, "4.4.1")]
+                assert kinds(await relay.send("a@far.test")) == [(Sent, "2.0.0")]
+                relay.courier.retry_now({".test"})
+                assert kinds(await relay.send("a@near.test")) == [(Sent, "2.0.0")]
+
     async def test_what_the_operator_is_shown(self, tmp_path: Path) -> None:
         hop = NextHop()
         async with listening(hop), relaying(tmp_path, zone(far="10 mx1"), port=hop.port) as relay:
