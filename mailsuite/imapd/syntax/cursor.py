@@ -144,11 +144,12 @@ class Cursor:
         """`atom`, upper-case."""
         return self.atom(what).upper()
 
-    def quoted(self) -> bytes:
+    def quoted(self, *, any_octets: bool = False) -> bytes:
         """`quoted`, without quotes and escapes.
 
         RFC 9051 allows UTF-8 in it, RFC 3501 only 7-bit; valid UTF-8 is accepted always, since
-        clients send it before they have enabled anything and it can mean nothing else.
+        clients send it before they have enabled anything and it can mean nothing else. Other
+        octets only with `any_octets`.
         """
         found = self.match(_QUOTED)
         if found is None:
@@ -156,7 +157,7 @@ class Cursor:
         value = found[1]
         if b"\\" in value:
             value = _ESCAPE.sub(rb"\1", value)
-        if not value.isascii():
+        if not value.isascii() and not any_octets:
             try:
                 value.decode("utf-8")
             except UnicodeDecodeError as error:

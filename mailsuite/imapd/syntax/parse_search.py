@@ -52,7 +52,7 @@ class Program:
 
     __slots__ = ("_codec", "_count", "_depth", "cursor", "fuzzy")
 
-    def __init__(self, cursor: Cursor, codec: str) -> None:
+    def __init__(self, cursor: Cursor, codec: str | None) -> None:
         self.cursor = cursor
         self._codec = codec
         self._depth = 0
@@ -61,13 +61,22 @@ class Program:
         """A FUZZY key has been read."""
 
     def text(self) -> str:
-        """SP and an astring, decoded."""
-        self.cursor.sp()
-        octets = self.cursor.astring("a search string")
+        """SP and an astring, decoded.
+
+        Without a charset it is UTF-8. A quoted string that is not is taken for Latin-1: JavaMail,
+        after ENABLE UTF8=ACCEPT, sends the lowest octet of each character.
+        """
+        cursor = self.cursor
+        cursor.sp()
+        quoted = cursor.next_is(b'"')
+        octets = cursor.quoted(any_octets=True) if quoted else cursor.astring("a search string")
         try:
-            return octets.decode(self._codec)
+            return octets.decode(self._codec or "utf-8")
         except ValueError as error:
-            raise self.cursor.problem(f"text is not {self._codec.upper()}") from error
+            if quoted and self._codec is None:
+                return octets.decode("latin-1")
+            name = (self._codec or "utf-8").upper()
+            raise cursor.problem(f"text is not {name}") from error
 
     def key(self) -> SearchKey:
         """`search-key`"""
@@ -113,11 +122,11 @@ def search(cursor: Cursor) -> tuple[SearchArguments]:
         cursor.sp()
         charset, codec = charset_(cursor, returns)
         cursor.sp()
-    key = program(cursor, codec or "utf-8", relevancy="RELEVANCY" in (returns or ()))
+    key = program(cursor, codec, relevancy="RELEVANCY" in (returns or ()))
     return (SearchArguments(key, returns, charset, partial, fetch=fetch),)
 
 
-def program(cursor: Cursor, codec: str, *, relevancy: bool) -> SearchKey:
+def program(cursor: Cursor, codec: str | None, *, relevancy: bool) -> SearchKey:
     """`search-key *(SP search-key)`, and nothing behind. `relevancy`: there must be a FUZZY."""
     found = Program(cursor, codec)
     key = found.keys()
