@@ -65,19 +65,13 @@ async def committed(work: Coroutine[Any, Any, T]) -> T:
     When the caller is cancelled meanwhile, `work` still completes, and only then is the
     cancellation delivered.
     """
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
+    task = asyncio.get_running_loop().create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
-        # By hand: asyncio.wait costs as much as a small commit does.
-        waiter = loop.create_future()
-        wake = partial(_wake, waiter)
-        task.add_done_callback(wake)
         try:
-            await waiter
+            await settled(task)
         except asyncio.CancelledError as error:
             cancelled = error
-            task.remove_done_callback(wake)
     if cancelled is not None:
         if not task.cancelled() and (failure := task.exception()) is not None:
             log.error("commit failed after its caller had gone", exc_info=failure)
@@ -85,7 +79,23 @@ async def committed(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-def _wake(waiter: "asyncio.Future[None]", task: "asyncio.Task[Any]") -> None:
+async def settled(future: "asyncio.Future[Any]") -> None:
+    """Wait until `future` (a task is one) has its end, whichever; never cancels it.
+
+    By hand, because asyncio.wait and shield cost as much as a small commit does.
+    """
+    if future.done():
+        return
+    waiter = asyncio.get_running_loop().create_future()
+    wake = partial(_wake, waiter)
+    future.add_done_callback(wake)
+    try:
+        await waiter
+    finally:
+        future.remove_done_callback(wake)
+
+
+def _wake(waiter: "asyncio.Future[None]", future: "asyncio.Future[Any]") -> None:
     if not waiter.done():
         waiter.set_result(None)
 
@@ -112,6 +122,12 @@ class Threads:
         background; one that has not begun is dropped. Wrap in `committed` where the caller must
         not go on before it has ended. Raises RuntimeError after `close`.
         """
+        return await self.submit(call, *args, **kwargs)
+
+    def submit(
+        self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> "asyncio.Future[T]":
+        """As `run`; the future that will hold the result, made without a task."""
         if self._closed:
             raise RuntimeError(f"the threads {self._name} have been closed")
         loop = asyncio.get_running_loop()
@@ -123,7 +139,7 @@ class Threads:
             self._begin()
         future: asyncio.Future[T] = loop.create_future()
         self._calls.put((returns, future, call, args, kwargs))
-        return await future
+        return future
 
     def _begin(self) -> None:
         if not self._threads:

@@ -298,13 +298,18 @@ class AccountStore:
         self._busy += 1
         appended = None
         try:
-            await self._prepare_all(messages, prepared)
+            links = [deliver.to_link(self.files, message) for message in messages]
+            prepared += [link for link in links if link is not None]
+            if len(prepared) < len(messages):
+                prepared.clear()
+                await self._prepare_all(messages, prepared)
             appended = await (submit or self.writer.append)(deliver.Request(name, prepared))
         except OSError as error:
             raise refused(self.files, error) from error
         finally:
             self._busy -= 1
-            if appended is None or any(message.repeat for message in messages):
+            wanted = appended is not None and not any(message.repeat for message in messages)
+            if not wanted and not all(message.link for message in prepared):
                 # What got its name is no longer there; the rest is not wanted.
                 await self.threads.run(deliver.clean_up, prepared)
         for message in messages:

@@ -74,6 +74,17 @@ class Change:
         self._undo.append((new, ""))
         target.changes(new_name)
 
+    def adopt(self, path: str, new: str) -> None:
+        """As `link`, for a file that lies in none of the account's folders."""
+        target, name = self._open(new)
+        os.link(path, name, dst_dir_fd=target.fd, follow_symlinks=False)
+        self._undo.append((new, ""))
+        target.changes(name)
+
+    def sync(self, folder: str) -> None:
+        """Make the names in a folder durable."""
+        os.fsync(self._open(f"{folder}/")[0].fd)
+
     def _open(self, path: str) -> tuple[_Open, str]:
         """(its folder, its name there)"""
         folder, _, name = path.rpartition("/")

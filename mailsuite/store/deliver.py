@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mailsuite.base import durable
 from mailsuite.store import content, flags, journal, records, usage
+from mailsuite.store.change import Change
 from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.filename import FileName, delivery_mark
 from mailsuite.store.files import AccountFiles
@@ -33,6 +34,7 @@ class Prepared:
 
     saved  when it is saved in its mailbox, seconds; None: when `base` was made
     uid    the UID that it brings from elsewhere
+    link   `path` is a durable file elsewhere, to be linked; what it is like is not known yet
     """
 
     path: str
@@ -46,6 +48,7 @@ class Prepared:
     repeat: bool
     saved: int | None = None
     uid: int | None = None
+    link: bool = False
 
 
 @dataclass(slots=True)
@@ -84,6 +87,28 @@ def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> P
         message.repeat,
         uid=message.uid,
     )
+
+
+def to_link(files: AccountFiles, message: NewMessage) -> Prepared | None:
+    """A message that needs no `prepare`: its file can be linked into its mailbox as it is.
+
+    Blocks on nothing. None where that is not so.
+    """
+    source = message.source
+    if (
+        not files.links
+        or not isinstance(source, Path)
+        or not message.exact
+        or message.prefix
+        or message.offset
+        or message.internal_date is not None
+        or message.flags
+        or message.uid is not None
+    ):
+        return None
+    base = files.new_base(message.delivery_id)
+    delivery = None if message.delivery_id is None else delivery_mark(message.delivery_id)
+    return Prepared(str(source), base, 0, 0, 0.0, set(), [], delivery, message.repeat, link=True)
 
 
 def _from_file(message: NewMessage, source: Path, path: str, now: float) -> tuple[int, int, float]:
@@ -184,6 +209,11 @@ def append_group(
             seen[message.delivery] = len(fresh)
         fresh.append(message)
     if fresh:
+        for message in fresh:
+            if message.link:
+                status = os.stat(message.path)  # noqa: PTH116 (half the time of a Path)
+                message.size = message.wire = status.st_size
+                message.mtime = status.st_mtime
         octets = sum(message.wire for message in fresh)
         usage.check(files, len(fresh) - freed[0], octets - freed[1])
     uids = _place(files, folder, fresh) if fresh else []
@@ -246,7 +276,7 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
                 message.wire,
                 message.delivery,
             )
-            change.rename(message.path, folder.file(place, entry.name))
+            _name(files, change, message, folder.file(place, entry.name))
             entries.append(entry)
         marked = [
             (entry.uid, flags.keywords(entry.state)) for entry in entries if " " in entry.state
@@ -254,7 +284,7 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
         if marked:
             folder.journal = journal.append(folder.path, marked, sync=True)
         for place in {entry.place for entry in entries}:
-            durable.fsync_dir(Path(folder.new if place == NEW else folder.cur))
+            change.sync(folder.new if place == NEW else folder.cur)
         for entry in entries:
             folder.count(entry.state, entry.size, +1)
         with change.commit() as db:
@@ -274,6 +304,24 @@ def _take_uids(folder: Folder, messages: list[Prepared]) -> list[int]:
     ]
 
 
+def _name(files: AccountFiles, change: Change, message: Prepared, path: str) -> None:
+    """Put the message's file under its name."""
+    if message.link:
+        try:
+            change.adopt(message.path, path)
+        except OSError as error:
+            if error.errno not in NO_LINK:
+                raise
+            files.links = False  # from now on they are copied beforehand, beside the writer
+            aside = f"{files.tmp}/{message.base}"
+            pieces = content.chunks(message.path)
+            message.path, message.link = aside, False
+            _write(aside, pieces, message.mtime, count=False)
+        else:
+            return
+    change.rename(message.path, path)
+
+
 def arrived(folder: Folder, modseq: int, entries: list[Entry]) -> Update:
     """The news of these messages."""
     update = Update(folder, modseq)
@@ -285,5 +333,7 @@ def arrived(folder: Folder, modseq: int, entries: list[Entry]) -> Update:
 def clean_up(messages: Iterable[Prepared]) -> None:
     """Remove what was written aside and is not wanted; what has got its name is not there."""
     for message in messages:
+        if message.link:
+            continue  # the file is another's
         with contextlib.suppress(OSError):
             Path(message.path).unlink(missing_ok=True)

@@ -56,6 +56,7 @@ class AccountFiles:
     looked   mailboxes not opened, but looked at for their counts; never changed
     uses     special uses by folder name, as far as they have been read
     infos    the list of mailboxes, with what it was made from
+    links    files of the queue can be hard-linked into the mailboxes, as far as is known
     counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
     tells_all  a watch tells of every change: no other machine's file system, no symbolic link
     """
@@ -80,6 +81,7 @@ class AccountFiles:
     uses: dict[str, str | None] = field(default_factory=dict)
     infos: tuple[object, list[MailboxInfo]] | None = None
     tells_all: bool = False
+    links: bool = True
     _validities: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from mailsuite.base.log import get_logger
-from mailsuite.base.tasks import Tasks, Threads
+from mailsuite.base.tasks import Tasks, Threads, settled
 from mailsuite.store import deliver
 from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.feed import ACTOR
@@ -90,14 +90,15 @@ class Writer:
         if not self._running:
             self._running = True
             self._tasks.start(self._drain(), "writer")
-        return await asyncio.shield(job.done)
+        await settled(job.done)
+        return job.done.result()
 
     async def _drain(self) -> None:
         try:
             while self._jobs:
                 jobs = self._next()
-                work = asyncio.ensure_future(self._threads.run(self._perform, jobs))
-                await asyncio.wait([work])
+                work = self._threads.submit(self._perform, jobs)
+                await settled(work)
                 actors = {job.actor for job in jobs}
                 await self._tell_views(actors.pop() if len(actors) == 1 else None)
                 _finish(jobs, work)

@@ -118,7 +118,7 @@ def nth(number: int, call: Callable[..., Any]) -> Callable[..., Any]:
 REFUSALS = {
     "writing": (durable, "write_new", 1),
     "naming": (disk, "rename", 1),
-    "folder": (durable, "fsync_dir", 0),
+    "folder": (change.Change, "sync", 0),
     "journal": (journal, "append", 0),
     "rows": (records, "add", 0),
 }
