@@ -46,7 +46,13 @@ async def _serve(config: Config, config_path: Path | None, sockets: list[Socket]
             remedy="set `hostname` in the settings",
         )
     tls = await asyncio.to_thread(_Certificates, config, hostname)
-    server = Server(config, hostname=hostname, sockets=sockets, tls=tls.context)
+    server = Server(
+        config,
+        hostname=hostname,
+        sockets=sockets,
+        tls=tls.context,
+        client_tls=tls.client_contexts,
+    )
 
     def ready() -> None:
         logger.info(
@@ -99,11 +105,20 @@ class _Certificates:
                 remedy="set tls.certificate and tls.key, then send SIGHUP",
             )
             self._tls = ServerTls(own.certificate, own.key)
+        paths = {each.client_ca for each in config.endpoints() if each.client_ca is not None}
+        self._clients = {
+            path: ServerTls(*self._tls.files, client_ca=path) for path in sorted(paths)
+        }
         self._warn()
 
     @property
     def context(self) -> ssl.SSLContext:
         return self._tls.context
+
+    @property
+    def client_contexts(self) -> dict[Path, ssl.SSLContext]:
+        """Those that ask clients for certificates, by the file with the authorities."""
+        return {path: tls.context for path, tls in self._clients.items()}
 
     def reload(self, config: Config) -> None:
         """Raises UserError when the new files do not work; the old ones stay in force."""
@@ -111,6 +126,8 @@ class _Certificates:
             self._tls.reload()
         else:
             self._tls.reload(config.tls.certificate, config.tls.key)
+        for tls in self._clients.values():
+            tls.reload(*self._tls.files)
         self._warn()
 
     def _warn(self) -> None:

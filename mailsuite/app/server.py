@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mailsuite import __version__
 from mailsuite.accounts import Directory
+from mailsuite.app import sign_in
 from mailsuite.app.announce import Listening
 from mailsuite.app.lag import LoopLag
 from mailsuite.app.outbound import CAPTURE, ON_DEMAND, RELAY, Outbound, Prepared
@@ -48,7 +49,6 @@ from mailsuite.queue import Settings as QueueSettings
 from mailsuite.relay import OnDemandCourier
 from mailsuite.routing import Router, Srs
 from mailsuite.signin import Bans, SignIn, Throttle
-from mailsuite.signin import Settings as SignInSettings
 from mailsuite.smtpd import Settings as SmtpSettings
 from mailsuite.smtpd import Smtpd
 from mailsuite.store import Facets, Store
@@ -79,15 +79,19 @@ class Server:
         hostname: str,
         sockets: Sequence[Socket],
         tls: ssl.SSLContext,
+        client_tls: Mapping[Path, ssl.SSLContext] | None = None,
         plain_auth: bool = False,
     ) -> None:
-        """`plain_auth`: passwords may come without TLS (a laptop's loopback, never the world)."""
+        """`client_tls`: for listeners that ask for client certificates, by their `client_ca`.
+
+        `plain_auth`: passwords may come without TLS (a laptop's loopback, never the world)."""
         self.config = config
         self.hostname = hostname
         self.sockets = list(sockets)
         self.lag = LoopLag()
         self._plain_auth = plain_auth
         self._tls = tls
+        self._client_tls = dict(client_tls or {})
         self._clock = SystemClock()
         self.started_at = self._clock.now()
         self._doors: dict[str, Smtpd | Listener] = {}
@@ -142,9 +146,10 @@ class Server:
         self._undo.append(closing(self.directory.close))
         bans = Bans(data / "bans.db")
         self._undo.append(closing(bans.close))
-        chosen = self._sign_in_settings()
+        chosen = sign_in.settings(self.config, self.hostname)
         throttle = Throttle(chosen, bans, threads, self._clock)
-        self.sign_in = SignIn(self.directory, chosen, throttle, threads, self._clock)
+        tokens = sign_in.tokens(self.config, self._clock)
+        self.sign_in = SignIn(self.directory, chosen, throttle, threads, self._clock, tokens)
         self.router = Router(
             self.directory,
             separator=self.config.subaddress_separator,
@@ -234,7 +239,7 @@ class Server:
                 self.router,
                 self.sign_in,
                 self.queue,
-                None if endpoint.tls == "none" else self._tls,
+                self._tls_of(endpoint),
                 limits=self._limits_for(endpoint.protocol),
                 clock=self._clock,
                 room=partial(self._quota.room, self.store),
@@ -249,12 +254,18 @@ class Server:
                 endpoint.name,
                 self._imap_session(endpoint) if is_imap else self._pop3_session(endpoint),
                 self._limits_for(endpoint.protocol),
-                tls=self._tls if endpoint.tls == "implicit" else None,
+                tls=self._tls_of(endpoint) if endpoint.tls == "implicit" else None,
                 busy=IMAP_BUSY if is_imap else POP3_BUSY,
                 proxies=self._proxies_of(endpoint),
             )
         await door.start(bound.sock)
         self._doors[endpoint.name] = door
+
+    def _tls_of(self, endpoint: Endpoint) -> ssl.SSLContext | None:
+        """For STARTTLS, or from the first octet."""
+        if endpoint.tls == "none":
+            return None
+        return self._tls if endpoint.client_ca is None else self._client_tls[endpoint.client_ca]
 
     def _proxies_of(self, endpoint: Endpoint) -> Proxies | None:
         if not endpoint.proxies:
@@ -287,7 +298,7 @@ class Server:
         self._doors["local socket"] = door
 
     def _imap_session(self, endpoint: Endpoint) -> Session:
-        tls = None if endpoint.tls == "none" else self._tls
+        tls = self._tls_of(endpoint)
         imapd = Imapd(
             self._imap_settings(),
             self.sign_in,
@@ -301,8 +312,7 @@ class Server:
         return imapd.session
 
     def _pop3_session(self, endpoint: Endpoint) -> Session:
-        without = endpoint.tls == "none"
-        return self.pop3d.session_without_tls if without else self.pop3d.session
+        return partial(self.pop3d.session_with, self._tls_of(endpoint))
 
     # -- settings of the rooms ------------------------------------------------------------------
 
@@ -322,9 +332,6 @@ class Server:
 
     def _pop3_settings(self) -> Pop3Settings:
         return pop3_settings(self.config, self.hostname, self._tls, plain_auth=self._plain_auth)
-
-    def _sign_in_settings(self) -> SignInSettings:
-        return SignInSettings(hostname=self.hostname)
 
     def _queue_settings(self) -> QueueSettings:
         chosen = self.config.queue
@@ -351,7 +358,7 @@ class Server:
         for imapd in self._imapds:
             imapd.settings = self._imap_settings()
         self.pop3d.settings = self._pop3_settings()
-        self.sign_in.apply(self._sign_in_settings())
+        self.sign_in.apply(sign_in.settings(self.config, self.hostname))
         for bound in self.sockets:
             door = self._doors.get(bound.endpoint.name)
             if isinstance(door, Smtpd):

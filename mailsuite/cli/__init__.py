@@ -17,6 +17,7 @@ from mailsuite import __version__
 from mailsuite.base.errors import UserError
 from mailsuite.cli import (
     alias,
+    bans,
     config,
     domain,
     message,
@@ -63,6 +64,7 @@ app.add_typer(domain.app, name="domain")
 app.add_typer(user.app, name="user")
 app.add_typer(alias.app, name="alias")
 app.add_typer(queue.app, name="queue")
+app.add_typer(bans.app, name="bans")
 app.add_typer(message.app, name="message")
 
 

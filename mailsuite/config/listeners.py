@@ -65,6 +65,13 @@ class Listener(Section):
         "true or false",
         False,
     )
+    client_ca: values.FilePath | None = setting(
+        "PEM file with the authorities whose client certificates sign in (EXTERNAL). The mail"
+        " address in a certificate is the account's. Who shows none may sign in otherwise.",
+        "the name of a PEM file",
+        None,
+        example="/etc/mailsuite/users-ca.pem",
+    )
     name: str | None = setting(
         "What logs and status call it; made from protocol and TLS where it is left away.",
         "a name of up to 40 letters, digits and .-_",
@@ -95,6 +102,7 @@ class Endpoint:
 
     require_tls  no mail before STARTTLS
     proxies      networks of the proxies before it; none: clients connect themselves
+    client_ca    authorities whose client certificates sign in
     """
 
     name: str
@@ -105,6 +113,7 @@ class Endpoint:
     path: Path | None = None
     require_tls: bool = False
     proxies: tuple[str, ...] = ()
+    client_ca: Path | None = None
 
 
 def endpoints(listeners: Iterable[Listener]) -> list[Endpoint]:
@@ -131,6 +140,7 @@ def endpoints(listeners: Iterable[Listener]) -> list[Endpoint]:
                     path,
                     require_tls=listener.tls == "starttls" and is_exposed(listener, address),
                     proxies=listener.proxy_from if listener.proxy_protocol else (),
+                    client_ca=listener.client_ca,
                 )
             )
     return found
@@ -166,6 +176,10 @@ def _contradictions_of(listener: Listener) -> Iterator[tuple[str, str]]:
         yield "proxy_protocol", "needs the proxies' addresses, expected them in proxy_from"
     if listener.proxy_protocol and len(networked) != len(listener.address):
         yield "proxy_protocol", "works for TCP only, expected another listener for the Unix socket"
+    if listener.client_ca is not None and (
+        listener.tls == "none" or listener.protocol in ("smtp", "lmtp")
+    ):
+        yield "client_ca", "nobody signs in there by a certificate, expected another listener"
     if listener.protocol != "lmtp":
         if len(networked) != len(listener.address):
             yield "address", f"{listener.protocol} has no Unix sockets, expected IP addresses"

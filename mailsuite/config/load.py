@@ -18,6 +18,7 @@ from mailsuite.base.errors import UserError
 from mailsuite.config.listeners import contradictions
 from mailsuite.config.schema import Config
 from mailsuite.config.section import Section, extra_of
+from mailsuite.config.sign_in import contradictions as sign_in_contradictions
 from mailsuite.config.source import Document, Location, read
 from mailsuite.config.units import format_duration
 from mailsuite.config.values import unix_path
@@ -223,6 +224,8 @@ def _literals(annotation: Any) -> Iterator[Any]:
 
 def _contradictions(config: Config) -> Iterator[tuple[Location, str]]:
     yield from contradictions(config.listeners)
+    for key, text in sign_in_contradictions(config.sign_in):
+        yield ("sign_in", key), text
     sockets: dict[tuple[str, int | None], int] = {}
     names: dict[str, int] = {}
     for index, listener in enumerate(config.listeners):

@@ -15,6 +15,7 @@ from mailsuite.config.listeners import Endpoint, Listener, endpoints, standard_l
 from mailsuite.config.outgoing import Dns, Relay
 from mailsuite.config.pop3 import Pop3
 from mailsuite.config.section import Section, extra_of, setting
+from mailsuite.config.sign_in import SignIn
 
 
 class Tls(Section):
@@ -224,6 +225,7 @@ class Config(Section):
     quota: Quota = setting("Quota.", "a mapping with storage and messages", Quota(), live=True)
     imap: Imap = setting("IMAP.", "a mapping with unauthenticate", Imap(), live=True)
     pop3: Pop3 = setting("POP3.", "a mapping with expire and login_delay", Pop3(), live=True)
+    sign_in: SignIn = setting("Sign-in.", "a mapping of mechanisms and bans", SignIn(), live=True)
     queue: Queue = setting("Retries.", "a mapping of waits and lifetime", Queue())
     history: History = setting("History.", "a mapping with keep", History())
     log: Log = setting("Log.", "a mapping with format and level", Log(), live=True)

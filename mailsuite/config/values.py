@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, ValidationInfo
 
@@ -146,6 +147,29 @@ def _path(value: Any, info: ValidationInfo) -> Any:
     return Path(folder) / value
 
 
+def _web_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        parts = urlsplit(value)
+        found = parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        found = False
+    if not found or parts.scheme not in ("http", "https") or not value.isascii():
+        raise ValueError("is not a web address")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("shows secrets to others without https")
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the name or address is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _separator(value: Any) -> Any:
     if isinstance(value, str) and value and (len(value) != 1 or value not in _SEPARATORS):
         raise ValueError("can't be a separator")
@@ -179,6 +203,7 @@ DomainPattern = Annotated[str, validator(_domain_pattern)]
 AddressPattern = Annotated[str, validator(_address_pattern)]
 IpAddress = Annotated[str, validator(_ip_address)]
 Network = Annotated[str, validator(_network)]
+WebAddress = Annotated[str, validator(_web_address)]
 ListenAddress = Annotated[str, validator(_listen_address)]
 FilePath = Annotated[Path, validator(_path)]
 Separator = Annotated[str, validator(_separator)]

@@ -6,6 +6,7 @@ is free again when that session has ended in whatever way.
 
 from dataclasses import replace
 from math import ceil
+from ssl import SSLContext
 
 from mailsuite.base.clock import Clock
 from mailsuite.net import Connection
@@ -36,9 +37,9 @@ class Pop3d:
         """Serve one client until it has gone."""
         await Session(connection, self, self.settings).run()
 
-    async def session_without_tls(self, connection: Connection) -> None:
-        """The same for a listener that never goes over to TLS: STLS is not offered."""
-        await Session(connection, self, replace(self.settings, tls=None)).run()
+    async def session_with(self, tls: SSLContext | None, connection: Connection) -> None:
+        """The same for a listener with another TLS context; None: STLS is not offered."""
+        await Session(connection, self, replace(self.settings, tls=tls)).run()
 
     # -- what a session asks of it (see session.House) ------------------------------------------
 

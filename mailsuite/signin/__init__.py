@@ -14,6 +14,7 @@ from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why
 from mailsuite.signin.service import Accounts, SignIn
 from mailsuite.signin.settings import Settings
 from mailsuite.signin.throttle import Throttle
+from mailsuite.signin.tokens import Provider, Tokens
 
 __all__ = [
     "Accounts",
@@ -22,10 +23,12 @@ __all__ = [
     "Client",
     "Exchange",
     "Outcome",
+    "Provider",
     "Refused",
     "Settings",
     "SignIn",
     "SignedIn",
     "Throttle",
+    "Tokens",
     "Why",
 ]

@@ -60,6 +60,8 @@ class Exchange:
             case sasl.CertificateWanted(authzid):
                 name = sign_in.certified(client) or ""
                 return await sign_in.admit(client, authzid, name, None, "certificate")
+            case sasl.TokenWanted():
+                return await sign_in.token(client, step)
             case sasl.Proven(authzid, authcid, verifier):
                 rows = [row for row, each in self._fitting if each is verifier]
                 row = rows[0] if rows else None

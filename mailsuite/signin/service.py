@@ -16,6 +16,7 @@ from mailsuite.signin.exchange import Exchange
 from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why, refused
 from mailsuite.signin.settings import Settings
 from mailsuite.signin.throttle import Throttle
+from mailsuite.signin.tokens import TokenRefused, Tokens
 from mailsuite.tls import bindings_of, certificate_names
 
 log = get_logger("signin")
@@ -69,8 +70,10 @@ class SignIn:
         throttle: Throttle,
         threads: Threads,
         clock: Clock,
+        tokens: Tokens | None = None,
     ) -> None:
-        """`threads` write down the last use of app passwords."""
+        """`threads` write down the last use of app passwords. Without `tokens` none are taken."""
+        self._tokens = tokens
         self.accounts = accounts
         self.settings = settings
         self.throttle = throttle
@@ -114,6 +117,7 @@ class SignIn:
             secure=client.secure,
             bindings=bindings_of(client.tls),
             certificate=self.certified(client) is not None,
+            tokens=self._tokens is not None,
             secrets=self.takes_digests(client),
             verifiers=self._may_prove(client) and self._scram(),
             challenge=unique.encode("idna" if not unique.isascii() else "ascii"),
@@ -212,6 +216,21 @@ class SignIn:
             if address is not None:
                 return address
         return None
+
+    async def token(self, client: Client, wanted: sasl.TokenWanted) -> sasl.Step | Outcome:
+        """Whose the bearer token is; a refusal goes to the client before the exchange fails."""
+        assert self._tokens is not None
+        barred = self.bar_address(client, wanted.authzid)
+        if barred is not None:
+            return barred
+        try:
+            name = await self._tokens.account(wanted.token)
+            if self.accounts.enabled(name) is None:
+                raise TokenRefused(f"{name} has no account here")
+        except TokenRefused as error:
+            log.info("token refused", door=client.door, peer=client.peer, why=str(error))
+            return wanted.refuse("invalid_token", self._tokens.provider.configuration)
+        return await self.admit(client, wanted.authzid, name, None, "token")
 
     # -- outcomes -------------------------------------------------------------------------------
 

@@ -40,26 +40,38 @@ class ServerTls:
     """One certificate for all names. Blocks on the disk: make and reload it off the event loop."""
 
     def __init__(
-        self, certificate: Path, key: Path, *, now: Callable[[], float] = time.time
+        self,
+        certificate: Path,
+        key: Path,
+        *,
+        client_ca: Path | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Load the PEM files: `certificate` with its intermediates after it, and its `key`.
 
-        Raises UserError that names the file and what is wrong with it.
+        With `client_ca` clients are asked for a certificate of one of these authorities, and may
+        show none. Raises UserError that names the file and what is wrong with it.
         """
+        self._client_ca = client_ca
         self._certificate = certificate
         self._key = key
         self._now = now
-        self._current, self._info = load(certificate, key)
+        self._current, self._info = load(certificate, key, client_ca)
         # A context keeps one certificate per kind of key, so loading an ECDSA certificate into it
         # would leave an RSA one in force beside it. Every handshake is therefore handed over to
         # the current context; the callback runs whether or not the client sends a name (SNI).
-        self.context = load(certificate, key)[0]
+        self.context = load(certificate, key, client_ca)[0]
         self.context.sni_callback = self._choose
 
     def _choose(
         self, handshake: ssl.SSLSocket | ssl.SSLObject, name: str | None, outer: ssl.SSLContext
     ) -> None:
         handshake.context = self._current
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Certificate and key that were loaded last."""
+        return self._certificate, self._key
 
     @property
     def info(self) -> CertificateInfo:
@@ -69,7 +81,7 @@ class ServerTls:
     def reload(self, certificate: Path | None = None, key: Path | None = None) -> None:
         """Read the files again, or others. UserError when they are wrong; then nothing changes."""
         certificate, key = certificate or self._certificate, key or self._key
-        self._current, self._info = load(certificate, key)
+        self._current, self._info = load(certificate, key, self._client_ca)
         self._certificate, self._key = certificate, key
 
     def warnings(self) -> list[str]:
@@ -84,7 +96,9 @@ class ServerTls:
         return []
 
 
-def load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, CertificateInfo]:
+def load(
+    certificate: Path, key: Path, client_ca: Path | None = None
+) -> tuple[ssl.SSLContext, CertificateInfo]:
     """A fresh context from the two files, and what the certificate says. Raises UserError."""
     info, end_point = _examine(_read(certificate, "certificate"), certificate)
     _examine_key(_read(key, "key"), key)
@@ -99,7 +113,19 @@ def load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, CertificateInfo]
         raise UserError(_explained(error, certificate, key)) from error
     except OSError as error:
         raise UserError(f"{certificate}, {key}: {error.strerror}") from error
+    if client_ca is not None:
+        _ask_clients(context, client_ca)
     return context, info
+
+
+def _ask_clients(context: ssl.SSLContext, client_ca: Path) -> None:
+    if _CERTIFICATE not in _read(client_ca, "authorities of client certificates"):
+        raise UserError(f"{client_ca}: no certificate in it (expected PEM, BEGIN CERTIFICATE)")
+    try:
+        context.load_verify_locations(client_ca)
+    except (ssl.SSLError, OSError) as error:
+        raise UserError(f"{client_ca}: cannot be used ({error})") from error
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 def _no_passphrase() -> bytes:

@@ -357,3 +357,26 @@ def test_listeners_behind_a_proxy() -> None:
         "anybody can claim any address, expected the proxies' own",
     ]
     assert parse(head + "proxy_from: 10.0.0.1}\n", FILE).config.endpoints()[0].proxies == ()
+
+
+def test_sign_in_settings_that_contradict_each_other() -> None:
+    text = """sign_in:
+  ban: 2h
+  longest_ban: 1h
+  first_delay: 30s
+  never_ban: [172.17.0.0/16, nowhere]
+  openid:
+    issuer: http://id.example.org
+    introspection: https://id.example.org/introspect
+listeners:
+  - {protocol: smtp, port: 25, client_ca: a.pem}
+"""
+    told = "\n".join(mistakes(text))
+    assert "sign_in.never_ban[1]" in told
+    assert "sign_in.openid.issuer" in told and "without https" in told
+    text = text.replace("http://", "https://").replace(", nowhere", "")
+    told = "\n".join(mistakes(text))
+    assert "sign_in.longest_ban: shorter than sign_in.ban" in told
+    assert "sign_in.longest_delay: shorter" in told
+    assert "expected client_id and client_secret" in told
+    assert "client_ca: nobody signs in there by a certificate" in told

@@ -1,0 +1,65 @@
+"""The sign-in room, built from the settings."""
+
+import ssl
+from ipaddress import ip_network
+from pathlib import Path
+
+from mailsuite.base.clock import Clock
+from mailsuite.base.errors import UserError
+from mailsuite.config import Config
+from mailsuite.signin import Provider, Settings, Tokens
+
+MAX_SECRET = 4096  # octets
+
+
+def settings(config: Config, hostname: str) -> Settings:
+    """What the room is told."""
+    chosen = config.sign_in
+    return Settings(
+        hostname=hostname,
+        scram=chosen.scram,
+        without_tls=chosen.without_tls,
+        first_delay=chosen.first_delay,
+        longest_delay=chosen.longest_delay,
+        window=chosen.window,
+        address_failures=chosen.address_failures,
+        account_failures=chosen.account_failures,
+        ban=chosen.ban,
+        longest_ban=chosen.longest_ban,
+        known_for=chosen.known_for,
+        never_ban=tuple(ip_network(each) for each in chosen.never_ban),
+    )
+
+
+def tokens(config: Config, clock: Clock) -> Tokens | None:
+    """Who tells whose a token is. Blocks on the disk. Raises UserError that names the file."""
+    chosen = config.sign_in.openid
+    if chosen is None:
+        return None
+    provider = Provider(
+        issuer=chosen.issuer,
+        jwks=chosen.jwks,
+        introspection=chosen.introspection,
+        client_id=chosen.client_id or "",
+        client_secret=_secret(chosen.client_secret) if chosen.client_secret else "",
+        audience=chosen.audience,
+        claim=chosen.claim,
+    )
+    return Tokens(provider, clock, ssl.create_default_context())
+
+
+def _secret(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAX_SECRET + 1)
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror} (expected sign_in.openid.client_secret)"
+        ) from error
+    try:
+        text = octets.decode().strip()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (expected a password)") from error
+    if not text or len(octets) > MAX_SECRET or "\n" in text:
+        raise UserError(f"{path}: expected a password on one line")
+    return text
