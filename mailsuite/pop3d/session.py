@@ -7,11 +7,13 @@ that no half message looks whole.
 """
 
 import asyncio
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from mailsuite.base.log import get_logger
 from mailsuite.net import Connection
+from mailsuite.pop3d.apop import timestamp
 from mailsuite.pop3d.commands.row import RAW, Row, State
 from mailsuite.pop3d.lines import LINE_LIMIT, LineSplitter, LineTooLong
 from mailsuite.pop3d.maildrop import Maildrop
@@ -68,6 +70,7 @@ class Session:
         "_unsent",
         "_unsent_octets",
         "settings",
+        "timestamp",
         "user",
         "utf8",
     )
@@ -76,6 +79,7 @@ class Session:
         self.settings = settings
         self.user: str | None = None
         self.utf8 = False
+        self.timestamp: str | None = None
         self._connection = connection
         self._house = house
         self._lines = LineSplitter()
@@ -90,7 +94,7 @@ class Session:
     async def run(self) -> None:
         """From the greeting until one side closes."""
         try:
-            await self._write(Ok(f"{self.settings.hostname} POP3 ready"))
+            await self._write(self._banner())
             while not self._ended:
                 try:
                     line = await self._line()
@@ -107,6 +111,14 @@ class Session:
             self._connection.abort()
         finally:
             self._leave()
+
+    def _banner(self) -> Ok:
+        """With a timestamp where APOP may be used, now and not only after STLS."""
+        text = f"{self.settings.hostname} POP3 ready"
+        if self._house.sign_in.takes_digests(self.client):
+            self.timestamp = timestamp(secrets.token_hex(16), self.settings.hostname)
+            text += f" {self.timestamp}"
+        return Ok(text)
 
     async def _line(self) -> bytes | None:
         """The next command line; None when the client has hung up."""
@@ -203,6 +215,9 @@ class Session:
 
     async def sign_in(self, given: Credentials) -> Reply:
         return await self.admit(await self._house.sign_in.password(self.client, given))
+
+    async def sign_in_by_digest(self, name: str, fits: Callable[[str], bool]) -> Reply:
+        return await self.admit(await self._house.sign_in.digest(self.client, name, fits))
 
     async def admit(self, outcome: Outcome) -> Reply:
         if isinstance(outcome, Refused):

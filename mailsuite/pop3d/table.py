@@ -12,6 +12,7 @@ ROWS = (
     Row("STLS", AUTHORIZATION, (0, 0), authorization.stls),
     Row("USER", AUTHORIZATION, RAW, authorization.user),
     Row("PASS", AUTHORIZATION, RAW, authorization.pass_),
+    Row("APOP", AUTHORIZATION, (2, 2), authorization.apop),
     Row("AUTH", AUTHORIZATION, (0, 2), auth.auth),
     Row("UTF8", AUTHORIZATION, (0, 0), authorization.utf8),
     Row("LANG", ANY_STATE, (0, 1), authorization.lang),

@@ -1,7 +1,8 @@
-"""Before the maildrop is open: CAPA (RFC 2449 §5), STLS (RFC 2595 §4), USER, PASS (RFC 1939 §7),
-UTF8, LANG (RFC 6856)."""
+"""Before the maildrop is open: CAPA (RFC 2449 §5), STLS (RFC 2595 §4), USER, PASS, APOP (RFC 1939
+§7), UTF8, LANG (RFC 6856)."""
 
 from mailsuite import __version__
+from mailsuite.pop3d.apop import fits
 from mailsuite.pop3d.commands.auth import mechanisms
 from mailsuite.pop3d.commands.row import Context, State
 from mailsuite.pop3d.replies import Err, Lines, Ok, Reply, StartTls
@@ -70,6 +71,18 @@ async def pass_(session: Context, arguments: list[bytes]) -> Reply:
     # A password that is not UTF-8 is nobody's, and takes the same way to its refusal.
     given = Credentials("", name, password if password is not None else "\ufffd")
     return await session.sign_in(given)
+
+
+async def apop(session: Context, arguments: list[bytes]) -> Reply:
+    """Only where the banner had a timestamp, and only for accounts that have opted in."""
+    banner, name = session.timestamp, text(arguments[0])
+    if banner is None:
+        return Err("APOP is not available")
+    if not name or not name.isprintable():
+        return Err("that cannot be a name", fault=True)
+    if len(arguments[1]) != 32:
+        return Err("that is no digest", fault=True)
+    return await session.sign_in_by_digest(name, lambda secret: fits(arguments[1], banner, secret))
 
 
 def may_send_password(session: Context) -> bool:

@@ -28,6 +28,7 @@ class Context(Protocol):
 
     settings: Settings
     user: str | None  # the name that USER gave
+    timestamp: str | None  # of the banner, for APOP (RFC 1939 §7)
     utf8: bool  # the client has said UTF8 (RFC 6856 §2.1)
 
     @property
@@ -70,6 +71,10 @@ class Context(Protocol):
 
     async def sign_in(self, given: Credentials) -> Reply:
         """Check a password, and `admit`."""
+        ...
+
+    async def sign_in_by_digest(self, name: str, fits: Callable[[str], bool]) -> Reply:
+        """Have `fits` look at the account's secret, and `admit`."""
         ...
 
     async def admit(self, outcome: Outcome) -> Reply:

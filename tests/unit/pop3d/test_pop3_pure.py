@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailsuite.pop3d.apop import fits, timestamp
 from mailsuite.pop3d.lines import LINE_LIMIT, LineSplitter, LineTooLong
 from mailsuite.pop3d.octets import Stuffer, Top
 from mailsuite.pop3d.replies import Err, Ok, first_line
@@ -146,6 +147,18 @@ def test_a_password_keeps_its_spaces() -> None:
 )
 def test_numbers_are_ten_digits_at_most(word: bytes, value: int | None) -> None:
     assert number(word) == value
+
+
+def test_the_digest_of_apop() -> None:
+    """The example of RFC 1939 §7."""
+    banner, digest = "<1896.697170952@dbc.mtview.ca.us>", b"c4c9334bac560ecc979e58001b3e22fb"
+    assert fits(digest, banner, "tanstaaf")
+    assert fits(digest.upper(), banner, "tanstaaf")
+    assert not fits(digest, banner, "tanstaag")
+    assert not fits(b"\xff" * 32, banner, "tanstaaf")
+    assert timestamp("1", "mail.example.test") == "<1@mail.example.test>"
+    assert timestamp("1", "bücher.example") == "<1@xn--bcher-kva.example>"
+    assert timestamp("1", "not a host>") == "<1@localhost>"
 
 
 def test_status_lines() -> None:

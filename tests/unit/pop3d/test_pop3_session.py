@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -17,11 +19,11 @@ SIGN_IN = b"USER alice@example.test\r\nPASS open sesame\r\n"
 
 @contextlib.asynccontextmanager
 async def client(
-    store: FakeStore, settings: Settings
+    store: FakeStore, settings: Settings, *, secrets: bool = False
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     door = Pop3d(
         settings,
-        sign_in=sign_in(FakeAccounts(PASSWORDS)),
+        sign_in=sign_in(FakeAccounts(PASSWORDS, secrets=secrets)),
         store=cast(Store, store),
         clock=FakeClock(),
     )
@@ -104,3 +106,40 @@ async def test_a_cancelled_quit_still_deletes() -> None:
         asyncio.get_running_loop().call_later(0.1, go_on.set)
     # Leaving the block has cancelled the session and waited for it.
     assert list(inbox.uids) == [2]
+
+
+async def test_apop_signs_in_with_a_digest_of_this_session_only() -> None:
+    store = a_store(b"one\r\n")
+    settings = Settings("mail.example.test", allow_plain_auth=True, max_failures=9)
+    digests: list[bytes] = []
+    for _ in range(2):
+        async with client(store, settings, secrets=True) as (reader, writer):
+            banner = (await reader.readline()).split()[-1]
+            assert re.fullmatch(rb"<[0-9a-f]{32}@mail\.example\.test>", banner)
+            refused = [
+                *(b"alice@example.test " + digest for digest in digests),  # of a session before
+                b"nobody@example.test " + apop(banner, b"open sesame"),
+                b"alice@example.test " + apop(banner, b"wrong"),
+                b"\xff " + apop(banner, b"open sesame"),
+            ]
+            for words in refused:
+                writer.write(b"APOP " + words + b"\r\n")
+                assert (await reader.readline()).startswith(b"-ERR"), words
+            digests.append(apop(banner, b"open sesame"))
+            writer.write(b"apop alice@example.test " + digests[-1] + b"\r\n")
+            assert (await reader.readline()).startswith(b"+OK maildrop has 1")
+
+
+def apop(banner: bytes, secret: bytes) -> bytes:
+    return hashlib.md5(banner + secret).hexdigest().encode()
+
+
+async def test_no_timestamp_no_apop() -> None:
+    """No account has opted in, or others could read the mail that follows."""
+    for plain, secrets in ((True, False), (False, True)):
+        settings = Settings("mail.example.test", allow_plain_auth=plain)
+        async with client(a_store(), settings, secrets=secrets) as (reader, writer):
+            banner = await reader.readline()
+            assert banner == b"+OK mail.example.test POP3 ready\r\n"
+            writer.write(b"APOP alice@example.test " + b"0" * 32 + b"\r\n")
+            assert await reader.readline() == b"-ERR APOP is not available\r\n"
