@@ -25,6 +25,7 @@ log = get_logger("queue")
 
 MAX_GROUP = 500  # works in one commit
 OPEN_FILES = 32  # works whose files a thread has open at the same time
+FEW = 3  # works of a thread whose files are better written durably one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class NewFile:
     id: str
     octets: bytes
 
-    def write(self, spool: Spool) -> int:
+    def write(self, spool: Spool, few: bool) -> int:
+        if few:
+            return spool.write_at_once(self.id, self.octets)
         return spool.write(self.id, (self.octets,))
 
 
@@ -46,7 +49,7 @@ class GrownFile:
     fd: int
     rest: Sequence[bytes]
 
-    def write(self, spool: Spool) -> int:
+    def write(self, spool: Spool, few: bool) -> int:
         return spool.go_on(self.fd, self.id, self.rest)
 
     def abandon(self, spool: Spool) -> None:
@@ -65,7 +68,7 @@ class SharedFile:
     head: bytes
     tail: bytes = b""
 
-    def write(self, spool: Spool) -> int:
+    def write(self, spool: Spool, few: bool) -> int:
         return spool.share(self.id, self.source, self.skip, self.head, self.tail)
 
 
@@ -160,12 +163,12 @@ class Committer:
         while True:
             group = await self._arrived.take()
             count = min(self._writers, len(group))
-            await asyncio.gather(
-                *(
-                    self._threads.run(_write, self._spool, group[first::count])
-                    for first in range(count)
-                )
-            )
+            shares = [
+                self._threads.submit(_write, self._spool, group[first::count])
+                for first in range(count)
+            ]
+            for share in shares:
+                await share
             for work in group:
                 if work.error is None:
                     self._written.put(work)
@@ -224,7 +227,8 @@ def _write(spool: Spool, works: Sequence[Work]) -> None:
     """Write the files of `works` durably; those of a work that fails are gone again."""
     for first in range(0, len(works), OPEN_FILES):
         some = works[first : first + OPEN_FILES]
-        opened = [(work, fd) for work in some for fd in _begin(spool, work)]
+        few = len(some) <= FEW
+        opened = [(work, fd) for work in some for fd in _begin(spool, work, few)]
         for work, fd in opened:
             try:
                 spool.settle(fd)
@@ -234,14 +238,17 @@ def _write(spool: Spool, works: Sequence[Work]) -> None:
                 _unwrite(spool, [file.id for file in work.files])
 
 
-def _begin(spool: Spool, work: Work) -> list[int]:
-    """Write the files of one work; gives the descriptors to wait for."""
+def _begin(spool: Spool, work: Work, few: bool) -> list[int]:
+    """Write the files of one work; gives the descriptors to wait for.
+
+    `few`: to write them one after the other takes no longer than to wait for all together.
+    """
     opened: list[int] = []
     written: list[str] = []
     try:
         for file in work.files:
             written.append(file.id)
-            fd = file.write(spool)
+            fd = file.write(spool, few)
             if fd >= 0:
                 opened.append(fd)
     except Exception as error:

@@ -388,7 +388,10 @@ class _House:
         except OSError as error:
             raise typed(error) from error
         try:
-            return cls(lock, Spool(root / "spool"), Records(root / "queue.db"))
+            spool = Spool(root / "spool")
+            house = cls(lock, spool, Records(root / "queue.db"))
+            spool.hold()
+            return house
         except (OSError, apsw.Error) as error:
             lock.release()
             raise typed(error) from error
@@ -398,4 +401,5 @@ class _House:
 
     def close(self) -> None:
         self.records.close()
+        self.spool.close()
         self._lock.release()

@@ -27,13 +27,14 @@ NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXD
 class Spool:
     """The folder of the spool files; a file's name is its message's queue id."""
 
-    __slots__ = ("_folder", "_prefix")
+    __slots__ = ("_fd", "_folder", "_prefix")
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         durable.fsync_dir(folder.parent)
         self._folder = folder
         self._prefix = f"{folder.absolute()}/"
+        self._fd = -1
 
     def path(self, id: str) -> str:
         """The absolute name of a message's file."""
@@ -41,7 +42,20 @@ class Spool:
 
     def sync(self) -> None:
         """Make the names of the files written so far durable."""
-        durable.fsync_dir(self._folder)
+        if self._fd >= 0:
+            os.fsync(self._fd)
+        else:
+            durable.fsync_dir(self._folder)
+
+    def hold(self) -> None:
+        """Keep the folder open until `close`, so that `sync` is one call."""
+        self._fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Give the folder back."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def write(self, id: str, chunks: Iterable[bytes]) -> int:
         """A new file, not yet durable; gives its descriptor for `settle`.
@@ -49,6 +63,24 @@ class Spool:
         FileExistsError, and then the file is another's; OSError.
         """
         return self.go_on(self.open_new(id), id, chunks)
+
+    def write_at_once(self, id: str, octets: bytes) -> int:
+        """A small new file, durable when this returns (-1: there is nothing to wait for).
+
+        The writing itself waits for the disk, which costs two calls less than to ask for it.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_DSYNC
+        fd = os.open(self.path(id), flags, 0o600)
+        try:
+            try:
+                write_all(fd, octets)
+            finally:
+                os.close(fd)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.remove([id])
+            raise
+        return -1
 
     def share(self, id: str, source: str, skip: int, head: bytes, tail: bytes = b"") -> int:
         """A new file: `head`, the octets of the file of `source` after the first `skip`, `tail`.
@@ -98,7 +130,8 @@ class Spool:
     def remove(self, ids: Iterable[str]) -> None:
         """Remove files; those that are gone already don't matter."""
         for id in ids:
-            (self._folder / id).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._prefix + id)  # noqa: PTH108 (half the time of a Path)
 
     def sweep(self, known: Callable[[Sequence[str]], set[str]], before: str) -> int:
         """Remove the files of ids below `before` that `known` does not know; gives their number."""
