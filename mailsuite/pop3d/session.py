@@ -39,7 +39,9 @@ from mailsuite.store import StoreError
 log = get_logger("pop3d")
 FLUSH_AT = 1 << 16  # octets of answers that are kept while more commands are there
 TURN = 32  # answers after which other sessions have their turn, however many commands came at once
-SASL_LINE = 12_288  # octets of an answer to a challenge (RFC 4954 §4, RFC 5034 §4)
+SASL_LINE = 12_288
+"""Octets of an answer to a challenge (RFC 4954 §4, RFC 5034 §4), and of AUTH with an initial
+response: more than RFC 5034 lets a client send, but those that sign in with tokens do."""
 
 
 class House(Protocol):
@@ -82,7 +84,7 @@ class Session:
         self.timestamp: str | None = None
         self._connection = connection
         self._house = house
-        self._lines = LineSplitter()
+        self._lines = LineSplitter(SASL_LINE)
         self._account: str | None = None
         self._maildrop: Maildrop | None = None
         self._failures = 0
@@ -135,6 +137,8 @@ class Session:
 
     async def _run(self, line: bytes) -> Reply:
         command = parse(line)
+        if len(line) > LINE_LIMIT - 2 and command.keyword != "AUTH":
+            return Err("the line is too long", fault=True)
         row = COMMANDS.get(command.keyword)
         if row is None:
             return Err("unknown command", fault=True)
@@ -187,11 +191,7 @@ class Session:
 
     async def exchange(self, challenge: bytes) -> bytes:
         await self._send(b"+ " + challenge + b"\r\n")
-        self._lines.limit = SASL_LINE
-        try:
-            line = await self._line()
-        finally:
-            self._lines.limit = LINE_LIMIT
+        line = await self._line()
         if line is None:
             raise ConnectionResetError("the client has gone in the middle of AUTH")
         return line
@@ -234,6 +234,7 @@ class Session:
             self._house.unlock(account)
             raise
         self._account = account
+        self._lines.limit = LINE_LIMIT
         self._house.came(account)
         return Ok(f"maildrop has {self._maildrop.count} messages ({self._maildrop.size} octets)")
 
