@@ -11,6 +11,8 @@ _UNIT = re.compile(rb"&([A-Za-z0-9+,]*)-")
 
 def encode(name: str) -> bytes:
     """Modified UTF-7; always 7-bit printable ASCII."""
+    if name.isascii() and name.isprintable() and "&" not in name:  # nearly every name
+        return name.encode("ascii")
     return _SHIFTED.sub(_encode_run, name.replace("&", "&-")).encode("ascii")
 
 

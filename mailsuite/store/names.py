@@ -16,6 +16,7 @@ INBOX = "INBOX"
 MAX_OCTETS = 255
 _DANGEROUS = frozenset('&./\\~:*?"<>|')
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PLAIN = re.compile(r"""[^\x00-\x1f\x7f-\U0010ffff&./\\~:*?"<>|]*\Z""")
 _SAFE_IN_PATH = re.compile(r"[^a-z0-9_+=@.-]")
 
 
@@ -102,6 +103,8 @@ def _encode(levels: list[str]) -> str:
 
 
 def _encode_level(level: str) -> str:
+    if _PLAIN.match(level):  # nearly every name
+        return level
     out: list[str] = []
     run: list[str] = []
     for character in level:
