@@ -336,10 +336,13 @@ class View:
 
     def first_unseen(self) -> int | None:
         r"""Sequence number of the first message without \Seen."""
-        table = self.mailbox.flag_table
-        seen = [r"\Seen" in table[number] for number in range(len(table))]
-        for position, number in enumerate(self.flag_ids(range(self.exists))):
-            if number >= 0 and not seen[number]:
+        mailbox = self.mailbox
+        if self.uids is mailbox.uids:
+            place = mailbox.first_lacking(r"\Seen")
+            return place + 1 if place is not None and place < self.exists else None
+        for position in range(self.exists):
+            index = mailbox.index(self.uids[position])
+            if index is not None and r"\Seen" not in mailbox.flag_table[mailbox.flagsets[index]]:
                 return position + 1
         return None
 

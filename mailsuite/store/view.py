@@ -5,6 +5,7 @@ Loop thread only; no disk, no waiting. 100,000 messages take 1.6 MB.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
@@ -81,6 +82,18 @@ class View:
         if held is None:
             raise MessageGone(f"UID {uid}")
         return held
+
+    def first_lacking(self, flag: str) -> int | None:
+        """Position of the first message without this flag, or None."""
+        table, numbers = self.flag_table, self.flagsets
+        lacking = [flag not in table[number] for number in range(len(table))]
+        if len(lacking) > 256:
+            return next((place for place, number in enumerate(numbers) if lacking[number]), None)
+        width = numbers.itemsize
+        lowest = 0 if sys.byteorder == "little" else width - 1
+        marks = bytes(lacking).ljust(256, b"\0")
+        place = numbers.tobytes()[lowest::width].translate(marks).find(1)
+        return None if place < 0 else place
 
     @property
     def attached(self) -> bool:
