@@ -295,7 +295,7 @@ class Namespace:
             raise MessageGone(f"UID {uid}")
         appended = await place.store.append(place.name, [message])
         try:
-            await source.expunge([uid], only_deleted=False, origin=origin)
+            await source.expunge([uid], only_deleted=False, origin=origin, all_or_none=True)
         except StoreError:
             target_mailbox = await place.store.open(place.name)
             try:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from mailsuite.base.tasks import Tasks, Threads, committed
 from mailsuite.store import (
-    alter,
     deliver,
     disk,
     merge,
@@ -26,6 +24,7 @@ from mailsuite.store import (
 from mailsuite.store import replace as replacing
 from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
+from mailsuite.store.clearing import Clearing
 from mailsuite.store.counts import Counts
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
 from mailsuite.store.feed import Feed
@@ -53,7 +52,6 @@ from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
 PREPARE_AT_ONCE = 32
-LET_GO_AT_ONCE = 200
 
 
 class AccountStore:
@@ -87,6 +85,7 @@ class AccountStore:
         self._views: dict[str, Mailbox] = {}
         self.counts = Counts(self)
         self._filler = Filler(self)
+        self.clearing = Clearing(self, self._filler)
         self._busy = 0
 
     # -- the tree ----------------------------------------------------------------------------------
@@ -281,8 +280,7 @@ class AccountStore:
 
         def submit(request: deliver.Request) -> Awaitable[Appended]:
             def call() -> Appended:
-                keep = source.others_than(origin)
-                return replacing.replace(self.files, request, folder, uid, keep=keep, origin=origin)
+                return replacing.replace(self.files, request, folder, uid, origin=origin)
 
             return self.change(folder, call)
 
@@ -435,21 +433,13 @@ class AccountStore:
                     del self._views[update.mailboxid]
             elif update.kept and update.expunged:
                 # Kept for sessions, and there are none.
-                self.let_go(update.folder, update.expunged)
+                self.clearing.let_go(update.folder, update.expunged)
             if update.appended:
                 self._filler.notice(update.folder, [uid for uid, _ in update.appended])
+            if update.expunged:
+                self.clearing.notice(len(update.expunged))
         self.counts.take_in(updates)
         self.feed.publish(updates, self.files.take_events(), actor)
-
-    def let_go(self, folder: Folder, uids: Sequence[int]) -> None:
-        """Remove, in the background, files of expunged messages that nobody holds any more."""
-        self.tasks.start(self._let_go(folder, uids), "let go")
-
-    async def _let_go(self, folder: Folder, uids: Sequence[int]) -> None:
-        # Some at a time, so that other jobs need not wait for all.
-        for start in range(0, len(uids), LET_GO_AT_ONCE):
-            some = uids[start : start + LET_GO_AT_ONCE]
-            await self.writer.do(partial(alter.let_go, self.files, folder, some))
 
     async def take_anew(self) -> None:
         """Compare all views with an index that has been rebuilt."""

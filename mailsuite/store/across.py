@@ -79,7 +79,9 @@ async def _move(
     copied = await _copy(source, uids, target, name, within)
     if copied.source_uids:
         try:
-            await source.expunge(copied.source_uids, only_deleted=False, origin=origin)
+            await source.expunge(
+                copied.source_uids, only_deleted=False, origin=origin, all_or_none=True
+            )
         except StoreError:
             mailbox = await target.open(name)
             try:

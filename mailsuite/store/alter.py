@@ -20,8 +20,6 @@ from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
 from mailsuite.store.values import FlagsStored
 
-MANY = 64
-
 
 class Locator:
     """Finds files that another program has renamed; lists the folder once, at the first need.
@@ -100,7 +98,7 @@ def store_flags(
             if wanted == before:
                 continue
             if flags.letters(wanted) != flags.letters(before):
-                moved = _rename(change, folder, locator, entry, request, letters, words)
+                moved = _rename(change, folder, locator, entry, wanted, request, letters, words)
                 if moved is None:
                     lost = True
                     continue
@@ -132,13 +130,16 @@ def _rename(
     folder: Folder,
     locator: Locator,
     entry: Entry,
+    state: str,
     request: FlagRequest,
     letters: set[str],
     words: list[str],
 ) -> Entry | None:
-    """Write the new letters into the file name, on top of what others have written there."""
+    """Write the new letters into the file name, on top of what others have written there.
+
+    `state`: what the request makes of the entry's.
+    """
     for attempt in range(3):
-        state = request.apply(entry.state, letters, words)
         name = filename.relettered(entry.name, flags.letters(state))
         try:
             if (entry.place, entry.name) != (CUR, name):
@@ -148,6 +149,7 @@ def _rename(
                 locator = Locator(folder)
             if locator.find(entry) is None:
                 return None
+            state = request.apply(entry.state, letters, words)
             continue
         entry.place, entry.name, entry.state = CUR, name, state
         return entry
@@ -173,9 +175,10 @@ def expunge(
     keep: bool,
     origin: Attachment | None,
 ) -> list[int]:
-    """Remove messages. With `keep` their files go to tmp/ until `let_go`, else for ever.
+    """Remove messages. With `keep` all or none of them, and their files lie in tmp/ until `let_go`.
 
-    Of many, nobody needs to wait until the last has been removed: they are let go soon.
+    Else files go for good, one after the other: when the disk refuses to remove one, those before
+    it are gone, and told to be, and its OSError is raised.
     """
     with files.index.reader() as db:
         entries = records.entries(db, folder.id, uids)
@@ -183,23 +186,52 @@ def expunge(
         entries = [entry for entry in entries if "T" in flags.letters(entry.state)]
     if not entries:
         return []
-    keep = keep or len(entries) > MANY
+    kept: list[Entry] = []
+    refusal: OSError | None = None
     with files.changing(folder) as change:
-        kept = set_aside(files, change, folder, entries)
+        if keep:
+            kept = set_aside(files, change, folder, entries)
+        else:
+            entries, refusal = _unlink(change, folder, entries)
         modseq = folder.take_modseq()
         for entry in entries:
             folder.count(entry.state, entry.size, -1)
         gone = [entry.uid for entry in entries]
-        with change.commit() as db:
-            records.remove(db, folder.id, gone, modseq, kept if keep else [])
-            folder.note_expunged(db, len(gone))
-    if not keep:
-        for entry in kept:
-            disk.unlink_quietly(f"{files.tmp}/{entry.name}")
+        try:
+            with change.commit() as db:
+                records.remove(db, folder.id, gone, modseq, kept)
+                folder.note_expunged(db, len(gone))
+        except BaseException:
+            if not keep:
+                folder.known = NEVER  # the files are gone all the same: the next merge tells
+            raise
     update = Update(folder, modseq)
     update.expunged, update.kept, update.origin = gone, keep, origin
     files.updates.append(update)
+    if refusal is not None:
+        raise refusal
     return gone
+
+
+def _unlink(
+    change: Change, folder: Folder, entries: list[Entry]
+) -> tuple[list[Entry], OSError | None]:
+    """Remove files for ever: those that are gone now, and why the rest are not.
+
+    No crash can bring them back: what the index then lacks is seen as another program's doing.
+    """
+    locator = Locator(folder)
+    for count, entry in enumerate(entries):
+        for _ in range(2):
+            try:
+                change.unlink(folder.file(entry.place, entry.name))
+            except FileNotFoundError:
+                if locator.find(entry) is not None:
+                    continue
+            except OSError as error:
+                return entries[:count], error
+            break
+    return entries, None
 
 
 def set_aside(

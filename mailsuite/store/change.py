@@ -85,6 +85,12 @@ class Change:
         """Make the names in a folder durable."""
         os.fsync(self._open(f"{folder}/")[0].fd)
 
+    def unlink(self, path: str) -> None:
+        """Remove a file, for good whatever becomes of the change. Raises FileNotFoundError."""
+        folder, name = self._open(path)
+        disk.unlink(path, folder.fd)
+        folder.changes(name)
+
     def _open(self, path: str) -> tuple[_Open, str]:
         """(its folder, its name there)"""
         folder, _, name = path.rpartition("/")

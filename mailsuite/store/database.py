@@ -16,6 +16,9 @@ import apsw
 from mailsuite.store.errors import StoreUnavailable
 
 IDLE_READERS = 2
+CHECKPOINT_FROM = 1000
+CHECKPOINT_NOW = 4000
+"""Pages in the log (of 4 kB) that are worth taking over into the database; that can't wait."""
 
 
 class DatabaseDamaged(Exception):
@@ -23,11 +26,20 @@ class DatabaseDamaged(Exception):
 
 
 class Database:
-    """Opens itself at the first use, and again after `close`. `set_up` is the subclass's."""
+    """Opens itself at the first use, and again after `close`. `set_up` is the subclass's.
+
+    With `checkpoints_aside` no transaction waits while the log is taken over into the database:
+    somebody has to call `checkpoint` when it `wants_checkpoint`.
+    """
+
+    checkpoints_aside = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.RLock()
+        self._checkpointing = threading.RLock()
+        self._pages = 0
+        self._taken_over = 0
         self._writer: apsw.Connection | None = None
         self._readers: list[apsw.Connection] = []
         self._generation = 0
@@ -48,6 +60,8 @@ class Database:
             try:
                 yield db
                 db.execute("COMMIT")
+                if self.checkpoints_aside:
+                    self._count_pages(db)
             except BaseException:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
@@ -81,9 +95,37 @@ class Database:
         if told is None or told[0] != "ok":
             raise DatabaseDamaged(str(told))
 
+    @property
+    def wants_checkpoint(self) -> bool:
+        """The log has grown."""
+        return self._pages >= CHECKPOINT_FROM
+
+    def checkpoint(self) -> None:
+        """Take the log over, beside the writer. Raises DatabaseDamaged, StoreUnavailable."""
+        with self._checkpointing, _errors(self._path.name):
+            with self._lock:
+                if self._writer is None:
+                    return
+                self._taken_over += self._pages
+                self._pages = 0
+            # A connection of its own: the writer's is for the writer.
+            db = self._connect(apsw.SQLITE_OPEN_READWRITE)
+            try:
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            finally:
+                db.close()
+
+    def _count_pages(self, db: apsw.Connection) -> None:
+        """After a transaction: what it has added to the log."""
+        written = db.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0]
+        self._pages = written - self._taken_over
+        if self._pages >= CHECKPOINT_NOW:
+            self._taken_over = written
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
     def reset(self) -> None:
         """Throw the database away; the next use begins an empty one."""
-        with self._lock:
+        with self._checkpointing, self._lock:
             self.close()
             for suffix in ("", "-wal", "-shm"):
                 with contextlib.suppress(FileNotFoundError):
@@ -91,7 +133,7 @@ class Database:
 
     def close(self) -> None:
         """Give the files back."""
-        with self._lock:
+        with self._checkpointing, self._lock:
             self._generation += 1
             for db in self._readers:
                 db.close()
@@ -112,6 +154,9 @@ class Database:
         try:
             db.pragma("journal_mode", "wal")
             db.pragma("synchronous", "normal")
+            if self.checkpoints_aside:
+                db.wal_autocheckpoint(0)
+                self._taken_over = 0
             self.set_up(db)
         except BaseException:
             db.close()

@@ -41,6 +41,11 @@ def rename_back(new: str, old: str) -> None:
         Path(new).rename(old)
 
 
+def unlink(path: str, folder: int) -> None:
+    """Remove a file; `folder`: its folder's descriptor. Raises FileNotFoundError."""
+    os.unlink(path.rpartition("/")[2], dir_fd=folder)
+
+
 def unlink_quietly(path: str) -> None:
     """Remove a file that may be gone already."""
     Path(path).unlink(missing_ok=True)

@@ -12,6 +12,10 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 _BASE = re.compile(r"[!-+\--9;-~]+\Z")  # visible ASCII without "," ":" (and "/", refused below)
+_OURS = re.compile(
+    r"([^,:]*),U=[1-9][0-9]{0,8}(,S=[1-9][0-9]{0,17},W=[1-9][0-9]{0,17})(?:,D=[0-9]{1,18})?(?::.*)?\Z",
+    re.DOTALL,
+)
 _SAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
 _FIELDS = ("U=", "S=", "W=", "D=")
 MAX_UID = 0xFFFFFFFF
@@ -101,6 +105,16 @@ def parse(name: str) -> FileName:
         letters,
         numbers.get("D="),
     )
+
+
+def elsewhere(name: str, uid: int, letters: str, saved: int) -> str:
+    """The message's name in another mailbox: in new/ when it has no letters."""
+    plain = _OURS.match(name)
+    if plain is None:
+        return str(replace(parse(name), uid=uid, info=letters or None, saved=saved))
+    base, sizes = plain.groups()
+    head = f"{base},U={uid}{sizes},D={saved}"
+    return f"{head}:2,{letters}" if letters else head
 
 
 def saved(name: FileName) -> int | None:

@@ -19,7 +19,16 @@ from pathlib import Path
 
 from mailsuite.base import durable
 from mailsuite.base.clock import Clock
-from mailsuite.store import disk, filename, inotify, merge, names, records, sidecar
+from mailsuite.store import (
+    disk,
+    facet_rows,
+    filename,
+    inotify,
+    mailbox_rows,
+    merge,
+    names,
+    sidecar,
+)
 from mailsuite.store.acl import Acl
 from mailsuite.store.change import Change
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
@@ -40,6 +49,8 @@ SPECIAL_USES = {
     "Archive": "\\Archive",
 }
 VALIDITY_BLOCK = 100
+MAX_ORIGINS = 50_000
+LEFTOVERS_AT_ONCE = 1000
 _token = f"{os.getpid():x}r{secrets.token_hex(3)}".replace("D", "d")
 _counter = itertools.count()
 _host = filename.safe_host(socket.gethostname())
@@ -58,6 +69,7 @@ class AccountFiles:
     infos    the list of mailboxes, with what it was made from
     links    files of the queue can be hard-linked into the mailboxes, as far as is known
     counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
+    origins  copies whose header blocks and facets are still to be taken from there: rows by rows
     tells_all  a watch tells of every change: no other machine's file system, no symbolic link
     """
 
@@ -82,6 +94,7 @@ class AccountFiles:
     infos: tuple[object, list[MailboxInfo]] | None = None
     tells_all: bool = False
     links: bool = True
+    origins: dict[int, int] = field(default_factory=dict)
     _validities: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
@@ -114,6 +127,8 @@ class AccountFiles:
             known = "(SELECT number FROM derivation)"
             db.execute(f"DELETE FROM derived WHERE number IN {known} AND id IN {held}")
             db.execute("DELETE FROM held")
+            while facet_rows.clear_leftovers(db, LEFTOVERS_AT_ONCE):
+                pass
         self.is_open = self.was_open = True
 
     def close(self) -> None:
@@ -126,6 +141,7 @@ class AccountFiles:
         self.uses.clear()
         self.looked.clear()
         self.infos = None
+        self.origins.clear()
         self.tree.forget()
         self.fulltext.close()
         self.acls = None
@@ -141,6 +157,7 @@ class AccountFiles:
         self.index.reset()
         self.counted = False
         self.looked.clear()
+        self.origins.clear()
         with self.index.transaction() as db:
             for folder in self.folders.values():
                 folder.adopt_from, folder.adopt_below = 1, folder.uidnext
@@ -180,6 +197,13 @@ class AccountFiles:
     def scratch(self) -> str:
         """A path in tmp/ that nobody has used."""
         return f"{self.tmp}/{self.new_base()}"
+
+    # -- facets ------------------------------------------------------------------------------------
+
+    def inherit(self, original: int, copy: int) -> None:
+        """A message has been copied: its header block and facets will be the same (row ids)."""
+        if len(self.origins) < MAX_ORIGINS:  # of the rest they are computed
+            self.origins[copy] = self.origins.get(original, original)
 
     # -- folders -----------------------------------------------------------------------------------
 
@@ -268,10 +292,10 @@ class AccountFiles:
         disk.make_maildir(path)
         folder = Folder(0, name, path, found)
         with self.index.transaction() as db:
-            folder.id = records.mailbox_with(db, found.mailboxid, found.uidvalidity)
-            for other in records.mailboxes_at(db, name):
+            folder.id = mailbox_rows.mailbox_with(db, found.mailboxid, found.uidvalidity)
+            for other in mailbox_rows.mailboxes_at(db, name):
                 if other != folder.id:
-                    records.drop_mailbox(db, other)
+                    mailbox_rows.drop_mailbox(db, other)
             if folder.load(db):
                 folder.prune(db)
                 folder.save(db)
@@ -298,7 +322,7 @@ class AccountFiles:
         mailbox = names.from_folder(name)
         use = SPECIAL_USES.get(mailbox or "")
         with self.index.reader() as db:
-            if use in records.special_uses(db).values():
+            if use in mailbox_rows.special_uses(db).values():
                 use = None
         made = sidecar.MailboxSidecar(
             uidvalidity=self.new_uidvalidity(),
@@ -309,8 +333,8 @@ class AccountFiles:
         folder.adopt_below = 1 << 31
         folder.write_sidecar()
         with self.index.transaction() as db:
-            for other in records.mailboxes_at(db, name):
-                records.drop_mailbox(db, other)
+            for other in mailbox_rows.mailboxes_at(db, name):
+                mailbox_rows.drop_mailbox(db, other)
             folder.insert(db)
         return folder
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mailsuite.store.account import AccountStore
 
 AT_ONCE = 32
-MAX_WAITING = 20_000
+COPIES_AT_ONCE = 500
+MAX_WAITING = 50_000
 PAUSE = 0.01
 
 
@@ -30,14 +31,20 @@ class Filler:
         self._account = account
         self._waiting: deque[tuple[Folder, int]] = deque()
         self._stopped = False
-        self.active = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    @property
+    def active(self) -> bool:
+        """It has something to do."""
+        return not self.idle.is_set()
 
     def notice(self, folder: Folder, uids: Sequence[int]) -> None:
         """These messages have come."""
         room = MAX_WAITING - len(self._waiting)
         self._waiting.extend((folder, uid) for uid in uids[:room])
-        if self._waiting and not self.active and not self._stopped:
-            self.active = True
+        if self._waiting and self.idle.is_set() and not self._stopped:
+            self.idle.clear()
             self._account.tasks.start(self._run(), "facets")
 
     def stop(self) -> None:
@@ -58,14 +65,16 @@ class Filler:
                     continue
                 folder, uid = waiting.popleft()
                 uids = [uid]
-                while waiting and len(uids) < AT_ONCE and waiting[0][0] is folder:
+                most = COPIES_AT_ONCE if self._account.files.origins else AT_ONCE
+                while waiting and len(uids) < most and waiting[0][0] is folder:
                     uids.append(waiting.popleft()[1])
                 await self._account.beside_writer(partial(self._fill, folder, uids))
         finally:
-            self.active = False
+            self.idle.set()
 
     def _fill(self, folder: Folder, uids: list[int]) -> None:
         """In a thread."""
         files = self._account.files
+        reading.inherit(files, folder, uids)
         if lacking := reading.lacking_facets(files, folder, uids):
             reading.compute(files, folder, lacking)

@@ -242,7 +242,7 @@ class Folder:
         if self.watch is not None:
             if len(self.own) >= MAX_OWN:
                 self.own.clear()  # then they are looked up one by one
-            self.own[place, name] += 1
+            self.own[place, name] = self.own.get((place, name), 0) + 1
 
     def foreign(self, names: Counter[Name]) -> list[Name]:
         """Those of the names that we have been told of which are not our own doing."""

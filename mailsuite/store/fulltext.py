@@ -34,7 +34,7 @@ from mailsuite.message import (
     header_text,
     scan,
 )
-from mailsuite.store import records
+from mailsuite.store import sql
 from mailsuite.store.database import Database, DatabaseDamaged, is_empty
 from mailsuite.store.errors import StoreUnavailable
 from mailsuite.store.folder import Folder
@@ -220,11 +220,11 @@ class FullText(Database):
                 return False
             mailbox = place.mailbox
             for uid, text in texts:
-                row_id = records.row_id(mailbox, uid)
+                row_id = sql.row_id(mailbox, uid)
                 for table, value in (("header", text.header), ("body", text.body)):
                     if value:
-                        sql = f"INSERT OR REPLACE INTO {table}(rowid, text) VALUES(?, ?)"
-                        db.execute(sql, (row_id, value))
+                        insert = f"INSERT OR REPLACE INTO {table}(rowid, text) VALUES(?, ?)"
+                        db.execute(insert, (row_id, value))
                 if not text.whole:
                     db.execute("INSERT OR IGNORE INTO unsure VALUES(?)", (row_id,))
             _cover(db, mailbox, dealt_with)
@@ -244,7 +244,7 @@ class FullText(Database):
             with self.transaction() as db:
                 if self._made != place.made:
                     return False
-                _remove(db, records.ids(place.mailbox, some))
+                _remove(db, sql.ids(place.mailbox, some))
                 if len(some) < DROP_AT_ONCE:
                     db.execute(
                         "INSERT OR REPLACE INTO removed VALUES(?, ?)", (place.mailbox, modseq)
@@ -253,7 +253,7 @@ class FullText(Database):
 
     def uids(self, mailbox: int) -> list[int]:
         """All messages of a mailbox that it has something of."""
-        low = records.row_id(mailbox, 0)
+        low = sql.row_id(mailbox, 0)
         bounds = (low, low + 0xFFFFFFFF)
         found: set[int] = set()
         with self.reader() as db:
@@ -271,7 +271,7 @@ class FullText(Database):
         with self.transaction() as db:
             known = {row[0] for row in db.execute("SELECT DISTINCT mailbox FROM covered")}
             for mailbox in known.difference(mailboxes):
-                low = records.row_id(mailbox, 0)
+                low = sql.row_id(mailbox, 0)
                 row = db.execute(
                     "SELECT json_group_array(id) FROM (SELECT id FROM header_docsize"
                     " WHERE id BETWEEN ?1 AND ?2 UNION SELECT id FROM body_docsize"
@@ -299,7 +299,7 @@ def _candidates(db: apsw.Connection, mailbox: int, text: str, where: Where) -> C
             return None
         if query:
             hits.update(_matching(db, table, mailbox, query))
-    low = records.row_id(mailbox, 0)
+    low = sql.row_id(mailbox, 0)
     unsure = db.execute(
         "SELECT json_group_array(id & 0xffffffff) FROM unsure WHERE id BETWEEN ? AND ?",
         (low, low + 0xFFFFFFFF),
@@ -335,7 +335,7 @@ def _quoted(trigram: str) -> str:
 
 
 def _matching(db: apsw.Connection, table: str, mailbox: int, query: str) -> Iterable[int]:
-    low = records.row_id(mailbox, 0)
+    low = sql.row_id(mailbox, 0)
     row = db.execute(
         f"SELECT group_concat(rowid & 0xffffffff) FROM {table}"
         f" WHERE {table} MATCH ? AND rowid BETWEEN ? AND ?",

@@ -18,7 +18,7 @@ import apsw
 from mailsuite.store.database import Database, DatabaseDamaged, is_empty
 from mailsuite.store.values import Facets
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE mailbox(
@@ -91,6 +91,8 @@ CREATE TABLE derived(
     octets BLOB NOT NULL,
     PRIMARY KEY(number, id)
 ) WITHOUT ROWID;
+-- Rows of header, facet and derived whose messages are gone: they are cleared away by and by.
+CREATE TABLE leftover(id INTEGER PRIMARY KEY);
 CREATE TABLE facets(version INTEGER NOT NULL, names TEXT NOT NULL);
 """
 
@@ -100,6 +102,8 @@ IndexDamaged = DatabaseDamaged
 
 class Index(Database):
     """Opens itself at the first use, and again after `close`."""
+
+    checkpoints_aside = True
 
     def __init__(self, path: Path, facets: Facets) -> None:
         super().__init__(path)
@@ -117,7 +121,7 @@ class Index(Database):
 
     def reset(self) -> None:
         """Throw the database away; the next use begins an empty one."""
-        with self._lock:
+        with self._checkpointing, self._lock:
             super().reset()
             self._begun = False
 

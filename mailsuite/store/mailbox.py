@@ -128,12 +128,18 @@ class Mailbox(View):
         return stored
 
     async def expunge(
-        self, uids: Iterable[int] | None, *, only_deleted: bool, origin: Attachment | None = None
+        self,
+        uids: Iterable[int] | None,
+        *,
+        only_deleted: bool,
+        origin: Attachment | None = None,
+        all_or_none: bool = False,
     ) -> list[int]:
         r"""Remove messages for ever; None: of the whole mailbox. Returns those removed, ascending.
 
         With `only_deleted` only such as have \Deleted (at this instant, not when it was asked).
-        The origin counts as told, as far as keeping the files goes.
+        The origin counts as told, as far as keeping the files goes. When the disk refuses, some may
+        be gone, and are told to be, unless it is to be `all_or_none`.
         """
         wanted = None if uids is None else sorted(set(uids))
         folder, files = self.folder, self._account.files
@@ -144,7 +150,7 @@ class Mailbox(View):
                 folder,
                 wanted,
                 only_deleted=only_deleted,
-                keep=self.others_than(origin),
+                keep=all_or_none or self.others_than(origin),
                 origin=origin,
             ),
         )
@@ -297,4 +303,4 @@ class Mailbox(View):
 
     def drop_files(self, uids: list[int]) -> None:
         """Remove, in the background, files that nobody holds any more."""
-        self._account.let_go(self._folder, uids)
+        self._account.clearing.let_go(self._folder, uids)

@@ -18,6 +18,8 @@ Listener: TypeAlias = Callable[[int, str], None]
 LOST = inotify.IGNORED | inotify.Q_OVERFLOW
 """From here on nobody tells what happens in the folder, or nobody has told."""
 GULPS = 4
+PAUSE = 0.01
+"""Seconds in which further notices are gathered; the kernel has room for thousands."""
 
 
 class Notices:
@@ -27,6 +29,7 @@ class Notices:
         self._inotify: inotify.Inotify | None = None
         self._listeners: dict[int, dict[Listener, None]] = {}
         self._closed = False
+        self._pause: asyncio.TimerHandle | None = None
 
     def add(self, path: str, listener: Listener) -> int:
         """Tell a listener what comes and goes in a folder; the number to `remove` it by.
@@ -37,7 +40,7 @@ class Notices:
             raise OSError("closed")
         if self._inotify is None:
             self._inotify = inotify.Inotify()
-            asyncio.get_running_loop().add_reader(self._inotify.fd, self._read, self._inotify)
+            self._listen()
         number = self._inotify.add(path)
         self._listeners.setdefault(number, {})[listener] = None
         return number
@@ -61,11 +64,26 @@ class Notices:
     def close(self) -> None:
         """Watch nothing any more."""
         self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
         if self._inotify is not None:
             asyncio.get_running_loop().remove_reader(self._inotify.fd)
             self._inotify.close()
             self._inotify = None
         self._listeners.clear()
+
+    def _listen(self) -> None:
+        self._pause = None
+        if self._inotify is not None:
+            asyncio.get_running_loop().add_reader(self._inotify.fd, self._hear, self._inotify)
+
+    def _hear(self, source: inotify.Inotify) -> None:
+        """Tell of what there is, and wait a little: a thread that renames thousands of files must
+        not wait for the loop at each of them."""
+        self._read(source)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(source.fd)
+        self._pause = loop.call_later(PAUSE, self._listen)
 
     def _read(self, source: inotify.Inotify) -> bool:
         """Tell of some; whether there was anything."""

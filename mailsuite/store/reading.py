@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from mailsuite.message import Octets
-from mailsuite.store import content, records
+from mailsuite.store import content, facet_rows, records, sql
 from mailsuite.store.alter import Locator
 from mailsuite.store.errors import MessageGone
 from mailsuite.store.files import AccountFiles
@@ -24,6 +24,7 @@ from mailsuite.store.values import Row
 T = TypeVar("T")
 SMALL = 1 << 16
 MAP_FROM = 1 << 20
+INHERIT_AT_ONCE = 500
 
 
 def with_file(files: AccountFiles, folder: Folder, entry: Entry, action: Callable[[str], T]) -> T:
@@ -142,6 +143,18 @@ def _look(files: AccountFiles, folder: Folder, entry: Entry, look: Callable[[Oct
 # -- facets ----------------------------------------------------------------------------------------
 
 
+def inherit(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> bool:
+    """Copies get what their originals have; whether there were any among these messages."""
+    if not files.origins:
+        return False
+    rows = (sql.row_id(folder.id, uid) for uid in uids)
+    pairs = [(old, row) for row in rows if (old := files.origins.pop(row, 0))]
+    for start in range(0, len(pairs), INHERIT_AT_ONCE):
+        with files.index.transaction() as db:
+            facet_rows.copy_facets(db, pairs[start : start + INHERIT_AT_ONCE])
+    return bool(pairs)
+
+
 def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[int, Row]:
     """UID -> (header block, facet, …); kept in the index. Messages that are gone are left out."""
     found: dict[int, Row] = {}
@@ -155,7 +168,7 @@ def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[in
     marks = ", ".join("?" * (len(files.facets.names) + 1))
     with files.index.transaction() as db:
         for uid, (header, *facets) in found.items():
-            row_id = records.row_id(folder.id, uid)
+            row_id = sql.row_id(folder.id, uid)
             # Not for a message that was expunged meanwhile: nobody would clear it away.
             alive = db.execute(
                 "SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1)"
@@ -184,4 +197,4 @@ def _compute(files: AccountFiles, folder: Folder, entry: Entry) -> Row:
 def lacking_facets(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> list[int]:
     """Which of these present messages have no facets yet."""
     with files.index.reader() as db:
-        return records.without_facets(db, folder.id, uids)
+        return facet_rows.without_facets(db, folder.id, uids)

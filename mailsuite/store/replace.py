@@ -25,7 +25,6 @@ def replace(
     source: Folder,
     uid: int,
     *,
-    keep: bool,
     origin: Attachment | None,
 ) -> Appended:
     """Append, then expunge `uid` of `source`. Raises MessageGone, and what both raise."""
@@ -35,7 +34,8 @@ def replace(
         raise MessageGone(f"UID {uid}")
     (appended,) = deliver.append_group(files, request.name, [request], freed=(1, old[0].size))
     try:
-        alter.expunge(files, source, [uid], only_deleted=False, keep=keep, origin=origin)
+        # Set aside in any case, so that it is there still when the rows cannot be written.
+        alter.expunge(files, source, [uid], only_deleted=False, keep=True, origin=origin)
     except (StoreError, OSError):
         with contextlib.suppress(StoreError, OSError):
             target = files.resolve(request.name)

@@ -13,7 +13,7 @@ from typing import Any
 
 import apsw
 
-from mailsuite.store import filename, reading, records
+from mailsuite.store import facet_rows, filename, reading, records, sql
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import column
@@ -52,6 +52,8 @@ def table(
     wanted = sorted(set(uids))
     if not wanted:
         return [[] for _ in range(len(columns) + 1)]
+    if files.origins and any(isinstance(n, Derived) or n not in SYSTEM_COLUMNS for n in columns):
+        reading.inherit(files, folder, wanted)
     with files.index.reader() as db, db:  # one state for all that is asked
         numbers = _numbers(db, columns)
         found = _select(db, "message", folder.id, wanted, columns, numbers)
@@ -112,7 +114,7 @@ def _without_gone(found: Table, columns: Sequence[Column]) -> Table:
 def _numbers(db: apsw.Connection, columns: Sequence[Column]) -> dict[str, int]:
     """Under which numbers the derived values of these columns are kept; 0: not yet."""
     derived = [name for name in columns if isinstance(name, Derived)]
-    return {one.key: records.derivation(db, one.key) for one in derived}
+    return {one.key: facet_rows.derivation(db, one.key) for one in derived}
 
 
 def _derive(
@@ -124,10 +126,10 @@ def _derive(
     fresh = []
     for uid, header in zip(*table(files, folder, list(lacking), ("header",)), strict=True):
         value = values[lacking[uid]] = derived.compute(header)
-        fresh.append((records.row_id(folder.id, uid), value))
+        fresh.append((sql.row_id(folder.id, uid), value))
     if derived.key and len(fresh) >= KEEP_FROM:
         with files.index.transaction() as db:
-            records.keep_derived(db, derived.key, fresh)
+            facet_rows.keep_derived(db, derived.key, fresh)
 
 
 # -- SQL -------------------------------------------------------------------------------------------
@@ -162,12 +164,12 @@ def _select(
     if dense:
         where = "m.id BETWEEN ? AND ?"
         arguments: tuple[Any, ...] = (
-            records.row_id(mailbox, low),
-            records.row_id(mailbox, high),
+            sql.row_id(mailbox, low),
+            sql.row_id(mailbox, high),
         )
     else:
         where = "m.id IN (SELECT value FROM json_each(?))"
-        arguments = (records.ids(mailbox, uids),)
+        arguments = (sql.ids(mailbox, uids),)
     row = db.execute(
         f"SELECT {', '.join(picks)} FROM (SELECT {', '.join(inner)} FROM {source} AS m"
         f"{''.join(joins.values())} WHERE {where} ORDER BY m.id)",

@@ -9,7 +9,7 @@ block and belong to the account's writer.
 from __future__ import annotations
 
 from mailsuite.base import durable
-from mailsuite.store import disk, journal, merge, records, sidecar
+from mailsuite.store import disk, journal, mailbox_rows, merge, records, sidecar
 from mailsuite.store.errors import CannotChange
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import MAX_FOREIGN_UID, Folder
@@ -52,7 +52,7 @@ def _begin_anew(files: AccountFiles, folder: Folder, uidvalidity: int) -> None:
     files.drop(folder)
     with files.index.transaction() as db:
         held = records.held(db, folder.id, None)
-        records.drop_mailbox(db, folder.id)
+        mailbox_rows.drop_mailbox(db, folder.id)
     for entry in held:
         disk.unlink_quietly(f"{files.tmp}/{entry.name}")
     files.infos = None

@@ -1,17 +1,16 @@
 """Copying and moving messages between mailboxes of an account: links and renames, never octets.
 
-All messages or none. Flags, keywords and internal date go along; UIDs are new. Calls block and
-belong to the account's writer.
+All messages or none. Flags, keywords and internal date go along; UIDs are new. Header blocks and
+facets follow in the background. Calls block and belong to the account's writer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import filename, flags, journal, records, usage
+from mailsuite.store import filename, flags, journal, records, sql, usage
 from mailsuite.store.alter import Locator, set_aside
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.change import Change
@@ -90,12 +89,12 @@ def _transfer(
                 source.count(old.state, old.size, -1)
         with change.commit() as db:
             records.add(db, target.id, copies)
-            numbers = [(old.uid, new.uid) for old, new in pairs]
-            records.copy_facets(db, source.id, target.id, numbers)
             if gone:
                 records.remove(db, source.id, gone, source_modseq, kept)
                 source.note_expunged(db, len(gone))
     if copies:
+        for old, new in pairs:
+            files.inherit(sql.row_id(source.id, old.uid), sql.row_id(target.id, new.uid))
         files.updates.append(arrived(target, modseq, copies))
     if gone:
         update = Update(source, source_modseq)
@@ -128,10 +127,8 @@ def _name_into(
         for _ in range(2):
             kept = within.limit(entry.state)
             letters = flags.letters(kept)
-            info = letters or None
-            place = CUR if info else NEW
-            parsed = filename.parse(entry.name)
-            name = str(replace(parsed, uid=uid, info=info, saved=now))
+            place = CUR if letters else NEW
+            name = filename.elsewhere(entry.name, uid, letters, now)
             try:
                 step(source.file(entry.place, entry.name), target.file(place, name))
             except FileNotFoundError:

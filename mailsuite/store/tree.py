@@ -12,7 +12,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import disk, journal, merge, metadata, names, records, sidecar, transfer
+from mailsuite.store import (
+    disk,
+    journal,
+    mailbox_rows,
+    merge,
+    metadata,
+    names,
+    records,
+    sidecar,
+    transfer,
+)
 from mailsuite.store.acl import MAX_ENTRIES, Acl
 from mailsuite.store.errors import (
     CannotChange,
@@ -70,7 +80,7 @@ def _special_uses(files: AccountFiles, listing: dict[str, str]) -> dict[str, str
         del uses[folder]
     if missing := listing.keys() - uses.keys():
         with files.index.reader() as db:
-            uses.update(records.special_uses(db))
+            uses.update(mailbox_rows.special_uses(db))
         for folder in missing - uses.keys():  # not opened since the index was made
             found = sidecar.read_mailbox(files.maildir / folder)
             uses[folder] = SPECIAL_USES.get(listing[folder]) if found is None else found.special_use
@@ -104,7 +114,7 @@ def _status(files: AccountFiles, folder: Folder, claimed_before: int) -> tuple[S
     if folder.messages and (first_recent < folder.uidnext or folder.deleted):
         with files.index.reader() as db:
             recent = records.count_from(db, folder.id, first_recent)
-            deleted_size = records.deleted_size(db, folder.id) if folder.deleted else 0
+            deleted_size = mailbox_rows.deleted_size(db, folder.id) if folder.deleted else 0
     counts = Status(
         messages=folder.messages,
         recent=recent,
@@ -135,7 +145,7 @@ def _unopened(files: AccountFiles, name: str) -> Folder | None:
     folder = Folder(0, folder_name, path, found)
     folder.tells_all = not disk.is_linked(path)
     with files.index.reader() as db:
-        folder.id = records.mailbox_with(db, found.mailboxid, found.uidvalidity)
+        folder.id = mailbox_rows.mailbox_with(db, found.mailboxid, found.uidvalidity)
         if not folder.id or not folder.load(db):
             return None
     unchanged = folder.sure and folder.times() == folder.known
@@ -277,7 +287,7 @@ def delete(files: AccountFiles, name: str) -> Path:
     files.drop(folder)
     with files.index.transaction() as db:
         held = records.held(db, folder.id, None)
-        records.drop_mailbox(db, folder.id)
+        mailbox_rows.drop_mailbox(db, folder.id)
     for entry in held:
         disk.unlink_quietly(f"{files.tmp}/{entry.name}")
     return aside

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from mailsuite.store import records
+from mailsuite.store import mailbox_rows
 from mailsuite.store.errors import OverQuota
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.values import Usage
@@ -22,20 +22,20 @@ def count(files: AccountFiles) -> None:
         return
     listing = files.listing()
     with files.index.reader() as db:
-        known = records.folders(db)
+        known = mailbox_rows.folders(db)
     for name in sorted(listing.keys() - known):
         files.folder(name)
     with files.index.transaction() as db:
-        for name in records.folders(db) - listing.keys():
-            for number in records.mailboxes_at(db, name):
-                records.drop_mailbox(db, number)
+        for name in mailbox_rows.folders(db) - listing.keys():
+            for number in mailbox_rows.mailboxes_at(db, name):
+                mailbox_rows.drop_mailbox(db, number)
     files.counted = True
 
 
 def usage(files: AccountFiles) -> Usage:
     """What is kept now; exact after `count`."""
     with files.index.reader() as db:
-        messages, size = records.usage(db)
+        messages, size = mailbox_rows.usage(db)
     return Usage(size, messages)
 
 
@@ -61,7 +61,7 @@ def of_account(folder: Path) -> Usage | None:
         db = apsw.Connection(str(folder / "index.db"), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             db.set_busy_timeout(1000)
-            messages, size = records.usage(db)
+            messages, size = mailbox_rows.usage(db)
         finally:
             db.close()
     except apsw.Error:

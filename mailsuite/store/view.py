@@ -222,9 +222,12 @@ class View:
         for state in numbers:
             numbers[state] = self.flag_table.of_state(state)
         uids = [uid for uid, _ in update.flags]
-        if uids == self.uids.tolist():  # all of them: no need to look for each
-            self.flagsets[:] = array("I", [numbers[state] for _, state in update.flags])
-            self.modseqs[:] = array("Q", [update.modseq]) * len(uids)
+        first = self.index(uids[0])
+        end = len(uids) if first is None else first + len(uids)
+        if first is not None and self.uids[first:end].tolist() == uids:
+            # They lie side by side: no need to look for each.
+            self.flagsets[first:end] = array("I", [numbers[state] for _, state in update.flags])
+            self.modseqs[first:end] = array("Q", [update.modseq]) * len(uids)
         else:
             uids = []
             for uid, state in update.flags:

@@ -195,12 +195,13 @@ class Watcher:
             return self._notices.add(path, listener)
 
     def _heard(self, one: _Watched, place: int, mask: int, name: str) -> None:
+        names = one.names
         if mask & LOST:
             one.lost = True
         elif not name or name[0] == ".":
             return
-        elif len(one.names) < MAX_NAMES:
-            one.names[place, name] += 1
+        elif len(names) < MAX_NAMES:
+            names[place, name] = names.get((place, name), 0) + 1
         else:
             one.lost = True
         one.looked_at = None

@@ -61,6 +61,7 @@ class Writer:
         self._jobs: deque[_Job] = deque()
         self._running = False
         self._rebuilt = False
+        self._checkpointing = False
 
     @property
     def busy(self) -> bool:
@@ -104,6 +105,18 @@ class Writer:
                 _finish(jobs, work)
         finally:
             self._running = False
+        if self._files.index.wants_checkpoint and not self._checkpointing:
+            self._checkpointing = True
+            self._tasks.start(self._checkpoint(), "checkpoint")
+
+    async def _checkpoint(self) -> None:
+        try:
+            await self._threads.run(self._files.index.checkpoint)
+        except (IndexDamaged, StoreUnavailable) as error:
+            # Whoever reads or writes next finds out, and has it repaired.
+            log.warning("index log not taken over", path=str(self._files.root), reason=str(error))
+        finally:
+            self._checkpointing = False
 
     async def _tell_views(self, actor: object | None) -> None:
         rebuilt, self._rebuilt = self._rebuilt, False

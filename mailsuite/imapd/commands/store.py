@@ -5,6 +5,7 @@ With UNCHANGEDSINCE only of such as nobody has changed meanwhile (RFC 7162 §3.1
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 
 from mailsuite.imapd.flags import check_flags
@@ -51,12 +52,13 @@ async def _store(session: Session, arguments: StoreArguments, *, by_uid: bool) -
     told = _wanted(view, arguments, stored)
     gone = False
     for positions in batches(chain.from_iterable(found), BATCH):
-        for position in positions:
-            uid = view.uids[position]
-            if view.mailbox.index(uid) is None:
-                gone = True
-            elif uid not in failed and (told is None or uid in told):
-                session.write(_line(view, position, arguments, by_uid=by_uid))
+        here = _present(view, positions)
+        gone = gone or len(here) < len(positions)
+        if failed or told is not None:
+            uids = view.uids
+            here = [p for p in here if uids[p] not in failed and (told is None or uids[p] in told)]
+        if here:
+            session.write(_lines(view, here, arguments, by_uid=by_uid))
         await session.breathe()
     view.tell_again(failed)  # RECOMMENDED: why they were left alone
     condition = "NO" if gone and not by_uid else "OK"
@@ -77,17 +79,28 @@ def _wanted(view: View, arguments: StoreArguments, stored: FlagsStored) -> set[i
     return set(stored.changed) if view.enabled.condstore else set()
 
 
-def _line(view: View, position: int, arguments: StoreArguments, *, by_uid: bool) -> bytes:
-    uid = view.uids[position]
-    items = []
+def _present(view: View, positions: list[int]) -> list[int]:
+    """Those whose messages are still in the mailbox."""
+    mailbox, uids = view.mailbox, view.uids
+    if uids is mailbox.uids:
+        return positions
+    return [position for position in positions if mailbox.index(uids[position]) is not None]
+
+
+def _lines(view: View, positions: list[int], arguments: StoreArguments, *, by_uid: bool) -> bytes:
+    """The answers for these messages, which are there."""
+    uids = [view.uids[position] for position in positions]
+    columns: list[Iterable[bytes]] = []
     if (by_uid or view.enabled.condstore) and not view.enabled.uid_only:
-        items.append(b"UID %d" % uid)
+        columns.append(b"UID %d" % uid for uid in uids)
     if not arguments.silent:
-        items.append(b"FLAGS " + view.flags(uid))
-        view.told_flags((uid,))
+        columns.append(b"FLAGS " + flags for flags in view.flags_at(positions))
+        view.told_flags(uids)
     if view.enabled.condstore:
-        items.append(b"MODSEQ (%d)" % view.modseq(uid))
-    return view.head(position + 1, uid) + b" ".join(items) + b")\r\n"
+        columns.append(b"MODSEQ (%d)" % view.modseq(uid) for uid in uids)
+    heads = map(view.head, (position + 1 for position in positions), uids)
+    items = map(b" ".join, zip(*columns, strict=True))
+    return b"".join(b"%b%b)\r\n" % line for line in zip(heads, items, strict=True))
 
 
 def _set(view: View, uids: list[int], *, by_uid: bool) -> str:

@@ -191,7 +191,7 @@ async def test_half_done_changes_are_undone(
             elif operation == "move":
                 await account.move(mailbox, list(mailbox.uids), "Archive")
             elif operation == "expunge":
-                await mailbox.expunge(None, only_deleted=False)
+                await mailbox.expunge(None, only_deleted=False, all_or_none=True)
             else:
                 await mailbox.store_flags(None, "+", ["\\Seen"])
     await mailbox.refresh()
@@ -201,6 +201,29 @@ async def test_half_done_changes_are_undone(
     assert list(mailbox.uids) == [1, 2, 3, 4, 5]
     assert all(not mailbox.flags(uid) for uid in mailbox.uids)
     assert await mailbox.read([1, 5]) == [(1, MESSAGE % 0), (5, MESSAGE % 4)]
+    mailbox.release()
+
+
+async def test_an_expunge_that_the_disk_stops_half_way(
+    store: Store, maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await store.account("alice@example.test")
+    await account.append("INBOX", [NewMessage(MESSAGE % n) for n in range(5)])
+    mailbox = await account.open("INBOX")
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "unlink", nth(2, disk.unlink))
+        with pytest.raises(StoreUnavailable):
+            await mailbox.expunge(None, only_deleted=False)
+    assert list(mailbox.uids) == [3, 4, 5]
+    assert (await account.status("INBOX")).messages == len(list((maildir / "new").iterdir())) == 3
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "remove", full)
+        with pytest.raises(StoreUnavailable):
+            await mailbox.expunge([3], only_deleted=False)
+    await mailbox.refresh()
+    assert list(mailbox.uids) == [4, 5]
+    assert (await account.status("INBOX")).messages == 2
     mailbox.release()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from array import array
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from mailsuite.store import (
     sidecar,
 )
 from mailsuite.store import store as store_module
+from mailsuite.store.records import Columns
 from mailsuite.store.sidecar import MailboxSidecar
+from mailsuite.store.view import View
 
 MESSAGE = b"From: a@example.test\r\n\r\nhello\r\n"
 Opener = Callable[..., Awaitable[Store]]
@@ -272,3 +275,17 @@ def test_states() -> None:
     table = flags.FlagTable()
     assert table.of_state("Sa") == table.of_state("S") == 0
     assert len(table) == 1 and table[0] == {"\\Seen"}
+
+
+@pytest.mark.parametrize("sets", [2, 300])
+def test_the_first_message_that_lacks_a_flag(sets: int) -> None:
+    view = View("INBOX", 1, "F1")
+    assert view.first_lacking("\\Seen") is None
+    states = [f"S word{number}" for number in range(sets - 1)] + ["F"]
+    count = 3 * sets
+    numbers = array("I", (number % sets for number in range(count)))
+    modseqs = array("Q", [1]) * count
+    view.fill(Columns(array("I", range(1, count + 1)), numbers, states, modseqs))
+    assert view.first_lacking("\\Seen") == sets - 1
+    assert view.first_lacking("\\Flagged") == 0
+    assert view.first_lacking("word0") == 1
