@@ -5,11 +5,14 @@ in lower case with A-labels (RFC 5890 §2.3.2.1). Local parts that need quoting 
 """
 
 import re
+from functools import lru_cache
 
 from mailsuite.base.errors import UserError
 from mailsuite.message import MAX_LOCAL, address_key, normalise_domain, parse_mailbox
 
 MAX_ADDRESS = 254  # octets: a path of RFC 5321 §4.5.3.1.3 without its brackets
+KEYS = 1024
+"""Latest answers that are remembered: one message asks several times for the same."""
 MAX_DOMAIN = 253  # octets without the final dot, RFC 1035 §2.3.4
 
 # Dot-string of RFC 5321 §4.1.2 with the UTF-8 of RFC 6531 §3.3.
@@ -17,6 +20,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\ud7ff\ue000-\U0010ffff]++"
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+\Z")
 
 
+@lru_cache(KEYS)
 def domain_key(domain: str) -> str | None:
     """The form in which a domain is compared, or None for what is no domain name."""
     domain = domain.removesuffix(".")
@@ -29,6 +33,7 @@ def domain_key(domain: str) -> str | None:
     return key if len(key) <= MAX_DOMAIN else None
 
 
+@lru_cache(KEYS)
 def account_key(address: str) -> str | None:
     """The form in which an address of ours is compared, or None for what is no such address.
 

@@ -10,9 +10,12 @@ from typing import Any, TextIO, cast
 
 import structlog
 
+from mailsuite.base.log_lines import PlainLines
+
 Logger = structlog.stdlib.BoundLogger
 Event = MutableMapping[str, Any]
 
+_LEVELS = logging.getLevelNamesMapping()
 _recorder: Callable[[Mapping[str, Any]], None] | None = None
 
 
@@ -39,10 +42,10 @@ def _recorded(logger: Any, name: str, event: Event) -> Event:
 def configure(*, json: bool = False, level: str = "info", stream: TextIO | None = None) -> None:
     """Set up the log for the whole process; `level` is debug, info, warning or error."""
     out = stream or sys.stderr
-    threshold = logging.getLevelNamesMapping()[level.upper()]
+    threshold = _LEVELS[level.upper()]
 
     def drop_minor(logger: Any, name: str, event: Event) -> Event:
-        if logging.getLevelNamesMapping()[str(event["level"]).upper()] < threshold:
+        if _LEVELS[str(event["level"]).upper()] < threshold:
             raise structlog.DropEvent
         return event
 
@@ -60,11 +63,11 @@ def configure(*, json: bool = False, level: str = "info", stream: TextIO | None 
         renderer = structlog.dev.ConsoleRenderer(
             colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
-        processors.append(renderer)
+        processors.append(renderer if out.isatty() else PlainLines(renderer))
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(min(threshold, logging.INFO)),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
     # Libraries that use the standard log (asyncio, aiosmtpd) report here only what went wrong.
