@@ -10,19 +10,26 @@ from functools import lru_cache
 
 
 @dataclass(slots=True)
-class _Shared:
-    """What all kinds of doors have in common: the bounds, and the number of open connections."""
+class _Bounds:
+    """The same for all doors."""
 
     total: int
     per_address: int
-    count: int = 0
+
+
+@dataclass(slots=True)
+class _Count:
+    """Connections open now, through doors that are counted together."""
+
+    value: int = 0
 
 
 class ConnectionLimits:
     """Counts open connections. One object may be shared by several listeners."""
 
     def __init__(self, total: int, per_address: int) -> None:
-        self._shared = _Shared(total, per_address)
+        self._bounds = _Bounds(total, per_address)
+        self._count = _Count()
         self._open: Counter[str] = Counter()
 
     def apart(self) -> "ConnectionLimits":
@@ -31,40 +38,46 @@ class ConnectionLimits:
         Many mail clients behind one address, each with several IMAP connections, leave it all its
         SMTP connections. The total is one for all kinds.
         """
+        other = self.on_the_way()
+        other._count = self._count
+        return other
+
+    def on_the_way(self) -> "ConnectionLimits":
+        """The same bounds for those who have not reached the door yet, who are counted apart."""
         other = ConnectionLimits(0, 0)
-        other._shared = self._shared
+        other._bounds = self._bounds
         return other
 
     @property
     def count(self) -> int:
         """Connections open now, through doors of all kinds."""
-        return self._shared.count
+        return self._count.value
 
     @property
     def full(self) -> bool:
         """No connection more, from wherever."""
-        return self._shared.count >= self._shared.total
+        return self._count.value >= self._bounds.total
 
     def resize(self, total: int, per_address: int) -> None:
         """Other bounds from now on, for all kinds; connections that are open stay open."""
-        self._shared.total = total
-        self._shared.per_address = per_address
+        self._bounds.total = total
+        self._bounds.per_address = per_address
 
     def enter(self, address: str) -> bool:
         """Count a new connection from `address`; False when there are too many."""
         key = network_key(address)
-        if self.full or self._open[key] >= self._shared.per_address:
+        if self.full or self._open[key] >= self._bounds.per_address:
             if not self._open[key]:
                 del self._open[key]
             return False
         self._open[key] += 1
-        self._shared.count += 1
+        self._count.value += 1
         return True
 
     def leave(self, address: str) -> None:
         """A connection that `enter` has counted is closed."""
         key = network_key(address)
-        self._shared.count -= 1
+        self._count.value -= 1
         self._open[key] -= 1
         if not self._open[key]:
             del self._open[key]

@@ -80,6 +80,7 @@ class Listener:
         self._server = await serve(
             sock,
             lambda origin: Connection(self._opened, self._closed, origin),
+            self._limits,
             name=self.name,
             tls=self._tls,
             proxies=self._proxies,

@@ -1,12 +1,11 @@
-"""Accepts connections that proxies make for clients, and learns from their header whose they are.
+"""Connections that proxies make for clients: the header says whose they are.
 
 Promises: nobody but the trusted proxies is listened to; a connection is nothing to the door before
 its header is whole and good; the octets behind the header are not touched. What a proxy may cost is
-bounded: octets (`proxy_header`), seconds, and connections without a header yet.
+bounded: octets (`proxy_header`), seconds, and connections on their way (`accepting`).
 """
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,16 +13,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from ssl import SSLContext
 
 from mailsuite.base.log import get_logger
-from mailsuite.base.tasks import Tasks
+from mailsuite.net.accepting import bring_in
 from mailsuite.net.proxy_header import BadHeader, HeaderReader, Origin
 
 log = get_logger("net")
-BACKLOG = 1024
-MOST_WAITING = 1024  # connections whose header or TLS handshake is not there yet
 HEADER_TIME = 5.0  # seconds; the specification wants three at the least
-EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-BROKEN = (errno.EBADF, errno.EINVAL, errno.ENOTSOCK)
-PAUSE = 1.0  # seconds, where the system has no more sockets
 
 
 @dataclass(slots=True)
@@ -60,106 +54,53 @@ class Proxies:
         return any(ip in network for network in self.networks)
 
 
-class Proxied:
-    """A listening socket that only proxies connect to. Made by `serve`."""
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        factory: Callable[[Origin | None], asyncio.BaseProtocol],
-        *,
-        name: str,
-        tls: SSLContext | None,
-        proxies: Proxies,
-        handshake: float,
-    ) -> None:
-        """Accepts from now on. `handshake`: seconds for TLS."""
-        self._sock = sock
-        self._factory = factory
-        self._name = name
-        self._tls = tls
-        self._proxies = proxies
-        self._handshake = handshake
-        self._waiting = Tasks(f"{name} proxied")
-        self._accepting = Tasks(name)
-        sock.listen(BACKLOG)
-        self._accepting.start(self._accept(), "accept")
-
-    async def stop(self) -> None:
-        """Accept no more, and drop who has not reached the door yet."""
-        await self._accepting.cancel()
-        await self._waiting.cancel()
-
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                try:
-                    sock, address = await loop.sock_accept(self._sock)
-                except OSError as error:
-                    if error.errno in BROKEN:
-                        raise
-                    log.error("could not accept", listener=self._name, why=str(error))
-                    await asyncio.sleep(PAUSE if error.errno in EXHAUSTED else 0)
-                    continue
-                self._accepted(sock, address[0])
-        finally:
-            self._sock.close()
-
-    def _accepted(self, sock: socket.socket, address: str) -> None:
-        counters = self._proxies.counters
-        if not self._proxies.trust(address):
-            counters.untrusted += 1
-            log.warning("not a trusted proxy", listener=self._name, peer=address)
-            sock.close()
-        elif len(self._waiting) >= MOST_WAITING:
+async def welcome(
+    sock: socket.socket,
+    address: str,
+    factory: Callable[[Origin | None], asyncio.BaseProtocol],
+    *,
+    name: str,
+    tls: SSLContext | None,
+    proxies: Proxies,
+) -> None:
+    """Read the header of a connection from `address`, then bring it to the door, or close it."""
+    counters = proxies.counters
+    if not proxies.trust(address):
+        counters.untrusted += 1
+        log.warning("not a trusted proxy", listener=name, peer=address)
+        sock.close()
+        return
+    reader = HeaderReader()
+    try:
+        await _read(sock, reader, proxies.seconds)
+    except (BadHeader, OSError) as error:
+        sock.close()
+        if isinstance(error, TimeoutError) or reader.begun:
             counters.bad_headers += 1
-            log.warning("too many connections without a header", listener=self._name, peer=address)
-            sock.close()
+            why = str(error) or "no header in time"
+            log.warning("bad proxy header", listener=name, peer=address, why=why)
         else:
-            self._waiting.start(self._welcome(sock, address), address)
-
-    async def _welcome(self, sock: socket.socket, address: str) -> None:
-        counters = self._proxies.counters
-        reader = HeaderReader()
-        try:
-            await self._read(sock, reader)
-        except (BadHeader, OSError) as error:
-            sock.close()
-            if isinstance(error, TimeoutError) or reader.begun:
-                counters.bad_headers += 1
-                why = str(error) or "no header in time"
-                log.warning("bad proxy header", listener=self._name, peer=address, why=why)
-            else:
-                counters.own += 1
-            return
-        except BaseException:
-            sock.close()
-            raise
-        origin = reader.origin
-        if origin is None:
             counters.own += 1
-        else:
-            counters.connections += 1
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: self._factory(origin),
-                sock,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._handshake if self._tls else None,
-            )
-        except OSError as error:
-            client = origin.peer if origin else address
-            log.info("connection lost", listener=self._name, peer=client, why=str(error))
+        return
+    except BaseException:
+        sock.close()
+        raise
+    origin = reader.origin
+    if origin is None:
+        counters.own += 1
+    else:
+        counters.connections += 1
+    client = origin.peer if origin else address
+    await bring_in(sock, lambda: factory(origin), tls, name=name, client=client)
 
-    async def _read(self, sock: socket.socket, reader: HeaderReader) -> None:
-        """Read the header. Raises BadHeader, OSError (TimeoutError is one)."""
-        loop = asyncio.get_running_loop()
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        async with asyncio.timeout(self._proxies.seconds):
-            while reader.need:
-                octets = await loop.sock_recv(sock, reader.need)
-                if not octets:
-                    raise BadHeader("closed before the header's end")
-                reader.feed(octets)
+
+async def _read(sock: socket.socket, reader: HeaderReader, seconds: float) -> None:
+    """Read the header. Raises BadHeader, OSError (TimeoutError is one)."""
+    loop = asyncio.get_running_loop()
+    sock.setblocking(False)
+    async with asyncio.timeout(seconds):
+        while reader.need:
+            octets = await loop.sock_recv(sock, reader.need)
+            if not octets:
+                raise BadHeader("closed before the header's end")
+            reader.feed(octets)

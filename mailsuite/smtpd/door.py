@@ -120,6 +120,7 @@ class Smtpd:
         self._server = await serve(
             sock,
             lambda origin: SmtpSession(self._context, loop, origin),
+            self._context.limits,
             name=self._name,
             tls=self._tls,
             proxies=self._proxies,

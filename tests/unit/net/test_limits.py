@@ -39,6 +39,17 @@ def test_each_kind_of_door_counts_addresses_by_itself() -> None:
     assert not imap.enter("192.0.2.1")
 
 
+def test_who_is_on_the_way_is_counted_apart() -> None:
+    open_ = ConnectionLimits(total=2, per_address=1)
+    way = open_.on_the_way()
+    assert way.enter("192.0.2.1") and open_.enter("192.0.2.1")
+    assert not way.enter("192.0.2.1") and (way.count, open_.count) == (1, 1)
+    open_.resize(1, 5)
+    assert not way.enter("192.0.2.1"), "the bounds are those of the door"
+    way.leave("192.0.2.1")
+    assert way.enter("192.0.2.1")
+
+
 def test_keys() -> None:
     assert network_key("::ffff:192.0.2.1") == network_key("192.0.2.1")
     assert network_key("fe80::1%eth0") == "fe80::/64"

@@ -149,6 +149,44 @@ async def test_limits_count_the_client_and_not_the_proxy() -> None:
         writer.close()
 
 
+@both_loops
+def test_a_tls_handshake_that_does_not_come_is_counted(loop: Loops) -> None:
+    """As many as may be open from one address may be on the way; a stop drops them."""
+
+    async def work() -> None:
+        authority = trustme.CA()
+        server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(server_tls)
+        client_tls = ssl.create_default_context()
+        authority.configure_trust(client_tls)
+        limits = ConnectionLimits(10, 2)
+        listener = Listener("test", tell, limits, tls=server_tls, busy=b"busy\r\n")
+        sock = bind("127.0.0.1", 0)
+        await listener.start(sock)
+        port: int = sock.getsockname()[1]
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        assert await silent[2][0].read() == b"", "closed at once"
+        silent[0][1].close()
+        silent[1][1].write(b"EHLO c\r\n")
+        while await silent[1][0].read(100):
+            pass
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=client_tls, server_hostname="localhost"
+        )
+        assert await reader.readline() == b"127.0.0.1 to 127.0.0.1\r\n"
+        assert limits.count == 1
+        writer.close()
+        last, writer = await asyncio.open_connection("127.0.0.1", port)
+        await listener.stop()
+        assert await last.read() == b""
+        for _, each in (*silent, (last, writer)):
+            each.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+    run(loop, work)
+
+
 async def test_a_stop_drops_who_has_no_header_yet() -> None:
     async with listening() as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
