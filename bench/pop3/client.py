@@ -77,6 +77,15 @@ class Client:
             tail = piece[-len(END) + 1 :]
         return time.perf_counter() - began
 
+    def all_ok(self, lines: list[str]) -> None:
+        """Commands with single-line answers, all sent at once."""
+        self.sock.sendall("".join(f"{line}\r\n" for line in lines).encode())
+        data = b""
+        while data.count(b"\n") < len(lines):
+            data += self._some()
+        if data.count(b"+OK") != len(lines):
+            raise RuntimeError(data.decode("utf-8", "replace"))
+
     def quit(self) -> None:
         """End the session: once this has returned, the maildrop is free."""
         self.ask("QUIT")

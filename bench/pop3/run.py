@@ -11,12 +11,14 @@ from bench.pop3.servers import Server, signed_in
 
 GROUPS = ("first", "cold", "pause", "memory")
 LARGE = 50_000_000
+MANY = 20_000
 WORK = {
     "nothing": None,
     "sign-in": "",
     "UIDL of all": "UIDL",
     "LIST of all": "LIST",
     "RETR of many": "RETR",
+    "QUIT of 20,000 deletions": "DELE",
 }
 
 
@@ -81,7 +83,8 @@ class Run:
     def _pause(self) -> None:
         for title, command in WORK.items():
             server = self._servers[0]
-            longest = min(_longest(server, command, self._count) for _ in range(self._rounds))
+            rounds = 1 if command == "DELE" else self._rounds
+            longest = min(_longest(server, command, self._count) for _ in range(rounds))
             self._report.values(
                 self._count,
                 f"pause-{title.replace(' ', '-').lower()}",
@@ -102,15 +105,8 @@ class Run:
             for name in names:
                 path = server.maildir_of(name) / "cur" / "9999999999.M1P1.bench:2,S"
                 path.write_bytes(message)
-            clients = [signed_in(server, name) for name in names]
-            before = server.memory()
-            for client in clients:
-                last = client.ask("STAT").split()[1].decode()
-                client.sock.sendall(f"RETR {last}\r\n".encode())
-            time.sleep(1)
-            found[server.name] = (server.memory() - before) / len(clients)
-            for client in clients:
-                client.sock.close()
+            for _ in range(2):  # what the first round makes the server load belongs to no message
+                found[server.name] = _grown(server, names)
         self._report.values(
             self._count,
             "memory",
@@ -120,6 +116,21 @@ class Run:
             unit="kB",
             limit=2000,
         )
+
+
+def _grown(server: Server, names: list[str]) -> float:
+    """Octets for each session that has asked for its last message and does not read it."""
+    clients = [signed_in(server, name) for name in names]
+    before = server.memory()
+    for client in clients:
+        last = client.ask("STAT").split()[1].decode()
+        client.sock.sendall(f"RETR {last}\r\n".encode())
+    time.sleep(1)
+    grown = server.memory() - before
+    for client in clients:
+        client.sock.close()
+    time.sleep(0.5)
+    return grown / len(clients)
 
 
 def _sign_in(server: Server) -> float:
@@ -143,7 +154,7 @@ def _ticks(pid: int) -> int:
 
 
 def _work(
-    port: int, user: str, password: str, command: str | None, go: Signal, end: Signal
+    port: int, user: str, password: str, command: str | None, count: int, go: Signal, end: Signal
 ) -> None:
     go.set()
     try:
@@ -154,6 +165,9 @@ def _work(
         client.sign_in(user, password)
         if command == "RETR":
             client.together([f"RETR {number}" for number in range(1, SOME + 1)])
+        elif command == "DELE":
+            for first in range(1, min(count, MANY) + 1, 1000):
+                client.all_ok([f"DELE {number}" for number in range(first, first + 1000)])
         elif command:
             client.all_of(command)
         client.quit()
@@ -168,7 +182,7 @@ def _longest(server: Server, command: str | None, count: int) -> float:
     client = signed_in(server, "user0")
     work = context.Process(
         target=_work,
-        args=(server.pop3_port, server.address("bob"), server.password, command, go, end),
+        args=(server.pop3_port, server.address("bob"), server.password, command, count, go, end),
     )
     work.start()
     go.wait()

@@ -26,6 +26,8 @@ RETRIEVED = "$Retrieved"
 """Keyword of messages that were fetched with RETR and left, where mail expires after that."""
 ROWS_AT_ONCE = 16_384
 LINES_AT_ONCE = 2000
+REMOVE_AT_ONCE = 2000
+"""So that of a maildrop that is emptied at last, other sessions and deliveries have their turn."""
 
 
 class NotThere(Exception):
@@ -232,8 +234,10 @@ class Maildrop:
             leaving |= fetched
         elif expire is not None:
             leaving |= await self._expired(fetched, now - expire * DAY)
-        if leaving:
-            await self._mailbox.expunge(leaving, only_deleted=False, origin=None)
+        gone = sorted(leaving)
+        for start in range(0, len(gone), REMOVE_AT_ONCE):
+            some = gone[start : start + REMOVE_AT_ONCE]
+            await self._mailbox.expunge(some, only_deleted=False, origin=None)
         if expire and (staying := fetched - leaving):
             try:
                 await self._mailbox.store_flags(staying, "+", [RETRIEVED])
