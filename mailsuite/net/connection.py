@@ -5,6 +5,7 @@ while the client does not read; nothing received before STARTTLS is ever seen af
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import cast
@@ -215,6 +216,21 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return None
         return cast(ssl.SSLObject | None, self._transport.get_extra_info("ssl_object"))
+
+    def probe(self, after: int, every: int, times: int) -> None:
+        """Have the system find out whether a silent peer is there still (TCP keepalive); seconds.
+
+        One that has vanished, a laptop asleep, is then lost like one that hangs up, `after` seconds
+        and so many unanswered questions later.
+        """
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        if sock is None or sock.family == getattr(socket, "AF_UNIX", None):
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        wanted = {"TCP_KEEPIDLE": after, "TCP_KEEPINTVL": every, "TCP_KEEPCNT": times}
+        for name, value in wanted.items():
+            if (option := getattr(socket, name, None)) is not None:  # each system has some of them
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
     def close(self) -> None:
         """Send what is buffered, then close."""

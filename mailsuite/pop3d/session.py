@@ -37,6 +37,7 @@ from mailsuite.signin import Client, Exchange, Outcome, Refused, SignIn, Why
 from mailsuite.store import StoreError
 
 log = get_logger("pop3d")
+PROBE = (60, 15, 4)  # seconds, times: a client that has vanished must not keep its maildrop locked
 FLUSH_AT = 1 << 16  # octets of answers that are kept while more commands are there
 TURN = 32  # answers after which other sessions have their turn, however many commands came at once
 SASL_LINE = 12_288
@@ -95,6 +96,7 @@ class Session:
 
     async def run(self) -> None:
         """From the greeting until one side closes."""
+        self._connection.probe(*PROBE)
         try:
             await self._write(self._banner())
             while not self._ended:

@@ -167,3 +167,31 @@ async def test_small_answers_are_not_held_back() -> None:
         _, writer = await asyncio.open_connection(*address)
         assert await found == 1
         writer.close()
+
+
+async def test_the_system_looks_for_peers_that_are_silent() -> None:
+    found: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+
+    async def look(connection: Connection) -> None:
+        connection.probe(60, 15, 4)
+        transport = connection._transport
+        assert transport is not None
+        sock = transport.get_extra_info("socket")
+        names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+        options = [getattr(socket, name) for name in names if hasattr(socket, name)]
+        found.set_result(
+            [
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                *(sock.getsockopt(socket.IPPROTO_TCP, option) for option in options),
+            ]
+        )
+        connection.abort()
+        await connection.read()
+        connection.probe(60, 15, 4)  # one that is closed already
+
+    async with listening(look) as address:
+        _, writer = await asyncio.open_connection(*address)
+        on, *values = await found
+        assert on
+        assert set(values) <= {60, 15, 4}
+        writer.close()
