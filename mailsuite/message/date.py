@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from mailsuite.message.parameters import strip_comments
 
@@ -110,8 +111,13 @@ def format_date(epoch: float, *, offset: int = 0) -> bytes:
     epoch   seconds since 1970
     offset  of the zone to write it in, in minutes east of Greenwich
     """
+    return _date_of(int(epoch), offset)
+
+
+@lru_cache(16)  # mail comes many times a second
+def _date_of(second: int, offset: int) -> bytes:
     zone = timezone(timedelta(minutes=offset))
-    moment = datetime.fromtimestamp(int(epoch), zone)
+    moment = datetime.fromtimestamp(second, zone)
     sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} {moment.year:04} "

@@ -6,6 +6,7 @@ RFC 5321 §4.4 (grammar), §6.3 (loops); RFC 3848 and RFC 6531 §4.3 (protocol n
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from mailsuite.message.date import format_date
 from mailsuite.message.domain import normalise_domain
@@ -94,6 +95,7 @@ def received(
     return _fold("Received:", clauses).encode("utf-8")
 
 
+@lru_cache(1024)
 def _literal(peer: str) -> str:
     """address-literal of an IP address (RFC 5321 §4.1.3)."""
     try:

@@ -6,7 +6,7 @@ rows that were written before, and a field that is unknown (a newer version wrot
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
 from mailsuite.mail import DeliverBy, Envelope, Recipient
@@ -60,8 +60,8 @@ def to_recipient(address: str, text: str) -> Recipient:
 
 
 def _written(value: object, known: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = ((name, getattr(value, name), default) for name, default in known)
-    return {name: item for name, item, default in found if default is MISSING or item != default}
+    # A field without a default has MISSING for it, which no value equals.
+    return {name: item for name, default in known if (item := getattr(value, name)) != default}
 
 
 def _read(text: str, known: list[tuple[str, Any]]) -> dict[str, Any]:

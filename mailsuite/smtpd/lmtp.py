@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from mailsuite.delivery.trace import key_of
-from mailsuite.mail import Mailbox, Recipient
+from mailsuite.mail import Mailbox, Recipient, Route
 from mailsuite.smtpd.context import Context
 from mailsuite.smtpd.grammar import ascii_text
 from mailsuite.smtpd.reply import CAME_BACK, Reply, reply
@@ -30,14 +30,13 @@ async def refusals(
         address = recipient.address
         if had and key_of(address) in had:
             found[address] = CAME_BACK
-        elif await is_full(context, address, size):
+        elif await is_full(context, context.router.accept(address), size):
             found[address] = FULL
     return found
 
 
-async def is_full(context: Context, address: str, size: int) -> bool:
-    """Whether the address is a mailbox that can't take `size` octets more (0: nobody knows)."""
-    route = context.router.accept(address)
+async def is_full(context: Context, route: Route, size: int) -> bool:
+    """Whether it leads to a mailbox that can't take `size` octets more (0: nobody knows)."""
     return isinstance(route, Mailbox) and not await context.room(route.account, size)
 
 

@@ -10,7 +10,7 @@ is taken, and waits in our queue.
 from dataclasses import replace
 
 from mailsuite.base.log import get_logger
-from mailsuite.mail import Remote, Unknown
+from mailsuite.mail import Remote, Route, Unknown
 from mailsuite.message import among, domain_of
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.grammar import ascii_text, rcpt_arguments
@@ -42,11 +42,10 @@ async def rcpt(session: SmtpSession, argument: str) -> Reply:
         return TOO_LATE
     address, parameters = rcpt_arguments(argument)
     transaction.notify, transaction.orcpt = (), ""
-    refusal = (
-        _parameters(session, parameters)
-        or _recipient(session, address, argument)
-        or await _full(session, address)
-    )
+    refusal = _parameters(session, parameters)
+    if refusal is None:
+        found = _recipient(session, address, argument)
+        refusal = found if isinstance(found, Reply) else await _full(session, address, found)
     if refusal is not None:
         transaction.refused += 1
         session.context.counters.recipients_refused += 1
@@ -76,7 +75,8 @@ def _parameters(session: SmtpSession, given: dict[str, str | None]) -> Reply | N
     return None
 
 
-def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | None:
+def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Route:
+    """Where the address leads, or why it is refused."""
     context = session.context
     if not argument.isascii() and not session.envelope.smtp_utf8:
         return NEEDS_SMTPUTF8
@@ -87,18 +87,18 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Non
         return reply(550, "5.1.1", f"<{ascii_text(address)}>: no such mailbox here")
     if isinstance(route, Remote) and not _may_relay(context.settings, address):
         return NO_RELAY
-    return None
+    return route
 
 
 def _may_relay(settings: Settings, address: str) -> bool:
     return settings.submission or among(domain_of(address), settings.relayed)
 
 
-async def _full(session: SmtpSession, address: str) -> Reply | None:
+async def _full(session: SmtpSession, address: str, route: Route) -> Reply | None:
     context = session.context
     if context.settings.submission:
         return None
-    if await is_full(context, address, session.envelope.size):
+    if await is_full(context, route, session.envelope.size):
         return reply(452, "4.2.2", f"<{ascii_text(address)}>: the mailbox is full, try again later")
     return None
 
