@@ -51,6 +51,11 @@ def status(config: ConfigOption = None, data: DataOption = None, json: JsonOptio
         if one["why"]:
             state = f"tried again in {output.span(one['left_alone'])}: {one['why']}"
         output.say(f"  To {one['name']}: {state}")
+    for name, counts in found["proxied"].items():
+        output.say(
+            f"  {name} behind a proxy: {counts['connections']} connections, refused"
+            f" {counts['untrusted']} from elsewhere and {counts['bad_headers']} with a bad header"
+        )
     output.say(f"Event loop: late by {found['loop_lag'] * 1000:.0f} ms at the worst (last minute)")
     output.say(
         "Versions: " + ", ".join(f"{name} {text}" for name, text in found["versions"].items())

@@ -110,8 +110,7 @@ class Limits(Section):
         le=3600,
     )
     sign_in_failures: int = setting(
-        "Wrong names or passwords in one SMTP connection, then 421. Each one waits, from the second"
-        " on twice as long as the one before.",
+        "Wrong names or passwords in one SMTP connection, then 421.",
         "a number from 1 to 100",
         5,
         live=True,

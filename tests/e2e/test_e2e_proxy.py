@@ -161,3 +161,5 @@ def test_who_is_no_proxy_is_refused(one: ProductionServer) -> None:
             except ConnectionError:
                 continue
     assert all(counts["untrusted"] == 1 for counts in proxied(one).values())
+    told = one.manage("status").stdout.decode()
+    assert re.search(r"p-smtp behind a proxy: \d+ connections, refused 1 from elsewhere", told)

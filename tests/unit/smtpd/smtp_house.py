@@ -9,7 +9,7 @@ from smtp_fakes import FakeQueue, SmtpAccounts, make_router
 
 from mailsuite.net import bind
 from mailsuite.smtpd import Settings, Smtpd
-from mailsuite.smtpd.context import Receiver
+from mailsuite.smtpd.context import Receiver, Room, unlimited
 from tests.sign_in import sign_in
 
 ENVELOPE = b"EHLO c\r\nMAIL FROM:<c@elsewhere.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n"
@@ -26,10 +26,16 @@ class House:
         queue: Receiver,
         tls: ssl.SSLContext | None,
         first_delay: float,
+        room: Room = unlimited,
     ) -> None:
         router, self.lookups = make_router()
         self.door = Smtpd(
-            settings, router, sign_in(SmtpAccounts(), first_delay=first_delay), queue, tls
+            settings,
+            router,
+            sign_in(SmtpAccounts(), first_delay=first_delay),
+            queue,
+            tls,
+            room=room,
         )
         self.sock = bind("127.0.0.1", 0)
         self.port: int = self.sock.getsockname()[1]
@@ -44,8 +50,9 @@ async def house(
     queue: Receiver | None = None,
     tls: ssl.SSLContext | None = None,
     first_delay: float = 0.0,
+    room: Room = unlimited,
 ) -> AsyncIterator[House]:
-    opened = House(settings, queue or FakeQueue(), tls, first_delay)
+    opened = House(settings, queue or FakeQueue(), tls, first_delay, room)
     await opened.door.start(opened.sock)
     try:
         yield opened
