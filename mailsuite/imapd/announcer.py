@@ -64,7 +64,7 @@ class Announcer:
         if not seen:
             return
         if place.store is not session.store.own:
-            rights = acl.rights_of(session.account)
+            rights = acl.rights_of(*session.store.who)
             if "l" not in rights or not rights & ANNOTATING:
                 return
         session.news.add(title, seen)

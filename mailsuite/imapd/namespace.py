@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from mailsuite.accounts import AccountRow
 from mailsuite.imapd.reply import No
 from mailsuite.imapd.rights import scope, settable
 from mailsuite.store import (
@@ -48,6 +49,12 @@ class Accounts(Protocol):
     def lookup(self, address: str) -> object | None: ...
 
 
+def made(accounts: Accounts, address: str) -> float:
+    """When an account was made; 0 for who is none."""
+    row = accounts.lookup(address)
+    return row.created if isinstance(row, AccountRow) else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a name leads: an account, the name that it has there, and what may be done with it."""
@@ -60,10 +67,12 @@ class Place:
 class Namespace:
     """Made at sign-in."""
 
-    __slots__ = ("_accounts", "_all", "own")
+    __slots__ = ("_accounts", "_all", "own", "who")
 
     def __init__(self, own: AccountStore, all_: Store, accounts: Accounts) -> None:
         self.own = own
+        self.who = (own.address, made(accounts, own.address))
+        """The account, and since when it is there: whose rights count."""
         self._all = all_
         self._accounts = accounts
 
@@ -87,7 +96,7 @@ class Namespace:
             raise No("No such mailbox", "NONEXISTENT")
         store = await self._all.account(owner)
         lists = await sharing.lists(store)
-        return Place(store, rest, lists.get(rest, Acl()).rights_of(self.address))
+        return Place(store, rest, lists.get(rest, Acl()).rights_of(*self.who))
 
     async def need(self, name: str, rights: str) -> Place:
         """Where a name leads, if all these rights are there.
@@ -104,9 +113,9 @@ class Namespace:
             raise No("You have not the right to do this", "NOPERM")
         return place
 
-    def view_of(self, mailbox: Mailbox) -> str | None:
-        """The account whose rights count for a mailbox; None: it is its own."""
-        return None if mailbox.account is self.own else self.address
+    def view_of(self, mailbox: Mailbox) -> tuple[str, float] | None:
+        """`who` for a mailbox of others; None: it is its own."""
+        return None if mailbox.account is self.own else self.who
 
     def title(self, store: AccountStore, name: str) -> str:
         """The name that this account knows a mailbox of any account by."""
@@ -155,7 +164,7 @@ class Namespace:
     async def _visible(self, store: AccountStore) -> list[tuple[str, bool]]:
         """Names of an account's mailboxes that may be looked up, and whether others are below."""
         lists = await sharing.lists(store)
-        mine = [name for name, acl in lists.items() if "l" in acl.rights_of(self.address)]
+        mine = [name for name, acl in lists.items() if "l" in acl.rights_of(*self.who)]
         above = {name[:place] for name in mine for place in _ends_of_levels(name)}
         return [(name, name in above) for name in mine]
 
@@ -185,7 +194,7 @@ class Namespace:
             above = above.rpartition("/")[0]
             if above in there:
                 lists = await sharing.lists(place.store)
-                return "k" in lists.get(above, Acl()).rights_of(self.address)
+                return "k" in lists.get(above, Acl()).rights_of(*self.who)
         return False
 
     async def delete(self, name: str) -> None:
@@ -204,7 +213,7 @@ class Namespace:
             for each in await place.store.mailboxes():
                 below = each.exists and each.name.startswith(place.name + "/")
                 acl = lists.get(each.name, Acl())
-                if below and "x" not in acl.rights_of(self.address):
+                if below and "x" not in acl.rights_of(*self.who):
                     raise No("You have not the right to rename all that is below it", "NOPERM")
         await place.store.rename(place.name, target.name)
 

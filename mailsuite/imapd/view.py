@@ -61,12 +61,13 @@ class View:
         mailbox: Mailbox,
         *,
         read_only: bool,
-        who: str | None = None,
+        who: tuple[str, float] | None = None,
         enabled: Enabled | None = None,
     ) -> None:
         """Takes over the mailbox: `close` gives it back.
 
-        `who`: the account that uses it, when it is not the owner. `enabled`: what the session has
+        `who`: the account that uses it and since when there is one, when it is not the owner's.
+        `enabled`: what the session has
         switched on (RFC 5161); looked at whenever something is told.
         """
         self.mailbox = mailbox
@@ -97,7 +98,7 @@ class View:
     @property
     def rights(self) -> frozenset[str]:
         """What the session may do with the mailbox, at this moment."""
-        return ALL_RIGHTS if self._who is None else self.mailbox.acl.rights_of(self._who)
+        return ALL_RIGHTS if self._who is None else self.mailbox.acl.rights_of(*self._who)
 
     @property
     def read_only(self) -> bool:

@@ -63,23 +63,37 @@ class Sharing:
         return found
 
     async def change(
-        self, account: AccountStore, name: str, identifier: str, operation: str, rights: str
+        self,
+        account: AccountStore,
+        name: str,
+        identifier: str,
+        operation: str,
+        rights: str,
+        *,
+        since: float = 0.0,
     ) -> None:
         """Add ("+"), take out ("-") or replace ("") rights of an identifier in a mailbox's list.
 
+        `since`: when the account that it names was made; older entries are not added to.
         Raises NoSuchMailbox, LimitReached, StoreUnavailable.
         """
-        await committed(self._change(account, name, identifier, operation, rights))
+        await committed(self._change(account, name, identifier, operation, rights, since))
 
     async def _change(
-        self, account: AccountStore, name: str, identifier: str, operation: str, rights: str
+        self,
+        account: AccountStore,
+        name: str,
+        identifier: str,
+        operation: str,
+        rights: str,
+        since: float,
     ) -> None:
         async with self._lock:
             before = (await self._load()).get(account.address, frozenset())
             if operation != "-" and not identifier.startswith("-"):
                 await self._note(account.address, before | {identifier})
             lists = await account.writer.do(
-                lambda: tree.change_acl(account.files, name, identifier, operation, rights)
+                lambda: tree.change_acl(account.files, name, identifier, operation, rights, since)
             )
             await self._note(account.address, frozenset().union(*(_grantees(lists))))
 

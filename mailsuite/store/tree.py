@@ -225,11 +225,13 @@ def acls(files: AccountFiles) -> dict[str, Acl]:
 
 
 def change_acl(
-    files: AccountFiles, name: str, identifier: str, operation: str, rights: str
+    files: AccountFiles, name: str, identifier: str, operation: str, rights: str, since: float
 ) -> dict[str, Acl]:
     """Change a mailbox's list; all lists of the account, as they are then."""
     folder = files.resolve(name)
-    entries = sidecar.read_acl(folder.path).changed(identifier, operation, rights)
+    entries = sidecar.read_acl(folder.path).changed(
+        identifier, operation, rights, since=since, now=files.clock.now()
+    )
     if len(entries.entries) > MAX_ENTRIES:
         raise LimitReached("the access control list is full")
     known = acls(files)

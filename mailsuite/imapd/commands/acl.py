@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mailsuite.accounts import AccountRow
 from mailsuite.imapd import rights as letters
-from mailsuite.imapd.namespace import Place
+from mailsuite.imapd.namespace import Place, made
 from mailsuite.imapd.reply import OK, Bad, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
@@ -25,7 +25,10 @@ async def setacl(
         raise Bad(f"The right {str(unknown)!r} is not supported") from None
     place = await _administered(session, name)
     who = _known(session, place, identifier)
-    await session.door.store.sharing.change(place.store, place.name, who, operation, rights)
+    since = made(session.door.directory, who.removeprefix("-"))
+    await session.door.store.sharing.change(
+        place.store, place.name, who, operation, rights, since=since
+    )
     return OK
 
 
@@ -42,11 +45,14 @@ async def deleteacl(session: Session, name: str, identifier: bytes) -> Reply:
 
 async def getacl(session: Session, name: str) -> Reply:
     place = await _administered(session, name)
-    lists = await sharing.lists(place.store)
-    entries = {place.store.address: RIGHTS, **lists.get(place.name, Acl()).entries}
+    acl = (await sharing.lists(place.store)).get(place.name, Acl())
+    entries = {place.store.address: RIGHTS}
+    for who in acl.entries:  # as they count now
+        entries[who] = acl.standing(who, made(session.door.directory, who.removeprefix("-")))
     pairs = b" ".join(
         response.astring(who.encode()) + b" " + letters.told(rights).encode()
         for who, rights in entries.items()
+        if rights
     )
     session.write(b"* ACL %b %b\r\n" % (_mailbox(session, name), pairs))
     return OK

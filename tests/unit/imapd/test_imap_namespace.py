@@ -48,6 +48,24 @@ async def test_an_account_that_is_gone_shares_nothing(tmp_path: Path) -> None:
         assert (await bob.response()).startswith(b"x NO [NONEXISTENT]")
 
 
+async def test_an_account_made_anew_has_no_rights_of_the_old_one(tmp_path: Path) -> None:
+    async with Runner(tmp_path, None, settings()) as runner:
+        alice = await runner.signed_in("A", "SETACL INBOX bob@example.test lr")
+        bob = await runner.client("B")
+        await bob.command("LOGIN bob@example.test bob")
+        assert len(await bob.command('LIST "" Other*')) == 3
+        runner.directory.remove_user("bob@example.test")
+        runner.directory.add_user("bob@example.test", "another")
+        new = await runner.client("C")
+        await new.command("LOGIN bob@example.test another")
+        assert await new.command('LIST "" Other*') == []
+        own = b"* ACL INBOX alice@example.test lrswipkxteacd"
+        assert await alice.command("GETACL INBOX") == [own]
+        await alice.command("SETACL INBOX bob@example.test +l")
+        assert await alice.command("GETACL INBOX") == [own + b" bob@example.test l"]
+        assert len(await new.command('LIST "" Other*')) == 3
+
+
 async def test_many_patterns_let_others_have_their_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

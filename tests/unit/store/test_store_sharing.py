@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,14 +62,30 @@ def test_rights_are_given_and_taken() -> None:
     assert acl.rights_of(BOB) == set("li")
     assert acl.rights_of(ALICE) == set("lri")
     assert Acl().rights_of(BOB) == set()
-    assert acl.changed(BOB, "+", "we").entries[BOB] == "lrwe"
-    assert acl.changed(BOB, "-", "lw").entries[BOB] == "r"
-    assert acl.changed(BOB, "", "xa").entries[BOB] == "xa"
-    assert BOB not in acl.changed(BOB, "-", "lr").entries
+    later = partial(acl.changed, since=5.0, now=9.5)
+    assert later(BOB, "+", "we").entries[BOB] == "lrwe"
+    assert later(BOB, "-", "lw").entries[BOB] == "r"
+    assert later(BOB, "", "xa").entries[BOB] == "xa"
+    assert BOB not in later(BOB, "-", "lr").entries
     assert from_octets(acl.octets()) == acl
+    assert from_octets(later(BOB, "+", "we").octets()) == later(BOB, "+", "we")
     assert from_octets(b"bob lr\nnonsense\n\xff lQ\n lr\ncarol \n") == Acl(
         {"bob": "lr", "\ufffd": "l"}
     )
+
+
+def test_entries_older_than_the_account_do_not_count() -> None:
+    """Whoever has the address now is not who was given the rights."""
+    change = partial(Acl().changed, since=0.0)
+    acl = change(BOB, "", "lrs", now=100.0)
+    assert acl.rights_of(BOB, 99.9) == acl.rights_of(BOB, 100.0) == set("lrs")
+    assert acl.rights_of(BOB, 100.5) == set()
+    added = acl.changed(BOB, "+", "l", since=100.5, now=101.0)
+    assert added.rights_of(BOB, 100.5) == set("l")
+    assert change("anyone", "", "l", now=100.0).rights_of(BOB, 100.5) == set("l")
+    assert change(f"-{BOB}", "", "l", now=1.0).changed(
+        "anyone", "", "l", since=0.0, now=2.0
+    ).rights_of(BOB, 2.0) == set("l")
 
 
 async def test_lists_are_kept_beside_the_mail(
@@ -87,11 +104,13 @@ async def test_lists_are_kept_beside_the_mail(
     for file in maildir.parent.glob("index.db*"):
         file.unlink()
     account = await (await open_store()).account(ALICE)
-    assert await sharing.lists(account) == {
-        "INBOX": Acl({"anyone": "l"}),
-        "Jobs": Acl({BOB: "lr"}),
-        "Jobs/Below": Acl({BOB: "lr"}),
+    lists = await sharing.lists(account)
+    assert {name: acl.entries for name, acl in lists.items()} == {
+        "INBOX": {"anyone": "l"},
+        "Jobs": {BOB: "lr"},
+        "Jobs/Below": {BOB: "lr"},
     }
+    assert lists["Jobs/Below"].made == lists["Jobs"].made != {}
     await account.delete("Jobs/Below")
     assert set(await sharing.lists(account)) == {"INBOX", "Jobs"}
 
