@@ -15,6 +15,7 @@ from mailsuite.accounts.rows import (
     AppPasswordRow,
     DirectoryUnavailable,
     DomainRow,
+    Lookups,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "Directory",
     "DirectoryUnavailable",
     "DomainRow",
+    "Lookups",
 ]

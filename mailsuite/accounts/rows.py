@@ -1,6 +1,8 @@
 """What the directory gives out: rows that only hold, and the error of a directory out of order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mailsuite.base.errors import UserError
 
@@ -87,3 +89,16 @@ class AppPasswordRow:
     used: float | None = None
     used_from: str | None = None
     used_by: str | None = None
+
+
+class Lookups(Protocol):
+    """Who has an account: `Directory`, or `several.Directories`.
+
+    All are answered from memory. Each may raise DirectoryUnavailable.
+    """
+
+    def is_local(self, domain: str) -> bool: ...
+    def lookup(self, address: str) -> AccountRow | AliasRow | None: ...
+    def catch_all(self, domain: str) -> AliasRow | None: ...
+    def domains(self) -> Sequence[DomainRow]: ...
+    def users(self, domain: str | None = None) -> Sequence[AccountRow]: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailsuite.accounts import AccountRow, Directory, DirectoryUnavailable
+from mailsuite.accounts import AccountRow, DirectoryUnavailable, Lookups
 from mailsuite.config.schema import Quota as Defaults
 from mailsuite.store import OverQuota, Quota, Store, StoreError, StoreUnavailable
 
@@ -12,7 +12,7 @@ from mailsuite.store import OverQuota, Quota, Store, StoreError, StoreUnavailabl
 class Limits:
     """Asks the directory and the settings anew each time, so that a change holds at once."""
 
-    def __init__(self, directory: Directory, defaults: Callable[[], Defaults]) -> None:
+    def __init__(self, directory: Lookups, defaults: Callable[[], Defaults]) -> None:
         self._directory = directory
         self._defaults = defaults
 

@@ -58,7 +58,7 @@ async def _serve(config: Config, config_path: Path | None, sockets: list[Socket]
         logger.info(
             "ready", listeners=[f"{at.name}={at.host}:{at.port}" for at in server.listening]
         )
-        if not server.directory.domains():
+        if not server.accounts.domains():
             logger.warning(
                 "there is no domain yet, so no mail is taken",
                 remedy="mailsuite domain add example.org; mailsuite user add you@example.org",

@@ -103,6 +103,8 @@ class Server:
             self._build()
             self.history.start()
             self._undo.append(self._end_history)
+            self._undo.append(self.accounts.stop)
+            await self.accounts.start()
             await self.queue.start()
             self._undo.append(lambda: self.queue.stop(grace=QUEUE_GRACE))
             self._undo.append(self.releaser.stop)
@@ -144,19 +146,20 @@ class Server:
             data / "accounts.db", threads, vault=self.vault, lag=DIRECTORY_LAG
         )
         self._undo.append(closing(self.directory.close))
+        self.accounts = sign_in.directories(self.config, self.directory, self._threads)
         bans = Bans(data / "bans.db")
         self._undo.append(closing(bans.close))
         chosen = sign_in.settings(self.config, self.hostname)
         throttle = Throttle(chosen, bans, threads, self._clock)
         tokens = sign_in.tokens(self.config, self._clock)
-        self.sign_in = SignIn(self.directory, chosen, throttle, threads, self._clock, tokens)
+        self.sign_in = SignIn(self.accounts, chosen, throttle, threads, self._clock, tokens)
         self.router = Router(
-            self.directory,
+            self.accounts,
             separator=self.config.subaddress_separator,
             postmaster=self.config.postmaster,
             srs=Srs(load_key(data / "srs.key"), self._clock.now),
         )
-        self._quota = Limits(self.directory, lambda: self.config.quota)
+        self._quota = Limits(self.accounts, lambda: self.config.quota)
         self.store = Store(
             data / "mail",
             facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute),
@@ -166,7 +169,7 @@ class Server:
             arrived=lambda account, mailbox: self.releaser.notice(account, mailbox),
         )
         self._undo.append(self.store.close)
-        self.transfers = Transfers(self.store, self.directory, data)
+        self.transfers = Transfers(self.store, self.accounts, data)
         self._undo.append(self.transfers.close)
         delivery = self._threads("delivery", DELIVERY_THREADS)
         self.outbound = Outbound(
@@ -227,7 +230,7 @@ class Server:
 
     async def _resume_releases(self) -> None:
         """What was moved into a folder `Outbound/Release` while nobody looked."""
-        accounts = [row.address for row in self.directory.users()]
+        accounts = [row.address for row in self.accounts.users()]
         self.releaser.resume(await asyncio.to_thread(self.store.having, RELEASE, accounts))
 
     async def _open_door(self, bound: Socket) -> None:
@@ -302,7 +305,7 @@ class Server:
         imapd = Imapd(
             self._imap_settings(),
             self.sign_in,
-            self.directory,
+            self.accounts,
             self.store,
             self._searchers,
             tls,

@@ -1,15 +1,23 @@
 """The sign-in room, built from the settings."""
 
 import ssl
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 
+from mailsuite.accounts import Directory
+from mailsuite.accounts.ldap import Ldap, LdapSettings
+from mailsuite.accounts.mirror import Mirror
+from mailsuite.accounts.several import Directories
+from mailsuite.accounts.users_file import UsersFile
 from mailsuite.base.clock import Clock
 from mailsuite.base.errors import UserError
+from mailsuite.base.tasks import Threads
 from mailsuite.config import Config
 from mailsuite.signin import Provider, Settings, Tokens
 
 MAX_SECRET = 4096  # octets
+FILE_THREADS = 2
 
 
 def settings(config: Config, hostname: str) -> Settings:
@@ -29,6 +37,34 @@ def settings(config: Config, hostname: str) -> Settings:
         known_for=chosen.known_for,
         never_ban=tuple(ip_network(each) for each in chosen.never_ban),
     )
+
+
+def directories(
+    config: Config, own: Directory, threads: Callable[[str, int], Threads]
+) -> Directories:
+    """The built-in directory, and those of the settings. Raises UserError. Blocks on the disk.
+
+    `threads` makes a pool by name and size.
+    """
+    others: list[Mirror] = []
+    if (file := config.users_file) is not None:
+        pool = threads("users file", FILE_THREADS)
+        others.append(UsersFile(file.path, file.domains, pool))
+    if (ldap := config.ldap) is not None:
+        settings = LdapSettings(
+            url=ldap.url,
+            base=ldap.base,
+            starttls=ldap.starttls,
+            ca=ldap.ca,
+            user=ldap.user or "",
+            password=_secret(ldap.password) if ldap.password else "",
+            filter=ldap.filter,
+            address=ldap.address,
+            timeout=ldap.timeout,
+            refresh=ldap.refresh,
+        )
+        others.append(Ldap(settings, ldap.domains, threads("ldap", ldap.connections)))
+    return Directories(own, others)
 
 
 def tokens(config: Config, clock: Clock) -> Tokens | None:

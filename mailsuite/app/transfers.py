@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailsuite.accounts import AccountRow, Directory
+from mailsuite.accounts import AccountRow, Directory, Lookups
 from mailsuite.app.privileges import become
 from mailsuite.app.quota import Limits
 from mailsuite.base.clock import SystemClock
@@ -61,7 +61,7 @@ class _Job:
 class Transfers:
     """Made with the server; costs nothing until something is asked of it."""
 
-    def __init__(self, store: Store, directory: Directory, data: Path) -> None:
+    def __init__(self, store: Store, directory: Lookups, data: Path) -> None:
         self._store = store
         self._directory = directory
         self._path = data / STATE

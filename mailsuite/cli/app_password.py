@@ -1,13 +1,24 @@
 """`mailsuite user app-password …` and `mailsuite user legacy-auth`: other ways to sign in."""
 
 import dataclasses
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mailsuite.base.errors import UserError
 from mailsuite.cli import output
 from mailsuite.cli.asking import Address, FromInput, ask_password
-from mailsuite.cli.options import ConfigOption, DataOption, JsonOption, open_directory
+from mailsuite.cli.options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    foreign_domains,
+    open_directory,
+)
+
+if TYPE_CHECKING:
+    from mailsuite.accounts import Directory
 
 app = typer.Typer(
     help="Passwords for one program or device each, made by the server and revocable alone.",
@@ -32,7 +43,7 @@ def add(
     """Make one. It is shown now and never again."""
     doors = [door.strip().lower() for door in scope.split(",") if door.strip()]
     with open_directory(config, data) as directory:
-        key = directory.require_user(address).address
+        key = account(directory, address, config, data)
         row, password = directory.app_passwords.add(key, name, doors)
     if json:
         output.emit(dataclasses.asdict(row) | {"password": password})
@@ -53,7 +64,7 @@ def list_(
 ) -> None:
     """List them, with the last use of each (noted once a minute at most)."""
     with open_directory(config, data) as directory:
-        key = None if address is None else directory.require_user(address).address
+        key = None if address is None else account(directory, address, config, data)
         rows = directory.app_passwords.of(key)
     if json:
         output.emit([dataclasses.asdict(row) for row in rows])
@@ -82,9 +93,22 @@ def revoke(
 ) -> None:
     """Refuse one from now on. Open sessions go on."""
     with open_directory(config, data) as directory:
-        key = directory.require_user(address).address
+        key = account(directory, address, config, data)
         directory.app_passwords.revoke(key, name)
     output.say(f"app password {name} of {key} revoked")
+
+
+def account(directory: "Directory", address: str, config: Path | None, data: Path | None) -> str:
+    """The address of an account here, or in a domain whose accounts are kept elsewhere."""
+    try:
+        return directory.require_user(address).address
+    except UserError:
+        from mailsuite.accounts.names import require_address
+
+        key = require_address(address)
+        if key.rpartition("@")[2] in foreign_domains(config, data):
+            return key  # that there is such an account, the server finds out at sign-in
+        raise
 
 
 def legacy_auth(

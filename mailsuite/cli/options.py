@@ -92,6 +92,15 @@ def quota_defaults(config: Path | None, data: Path | None) -> tuple[int | None, 
     return chosen.storage, chosen.messages
 
 
+def foreign_domains(config: Path | None, data: Path | None) -> set[str]:
+    """Domains whose accounts the settings say are kept elsewhere; none without settings."""
+    if data is not None or (config is None and os.environ.get("MAILSUITE_DATA")):
+        return set()
+    chosen = load_settings(config).config
+    places = [place for place in (chosen.users_file, chosen.ldap) if place is not None]
+    return {domain for place in places for domain in place.domains}
+
+
 def _make(data: Path, user: str | None, group: str | None) -> None:
     import grp
     import pwd

@@ -226,6 +226,14 @@ def password(
     output.say(f"password of {row.address} changed")
 
 
+@app.command("hash")
+def hash_(password_stdin: FromInput = False) -> None:
+    """Make the hash of a password, for a line of `users_file`. The password is asked for."""
+    from mailsuite.accounts.passwords import Hasher, require
+
+    output.say(Hasher().make(require(ask_password("the file", password_stdin))))
+
+
 @app.command()
 def enable(address: Address, config: ConfigOption = None, data: DataOption = None) -> None:
     """Let an account sign in again."""

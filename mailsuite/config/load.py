@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -21,7 +22,7 @@ from mailsuite.config.section import Section, extra_of
 from mailsuite.config.sign_in import contradictions as sign_in_contradictions
 from mailsuite.config.source import Document, Location, read
 from mailsuite.config.units import format_duration
-from mailsuite.config.values import unix_path
+from mailsuite.config.values import is_loopback, unix_path
 
 MAX_FILE = 1 << 20
 
@@ -249,6 +250,15 @@ def _contradictions(config: Config) -> Iterator[tuple[Location, str]]:
             f"{config.limits.connections_per_address} is more than limits.connections,"
             f" expected at most {config.limits.connections}",
         )
+    if (ldap := config.ldap) is not None:
+        parts = urlsplit(ldap.url)
+        if parts.scheme == "ldap" and not ldap.starttls and not is_loopback(parts.hostname or ""):
+            yield (
+                ("ldap", "url"),
+                "shows passwords to others without TLS, expected ldaps:// or starttls: true",
+            )
+        if (ldap.user is None) != (ldap.password is None):
+            yield ("ldap",), "expected user and password, or neither"
     if config.outbound == "smarthost" and config.relay.smarthost is None:
         yield (
             ("outbound",),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from mailsuite.config import units, values
+from mailsuite.config.directories import Ldap, UsersFile
 from mailsuite.config.limits import Limits
 from mailsuite.config.listeners import Endpoint, Listener, endpoints, standard_listeners
 from mailsuite.config.outgoing import Dns, Relay
@@ -226,6 +227,16 @@ class Config(Section):
     imap: Imap = setting("IMAP.", "a mapping with unauthenticate", Imap(), live=True)
     pop3: Pop3 = setting("POP3.", "a mapping with expire and login_delay", Pop3(), live=True)
     sign_in: SignIn = setting("Sign-in.", "a mapping of mechanisms and bans", SignIn(), live=True)
+    users_file: UsersFile | None = setting(
+        "Accounts in a file, beside those of `mailsuite user`. Left away: none.",
+        "a mapping with path and domains",
+        None,
+    )
+    ldap: Ldap | None = setting(
+        "Accounts in an LDAP directory, beside those of `mailsuite user`. Left away: none.",
+        "a mapping with url, base and domains",
+        None,
+    )
     queue: Queue = setting("Retries.", "a mapping of waits and lifetime", Queue())
     history: History = setting("History.", "a mapping with keep", History())
     log: Log = setting("Log.", "a mapping with format and level", Log(), live=True)

@@ -162,6 +162,19 @@ def _web_address(value: Any) -> Any:
     return value
 
 
+def _ldap_address(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        parts = urlsplit(value)
+        found = parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        found = False
+    if not found or parts.scheme not in ("ldap", "ldaps") or parts.path not in ("", "/"):
+        raise ValueError("is not the address of an LDAP server")
+    return value
+
+
 def is_loopback(host: str) -> bool:
     """Whether the name or address is this machine itself."""
     try:
@@ -203,6 +216,7 @@ DomainPattern = Annotated[str, validator(_domain_pattern)]
 AddressPattern = Annotated[str, validator(_address_pattern)]
 IpAddress = Annotated[str, validator(_ip_address)]
 Network = Annotated[str, validator(_network)]
+LdapAddress = Annotated[str, validator(_ldap_address)]
 WebAddress = Annotated[str, validator(_web_address)]
 ListenAddress = Annotated[str, validator(_listen_address)]
 FilePath = Annotated[Path, validator(_path)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 
-from mailsuite.accounts import Directory
+from mailsuite.accounts import Lookups
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd.announcer import Announcer
 from mailsuite.imapd.commands import notify
@@ -31,7 +31,7 @@ class Imapd:
         self,
         settings: Settings,
         sign_in: SignIn,
-        directory: Directory,
+        directory: Lookups,
         store: Store,
         threads: Threads,
         tls: ssl.SSLContext | None = None,

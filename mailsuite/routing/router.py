@@ -5,25 +5,13 @@ catch-all; postmaster is always somebody (RFC 5321 §4.5.1).
 """
 
 import re
-from collections.abc import Sequence
-from typing import Protocol
 
-from mailsuite.accounts import AccountRow, AliasRow, DomainRow
+from mailsuite.accounts import AccountRow, AliasRow, Lookups
 from mailsuite.mail import Alias, Mailbox, Remote, Route, Unknown
 from mailsuite.routing.srs import Srs
 
 MAX_DEPTH = 10  # aliases that lead to aliases
 MAX_VISITED = 1000  # addresses looked at for one question
-
-
-class Lookups(Protocol):
-    """What the router asks of the directory (`accounts.Directory`)."""
-
-    def is_local(self, domain: str) -> bool: ...
-    def lookup(self, address: str) -> AccountRow | AliasRow | None: ...
-    def catch_all(self, domain: str) -> AliasRow | None: ...
-    def domains(self) -> Sequence[DomainRow]: ...
-    def users(self, domain: str | None = None) -> Sequence[AccountRow]: ...
 
 
 class Router:

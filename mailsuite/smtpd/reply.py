@@ -71,6 +71,7 @@ TOO_MANY_COMMANDS = reply(421, "4.7.0", "Too many commands without mail, goodbye
 SESSION_TOO_LONG = reply(421, "4.7.0", "Session lasts too long, reconnect", close=True)
 TOO_MANY_MESSAGES = reply(421, "4.7.0", "Too many messages in one session, reconnect", close=True)
 INTERNAL = reply(451, "4.3.0", "Local error in processing, try again later")
+NO_DIRECTORY = reply(451, "4.3.0", "Cannot look up mailboxes now, try again later")
 
 SEND_LHLO = reply(503, "5.5.1", "Send LHLO first")
 SEND_HELLO = reply(503, "5.5.1", "Send EHLO or HELO first")

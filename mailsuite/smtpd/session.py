@@ -10,6 +10,7 @@ The base class is aiosmtpd's; docs/decisions/0001-smtp-session.md says what of i
 import asyncio
 import socket
 
+from mailsuite.accounts import DirectoryUnavailable
 from mailsuite.base.log import get_logger
 from mailsuite.net import Origin, peer_uid
 from mailsuite.smtpd import reply as replies
@@ -225,6 +226,11 @@ class SmtpSession(Wire):
             return await self._dispatch(line)
         except SyntaxRefused as refusal:
             return refusal.reply
+        except DirectoryUnavailable as error:
+            # The operator's to mend: without it nobody can say who has a mailbox here.
+            log.error("directory not available", client=self.peer, why=str(error))
+            self.failed()
+            return replies.NO_DIRECTORY
         except Exception:
             log.exception("command failed", client=self.peer)
             return self.failed()

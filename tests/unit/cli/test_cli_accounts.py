@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from mailsuite.accounts import Directory
+from mailsuite.accounts.passwords import Hasher
 from mailsuite.cli import options, run
 
 
@@ -318,3 +319,24 @@ def test_legacy_auth_needs_the_password(
     terminal(*legacy, "off")
     assert terminal.json("user", "show", "alice@example.test")["legacy"] is False
     terminal(*legacy, "perhaps", code=2)
+
+
+def test_app_passwords_of_accounts_kept_elsewhere(
+    terminal: Terminal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.data.mkdir()
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"data: {terminal.data}\nusers_file: {{path: users, domains: file.test}}\n")
+    made = ["user", "app-password", "add", "--name", "phone", "--config", str(settings)]
+    assert run([*made, "Ann@file.test"]) == 0
+    assert run([*made, "ann@other.test"]) == 1
+    assert "no such user: ann@other.test" in capsys.readouterr().err
+
+
+def test_a_hash_for_the_users_file(
+    terminal: Terminal, typed: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["user", "hash", "--password-stdin"]) == 0
+    made = capsys.readouterr().out
+    assert made.startswith("$argon2id$")
+    assert Hasher().check(made.strip(), b"secret")

@@ -380,3 +380,18 @@ listeners:
     assert "sign_in.longest_delay: shorter" in told
     assert "expected client_id and client_secret" in told
     assert "client_ca: nobody signs in there by a certificate" in told
+
+
+def test_directories_that_would_show_passwords_or_do_not_hang_together() -> None:
+    text = """ldap:
+  url: ldap://ldap.example.org
+  base: dc=example,dc=org
+  domains: example.org
+  user: cn=mail,dc=example,dc=org
+"""
+    told = "\n".join(mistakes(text))
+    assert "2: ldap.url: shows passwords to others without TLS" in told
+    assert "ldap: expected user and password, or neither" in told
+    right = parse(text.replace("ldap://", "ldaps://") + "  password: secret\n", FILE).config.ldap
+    assert right is not None and right.domains == ("example.org",)
+    assert "is not the address of an LDAP server" in mistakes("ldap: {url: http://x}\n")[0]
