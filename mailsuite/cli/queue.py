@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PAGE = 500  # messages asked for at a time
 
+ON_DEMAND = "on-demand"  # courier of mail that its host fetches (ATRN)
+
 app = typer.Typer(help="Mail that is on its way.", no_args_is_help=True)
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="As `queue list` shows them.")]
 
@@ -222,4 +224,6 @@ def _next(found: list[dict[str, Any]]) -> str:
     if not planned:
         return "-"
     wait = min(planned) - time.time()
+    if all(one["courier"] == ON_DEMAND for one in found) and wait > 0:
+        return f"when its host asks, within {output.span(wait)}"
     return f"in {output.span(wait)}" if wait > 0 else "now"

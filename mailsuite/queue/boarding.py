@@ -32,12 +32,14 @@ class Arriving:
     flights   those for which there is room in memory; places are reserved
     waiting   couriers whose recipients wait in the database
     due       when those of each courier are to be attempted first
+    parked    addresses that wait to be asked for, with their couriers
     """
 
     change: Arrival
     flights: tuple[Flight, ...]
     waiting: tuple[str, ...]
     due: Mapping[str, float]
+    parked: tuple[tuple[str, str], ...] = ()
 
 
 class Boarding:
@@ -116,7 +118,12 @@ class Boarding:
         for flight in flights:
             flight.lane.reserved += 1
         waiting = tuple(name for name in groups if name not in leased)
-        return Arriving(change, tuple(flights), waiting, due)
+        parked = tuple(
+            (recipient.address, name)
+            for recipient, name in zip(envelope.recipients, names, strict=True)
+            if name in self._settings.parked
+        )
+        return Arriving(change, tuple(flights), waiting, due, parked)
 
     def _first_due(self, name: str, envelope: Envelope, now: float) -> float:
         if name in self._settings.parked:
@@ -128,6 +135,8 @@ class Boarding:
         for flight in arriving.flights:
             flight.lane.reserved -= 1
             self._put(flight)
+        for address, name in arriving.parked:
+            log.info("held until its host asks", id=arriving.change.id, to=address, courier=name)
         for name in arriving.waiting:
             self.note_due(name, arriving.due[name])
 

@@ -98,7 +98,10 @@ class Queue:
         now = self._clock.now()
         try:
             found = await self._threads.run(
-                house.records.recover, now, self._settings.restart_spread
+                house.records.recover,
+                now,
+                self._settings.restart_spread,
+                self._settings.parked,
             )
             stored = await self._threads.run(house.records.couriers)
         except apsw.Error as error:

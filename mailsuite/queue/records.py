@@ -107,16 +107,18 @@ class Records(Requests):
             delete(connection, gone)
         return gone
 
-    def recover(self, now: float, spread: float) -> int:
+    def recover(self, now: float, spread: float, parked: Iterable[str] = ()) -> int:
         """After a start: nothing is in memory. Gives the number of recipients found leased.
 
-        What was leased may have been attempted, and is tried again at once; retries that fell due
-        meanwhile are spread over `spread` seconds.
+        What was leased may have been attempted, and is tried again at once, but for the couriers
+        `parked`: there it waits to be asked for again. Retries that fell due meanwhile are spread
+        over `spread` seconds.
         """
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE recipient SET leased = 0, tried = 1, next_attempt = ? WHERE leased = 1",
-                (now,),
+                "UPDATE recipient SET leased = 0, tried = 1, next_attempt = CASE WHEN courier IN"
+                " (SELECT value FROM json_each(?)) THEN next_attempt ELSE ? END WHERE leased = 1",
+                (codec.dumps(list(parked)), now),
             )
             found = connection.changes()
             if spread > 0:

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 from queue_support import (
     MESSAGE,
     ScriptedCourier,
@@ -273,6 +274,21 @@ async def test_a_turn_that_is_cut_off_is_no_attempt(tmp_path: Path) -> None:
         house.host = ScriptedCourier()
         await turn(queue, house.host, *PARKED)
         assert [job.repeat for job in house.host.jobs] == [True, False]
+
+
+async def test_what_was_claimed_at_a_crash_may_be_asked_for_at_once(tmp_path: Path) -> None:
+    house = House()
+    async with house.queue(tmp_path) as queue:
+        await queue.submit(envelope("a@branch.test"), MESSAGE)
+        before = await recipients(queue)
+    # As a kill leaves it.
+    database = apsw.Connection(str(tmp_path / "queue.db"))
+    database.execute("UPDATE recipient SET leased = 1")
+    database.close()
+    async with house.queue(tmp_path) as queue:
+        assert await recipients(queue) == before
+        await turn(queue, house.host, *PARKED)
+        assert house.host.jobs[0].repeat
 
 
 async def test_the_operator_comes_before_the_host(tmp_path: Path) -> None:
