@@ -13,6 +13,8 @@ ARGS ?=
 PYTEST_ARGS ?=
 VENV = .venv
 BIN = $(VENV)/bin
+# With `EXTRAS=test,ldap` also what the tests with OpenLDAP need, which is built from C.
+EXTRAS ?= test
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .PHONY: run test lint lint-format lint-ruff lint-types lint-floors check format clean
@@ -55,7 +57,7 @@ $(VENV)/installed: pyproject.toml $(VENV)/made
 
 $(VENV)/installed-for-tests: pyproject.toml $(VENV)/made
 	@echo "Installing mailsuite and its test tools into $(VENV) (once; a minute or two)"
-	@$(PIP) --editable '.[test]'
+	@$(PIP) --editable '.[$(EXTRAS)]'
 	@touch $@ $(VENV)/installed
 
 # The first interpreter that is new enough and can make a venv (Debian keeps that in python3-venv).

@@ -1,5 +1,6 @@
 """What every test shares: when a missing real client is a failure, and hypothesis' settings."""
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,10 +26,19 @@ def clients_are_required() -> bool:
     )
 
 
+def is_there(name: str | Path) -> bool:
+    """A folder, a program, or (``python:name``) a library."""
+    if isinstance(name, Path):
+        return name.is_dir()
+    if name.startswith("python:"):
+        return importlib.util.find_spec(name.removeprefix("python:")) is not None
+    return shutil.which(name) is not None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("client"):
         for name in marker.args:
-            if name.is_dir() if isinstance(name, Path) else shutil.which(name) is not None:
+            if is_there(name):
                 continue
             if clients_are_required():
                 pytest.fail(f"{name} is not installed, and is required here", pytrace=False)

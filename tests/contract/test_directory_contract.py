@@ -158,7 +158,9 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd | None]:
 
 @pytest.fixture(
     params=[
-        pytest.param(kind, marks=[pytest.mark.client("slapd")] if kind == "ldap" else [])
+        pytest.param(
+            kind, marks=[pytest.mark.client("slapd", "python:bonsai")] if kind == "ldap" else []
+        )
         for kind in KINDS
     ]
 )
@@ -277,7 +279,7 @@ class TestUsersFile:
         threads.close()
 
 
-@pytest.mark.client("slapd")
+@pytest.mark.client("slapd", "python:bonsai")
 class TestLdap:
     def mirror(self, slapd: Slapd, threads: Threads, **changes: object) -> Ldap:
         values: dict[str, object] = {

@@ -16,7 +16,7 @@ from tests.slapd import SEARCHER, SUFFIX, Slapd, person
 ANN, BOB = Account("ann@file.test", "ann's"), Account("bob@ldap.test", "bob's")
 
 
-@pytest.mark.client("slapd")
+@pytest.mark.client("slapd", "python:bonsai")
 def test_accounts_kept_elsewhere(tmp_path: Path, token: str) -> None:
     (tmp_path / "password").write_text("searcher\n")
     (tmp_path / "users").write_text("")
