@@ -63,17 +63,17 @@ class Program:
     def text(self) -> str:
         """SP and an astring, decoded.
 
-        Without a charset it is UTF-8. A quoted string that is not is taken for Latin-1: JavaMail,
-        after ENABLE UTF8=ACCEPT, sends the lowest octet of each character.
+        Without a charset it is UTF-8. A quoted string that is not is taken for Latin-1 after ENABLE
+        UTF8=ACCEPT, when JavaMail sends the lowest octet of each character.
         """
         cursor = self.cursor
         cursor.sp()
-        quoted = cursor.next_is(b'"')
-        octets = cursor.quoted(any_octets=True) if quoted else cursor.astring("a search string")
+        lenient = cursor.utf8 and self._codec is None and cursor.next_is(b'"')
+        octets = cursor.quoted(any_octets=True) if lenient else cursor.astring("a search string")
         try:
             return octets.decode(self._codec or "utf-8")
         except ValueError as error:
-            if quoted and self._codec is None:
+            if lenient:
                 return octets.decode("latin-1")
             name = (self._codec or "utf-8").upper()
             raise cursor.problem(f"text is not {name}") from error

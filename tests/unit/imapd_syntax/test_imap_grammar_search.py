@@ -67,7 +67,6 @@ KEYS_AND_VALUES: list[tuple[bytes, SearchKey]] = [
     (b'FROM "Smith"', SearchHeader("From", "Smith", addresses=True)),
     (b'SUBJECT ""', SearchHeader("Subject", "")),
     (b"TO a]", SearchHeader("To", "a]", addresses=True)),
-    (b'SUBJECT "gr\xfc\xdfe"', SearchHeader("Subject", "grüße")),  # as JavaMail sends it
     (b'SUBJECT "gr\xc3\xbc\xc3\x9fe"', SearchHeader("Subject", "grüße")),
     (b"HEADER Message-ID <1@x>", SearchHeader("Message-ID", "<1@x>")),
     (b'HEADER X-A ""', SearchHeader("X-A", "")),
