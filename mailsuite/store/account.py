@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from mailsuite.store import (
     names,
     records,
     sidecar,
+    snapshot,
     takeover,
     transfer,
     tree,
@@ -192,7 +194,7 @@ class AccountStore:
         folder = self.files.resolve(name)
         merge.refresh(self.files, folder)
         with self.files.index.reader() as db:
-            columns = records.columns(db, folder.id)
+            columns = snapshot.read(db, folder.id) or records.columns(db, folder.id)
         folder.keywords()
         return folder, name, columns, sidecar.read_acl(folder.path)
 
@@ -211,7 +213,31 @@ class AccountStore:
             self._views[mailbox.mailboxid] = mailbox
             self._on_idle(self, mailbox)
             self.indexer.notice(folder)
+            if (call := self._to_keep(mailbox)) is not None:
+                self.tasks.start(self.writer.do(call), "snapshot")
         return mailbox
+
+    def _to_keep(self, view: Mailbox) -> Callable[[], None] | None:
+        """A job that keeps a view's columns in the index; None: they are kept, or soon read."""
+        behind = view.snapshot != view.highestmodseq + 1
+        if view.gone or not behind or len(view.uids) < snapshot.WORTH_FROM:
+            return None
+        columns = view.columns()
+        view.snapshot = columns.modseq
+        return partial(snapshot.keep, self.files, view.folder, columns)
+
+    async def _close_files(self) -> None:
+        """Forget all views, but keep their columns in the index; give the files back."""
+        calls = [call for view in self._views.values() if (call := self._to_keep(view)) is not None]
+        self._views.clear()
+
+        def close() -> None:
+            for call in calls:
+                call()
+            self.files.close()
+
+        if self.files.is_open:
+            await self.writer.do(close)
 
     async def require(self, name: str) -> None:
         """Raises NoSuchMailbox, InvalidName."""
@@ -413,6 +439,8 @@ class AccountStore:
         """Drop a view that nobody uses."""
         if not mailbox.references and self._views.get(mailbox.mailboxid) is mailbox:
             del self._views[mailbox.mailboxid]
+            if self.files.is_open and (call := self._to_keep(mailbox)) is not None:
+                self.tasks.start(self.writer.do(call), "snapshot")
 
     # -- what the writer calls ---------------------------------------------------------------------
 
@@ -461,9 +489,7 @@ class AccountStore:
         if in_use or self.writer.busy or self._busy or self._filler.active or self.indexer.active:
             return
         self.counts.forget()
-        self._views.clear()
-        if self.files.is_open:
-            await self.writer.do(self.files.close)
+        await self._close_files()
 
     async def close(self) -> None:
         """Finish what is under way and write exact numbers."""
@@ -471,9 +497,7 @@ class AccountStore:
         self.indexer.stop()
         while len(self.tasks):
             await self.tasks.wait()
-        self._views.clear()
-        if self.files.is_open:
-            await self.writer.do(self.files.close)
+        await self._close_files()
         while len(self.tasks):
             await self.tasks.wait()
         self._filler.resume()

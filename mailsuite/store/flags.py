@@ -151,6 +151,13 @@ def to_set(text: str) -> frozenset[str]:
     return frozenset([FLAGS[letter] for letter in first if letter in FLAGS] + words)
 
 
+def of_set(flags: Iterable[str]) -> str:
+    """The state that means these flags."""
+    known = set(flags)
+    letters_ = [LETTERS[flag] for flag in known & LETTERS.keys()]
+    return state(letters_, known - LETTERS.keys())
+
+
 class FlagTable:
     """Interned flag sets: the small ids in `Mailbox.flagsets` -> frozenset of flags.
 

@@ -18,7 +18,7 @@ import apsw
 from mailsuite.store.database import Database, DatabaseDamaged, is_empty
 from mailsuite.store.values import Facets
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _SCHEMA = """
 CREATE TABLE mailbox(
@@ -93,6 +93,18 @@ CREATE TABLE derived(
 ) WITHOUT ROWID;
 -- Rows of header, facet and derived whose messages are gone: they are cleared away by and by.
 CREATE TABLE leftover(id INTEGER PRIMARY KEY);
+-- All of a mailbox's columns in one row (see `store.snapshot`).
+CREATE TABLE snapshot(
+    mailbox INTEGER PRIMARY KEY,
+    modseq INTEGER NOT NULL,
+    layout TEXT NOT NULL,
+    uids BLOB NOT NULL,
+    numbers BLOB NOT NULL,
+    modseqs BLOB NOT NULL,
+    fresh BLOB NOT NULL,
+    states TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+);
 CREATE TABLE facets(version INTEGER NOT NULL, names TEXT NOT NULL);
 """
 

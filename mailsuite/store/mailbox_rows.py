@@ -18,6 +18,7 @@ def drop_mailbox(db: apsw.Connection, mailbox: int) -> None:
         span(mailbox),
     )
     db.execute("DELETE FROM expunged WHERE mailbox = ?", (mailbox,))
+    db.execute("DELETE FROM snapshot WHERE mailbox = ?", (mailbox,))
     db.execute("DELETE FROM mailbox WHERE id = ?", (mailbox,))
 
 

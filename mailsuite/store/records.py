@@ -60,6 +60,7 @@ class Columns:
     numbers        for each message, which of `states` is its own
     states         the states that occur, each once
     new            UIDs of messages still in new/
+    modseq         of the mailbox's row when they were kept as a snapshot; 0: read from the rows
     """
 
     uids: array[int] = field(default_factory=lambda: array("I"))
@@ -67,6 +68,7 @@ class Columns:
     states: list[str] = field(default_factory=list)
     modseqs: array[int] = field(default_factory=lambda: array("Q"))
     new: list[int] = field(default_factory=list)
+    modseq: int = 0
 
 
 # -- messages --------------------------------------------------------------------------------------

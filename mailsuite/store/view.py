@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import compress
 
+from mailsuite.store import flags
 from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import MessageGone
@@ -51,6 +52,8 @@ class View:
         self.gone = False
         self.acl = Acl()
         self.in_new: set[int] = set()
+        self.snapshot = 0
+        """The MODSEQ under which the columns have been kept in the index."""
         self._attachments: list[Attachment] = []
         self._held: dict[int, _Held] = {}
         self._sets_known = 0
@@ -173,7 +176,20 @@ class View:
             columns.numbers if same else array("I", map(ids.__getitem__, columns.numbers))
         )
         self.in_new = set(columns.new)
+        self.snapshot = columns.modseq
         self._learn_keywords()
+
+    def columns(self) -> Columns:
+        """A copy of the columns, to be kept as a snapshot."""
+        table = self.flag_table
+        return Columns(
+            uids=self.uids[:],
+            numbers=self.flagsets[:],
+            states=[flags.of_set(table[number]) for number in range(len(table))],
+            modseqs=self.modseqs[:],
+            new=sorted(self.in_new),
+            modseq=self.highestmodseq + 1,
+        )
 
     def take_in(self, update: Update) -> None:
         """Apply a change and tell the listeners."""
