@@ -64,7 +64,7 @@ class Provider(ProductionServer):
         config = folder / "fetchmailrc"
         # fetchmail's own TLS stalls when several lines come in one record.
         tls = f"openssl s_client -quiet -verify_return_error -CAfile {self.ca_file}"
-        tls += " -verify_hostname localhost -connect %h:%p"
+        tls += " -verify_hostname %h -connect %h:%p"
         plugin = f'plugin "{tls}"' if self.listeners["odmr"].tls == "implicit" else ""
         config.write_text(
             f"poll localhost protocol ODMR port {self.port('odmr')} {plugin}\n"
