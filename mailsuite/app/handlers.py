@@ -57,6 +57,18 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
     async def transfer_stop(number: int) -> Any:
         await server.transfers.stop(number)
 
+    async def fetch_add(settings: dict[str, Any], password: str) -> Any:
+        return await server.fetcher.add(settings, password)
+
+    async def fetch_list() -> Any:
+        return await server.fetcher.listing()
+
+    async def fetch_run(number: int | None = None) -> Any:
+        return await server.fetcher.run(number)
+
+    async def fetch_remove(number: int) -> Any:
+        return await server.fetcher.remove(number)
+
     return {
         "status": status,
         "reload": do_reload,
@@ -67,6 +79,10 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
         "queue.hold": queue_hold,
         "queue.release": queue_release,
         "queue.drop": queue_drop,
+        "fetch.add": fetch_add,
+        "fetch.list": fetch_list,
+        "fetch.run": fetch_run,
+        "fetch.remove": fetch_remove,
         "transfer.start": transfer_start,
         "transfer.look": transfer_look,
         "transfer.stop": transfer_stop,
@@ -89,6 +105,10 @@ async def describe(server: Server) -> dict[str, Any]:
         "counters": server.counters(),
         "proxied": server.proxied(),
         "queue": dataclasses.asdict(await server.queue.counts()),
+        "fetch": [
+            {name: row[name] for name in ("id", "user", "host", "account", "failures", "error")}
+            for row in await server.fetcher.listing()
+        ],
         "relay": [
             dataclasses.asdict(each)
             for each in (server.outbound.courier.destinations() if server.outbound.courier else ())

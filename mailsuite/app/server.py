@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from mailsuite import __version__
-from mailsuite.accounts import Directory
+from mailsuite.accounts import AccountRow, Directory
 from mailsuite.app import sign_in
 from mailsuite.app.announce import Listening
 from mailsuite.app.lag import LoopLag
@@ -33,6 +33,7 @@ from mailsuite.base.tasks import Threads
 from mailsuite.config import Config, Endpoint
 from mailsuite.delivery import RELEASE, CaptureCourier, LocalCourier, Releaser, local_prefix
 from mailsuite.dsn import DeliveryNotifier
+from mailsuite.fetch import Fetcher, Into
 from mailsuite.history import Recorder
 from mailsuite.imapd import Imapd, facets
 from mailsuite.imapd import Settings as ImapSettings
@@ -108,6 +109,8 @@ class Server:
             await self.queue.start()
             self._undo.append(lambda: self.queue.stop(grace=QUEUE_GRACE))
             self._undo.append(self.releaser.stop)
+            await self.fetcher.start()
+            self._undo.append(self.fetcher.stop)
             await self._resume_releases()
             for bound in self.sockets:
                 await self._open_door(bound)
@@ -202,6 +205,14 @@ class Server:
             prefix=local_prefix,
             notifier=DeliveryNotifier(self.hostname, delivery),
         )
+        self.fetcher = Fetcher(
+            data / "fetch.db",
+            Into(self.queue.receive, self.hostname, self._clock),
+            self.vault,
+            exists=self._has_account,
+            max_size=self.config.limits.max_message_size,
+            at_once=self.config.fetch.connections,
+        )
         self.releaser = Releaser(self.store, self.queue.receive, self.router.may_send_as)
         self.limits = ConnectionLimits(
             self.config.limits.connections, self.config.limits.connections_per_address
@@ -222,6 +233,9 @@ class Server:
         threads = Threads(name, count)
         self._undo.append(closing(threads.close))
         return threads
+
+    def _has_account(self, address: str) -> bool:
+        return isinstance(self.directory.lookup(address), AccountRow)
 
     def _courier_for(self, address: str, envelope: Envelope) -> str:
         if not isinstance(self.router.route(address), Remote):

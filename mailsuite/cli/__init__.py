@@ -20,6 +20,7 @@ from mailsuite.cli import (
     bans,
     config,
     domain,
+    fetch,
     message,
     moving,
     output,
@@ -65,6 +66,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(alias.app, name="alias")
 app.add_typer(queue.app, name="queue")
 app.add_typer(bans.app, name="bans")
+app.add_typer(fetch.app, name="fetch")
 app.add_typer(message.app, name="message")
 
 

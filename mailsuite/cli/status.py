@@ -56,6 +56,11 @@ def status(config: ConfigOption = None, data: DataOption = None, json: JsonOptio
             f"  {name} behind a proxy: {counts['connections']} connections, refused"
             f" {counts['untrusted']} from elsewhere and {counts['bad_headers']} with a bad header"
         )
+    if fetched := found.get("fetch"):
+        failing = [one for one in fetched if one["failures"]]
+        output.say(f"Fetch: {len(fetched)} accounts, {len(failing)} of them failing")
+        for one in failing:
+            output.say(f"  {one['user']} at {one['host']}: {one['error']}")
     output.say(f"Event loop: late by {found['loop_lag'] * 1000:.0f} ms at the worst (last minute)")
     output.say(
         "Versions: " + ", ".join(f"{name} {text}" for name, text in found["versions"].items())

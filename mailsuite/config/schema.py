@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from mailsuite.config import units, values
 from mailsuite.config.directories import Ldap, UsersFile
+from mailsuite.config.fetch import Fetch
 from mailsuite.config.limits import Limits
 from mailsuite.config.listeners import Endpoint, Listener, endpoints, standard_listeners
 from mailsuite.config.outgoing import Dns, Relay
@@ -193,6 +194,9 @@ class Config(Section):
         live=True,
     )
     relay: Relay = setting("Mail to other hosts.", "a mapping of how mail goes out", Relay())
+    fetch: Fetch = setting(
+        "Mail collected from other servers.", "a mapping of how it is fetched", Fetch()
+    )
     dns: Dns = setting("Questions to the DNS.", "a mapping with nameservers", Dns())
     postmaster: values.MailAddress | None = setting(
         "Who gets mail for postmaster (RFC 5321, section 4.5.1) in domains that have neither such"

@@ -96,7 +96,7 @@ class LocalCourier:
         self, job: Job, place: int, names: set[str], gate: asyncio.Semaphore
     ) -> Outcome:
         recipient = job.recipients[place]
-        if key_of(recipient.address) in names:
+        if key_of(recipient.address) in names and not job.envelope.collected:
             return Bounced("5.4.6", f"mail loop: already delivered to {recipient.address}")
         expansion = expand(recipient.address, self._route)
         if expansion.looped:
@@ -162,11 +162,13 @@ async def _folder(store: AccountStore, detail: str) -> str | None:
 def _new_message(job: Job, place: int) -> NewMessage:
     """The copy for one recipient: a link of the spool file, where that is what it must be."""
     delivery_id = f"{job.id}.{job.indexes[place]}"
+    repeat = job.repeat
     message = job.message
+    if job.envelope.collected:
+        # After a crash it may have been collected, and queued, a second time.
+        delivery_id, repeat = f"{job.envelope.collected}.{job.indexes[place]}", True
     if message.prefixed:
-        return NewMessage(
-            Path(message.path), delivery_id=delivery_id, repeat=job.repeat, exact=True
-        )
+        return NewMessage(Path(message.path), delivery_id=delivery_id, repeat=repeat, exact=True)
     prefix = return_path(job.envelope.sender) + delivered(job.recipients[place].address)
     return NewMessage(
         Path(message.path) if message.data is None else message.data,
@@ -174,7 +176,7 @@ def _new_message(job: Job, place: int) -> NewMessage:
         prefix=prefix,
         offset=message.offset if message.data is None else 0,
         delivery_id=delivery_id,
-        repeat=job.repeat,
+        repeat=repeat,
         exact=True,
     )
 

@@ -1,8 +1,9 @@
 """Writes the notices that the queue asks for: to the sender, or to postmaster where there is none.
 
 Promises: a notice has the null reverse-path, so that it is never answered; failures, delays and
-successes are told apart, each in its own message; a message with the null reverse-path that fails
-goes to postmaster once, and what fails on its way there is kept.
+successes are told apart, each in its own message; a message with the null reverse-path, or one
+collected from another server, that fails goes to postmaster once, and what fails on its way there
+is kept.
 """
 
 import secrets
@@ -31,7 +32,7 @@ class DeliveryNotifier:
 
     async def notices(self, job: Job, reports: Sequence[Report], now: float) -> Notices:
         """See `mail.Notifier`."""
-        sender = job.envelope.sender
+        sender = _sender(job)
         if not sender:
             reports = [report for report in reports if report.action == FAILED]
             if all(_is_postmaster(report.recipient.address) for report in reports):
@@ -45,7 +46,7 @@ class DeliveryNotifier:
         return Notices(tuple(self._notice(job, group, header, now) for group in groups if group))
 
     def _notice(self, job: Job, reports: Sequence[Report], header: bytes, now: float) -> FollowUp:
-        sender = job.envelope.sender
+        sender = _sender(job)
         full = reports[0].action == FAILED and _returned_whole(job)
         notice = Notice(
             hostname=self._hostname,
@@ -72,6 +73,11 @@ class DeliveryNotifier:
             require_tls=job.envelope.require_tls,
         )
         return FollowUp(envelope, head, None if full else b"", tail)
+
+
+def _sender(job: Job) -> str:
+    """Who is told. Those who wrote to a mailbox elsewhere know nothing of this server."""
+    return "" if job.envelope.collected else job.envelope.sender
 
 
 def _returned_whole(job: Job) -> bool:

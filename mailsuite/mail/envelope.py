@@ -47,6 +47,9 @@ class Envelope:
     hold_until   FUTURERELEASE of RFC 4865: not attempted before, seconds since the epoch
     deliver_by   DELIVERBY of RFC 2852
     released     its owner has let it go: sent also where mail to others is captured
+    collected    it was in a mailbox on another server that its recipient has mail collected from:
+                 the name of this message there, the same for all time; "": it was not. What it has
+                 behind it is no loop, and its sender is told nothing of what becomes of it here
     priority     MT-PRIORITY of RFC 6710, -9 to 9
     """
 
@@ -61,4 +64,5 @@ class Envelope:
     hold_until: float | None = None
     deliver_by: DeliverBy | None = None
     released: bool = False
+    collected: str = ""
     priority: int = 0

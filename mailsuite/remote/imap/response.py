@@ -209,6 +209,7 @@ class Fetched:
     """What FETCH tells of a message; what it does not tell is None.
 
     date  seconds since the epoch
+    size  octets
     body  its octets, or `Large`: they have been given out
     """
 
@@ -216,6 +217,7 @@ class Fetched:
     flags: tuple[str, ...] | None = None
     date: float | None = None
     body: bytes | Large | None = None
+    size: int | None = None
 
 
 def fetched(data: Data) -> Fetched:
@@ -226,10 +228,13 @@ def fetched(data: Data) -> Fetched:
     flags: tuple[str, ...] | None = None
     date: float | None = None
     body: bytes | Large | None = None
+    size: int | None = None
     for name, value in zip(items[::2], items[1::2], strict=True):
         match name.upper() if isinstance(name, bytes) else name:
             case b"UID":
                 uid = number(value)
+            case b"RFC822.SIZE":
+                size = number(value)
             case b"FLAGS" if isinstance(value, list):
                 flags = tuple(words(value))
             case b"INTERNALDATE" if isinstance(value, Text):
@@ -242,7 +247,7 @@ def fetched(data: Data) -> Fetched:
                     if isinstance(value, Large)
                     else None
                 )
-    return Fetched(uid, flags, date, body)
+    return Fetched(uid, flags, date, body, size)
 
 
 def number(value: Value) -> int:

@@ -1,5 +1,6 @@
 """The local courier over a real store: who gets what, once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,23 @@ async def test_a_full_mailbox_waits(tmp_path: Path) -> None:
         (outcome,) = await attempt(store, job(tmp_path, BOB, of=(ALICE, BOB), repeat=True))
         assert isinstance(outcome, Sent)
         assert await octets(store, BOB) == [trace(BOB) + MESSAGE]
+
+
+async def test_collected_a_second_time_after_a_crash_is_delivered_once(tmp_path: Path) -> None:
+    """What is collected has its own name, whatever queue id it gets."""
+    async with opened(tmp_path) as store:
+        for id in ("0000000000001", "0000000000002"):
+            given = job(tmp_path, ALICE, id=id)
+            given = replace(given, envelope=replace(given.envelope, collected="f123"))
+            assert isinstance((await attempt(store, given))[0], Sent)
+        assert await octets(store, ALICE) == [trace(ALICE) + MESSAGE]
+
+
+async def test_what_is_collected_has_been_delivered_elsewhere(tmp_path: Path) -> None:
+    """Under the same address perhaps: that is no loop."""
+    message = trace(ALICE) + MESSAGE
+    async with opened(tmp_path) as store:
+        given = job(tmp_path, ALICE, message=message)
+        given = replace(given, envelope=replace(given.envelope, collected="f123"))
+        assert isinstance((await attempt(store, given))[0], Sent)
+        assert await octets(store, ALICE) == [trace(ALICE) + message]

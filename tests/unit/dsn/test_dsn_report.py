@@ -215,3 +215,11 @@ def test_whatever_peers_and_messages_say(
         assert data.isascii()
     happened, advice = explain(status, "b@far.test")
     assert happened and advice and "{" not in happened + advice
+
+
+async def test_the_sender_of_collected_mail_is_told_nothing() -> None:
+    """Who wrote to a mailbox elsewhere knows nothing of this server: postmaster is told."""
+    assert await told(job(collected="f123"), report(action="delayed")) == []
+    (notice,) = await told(job(collected="f123"), report())
+    assert [each.address for each in notice.envelope.recipients] == ["postmaster"]
+    assert parsed(octets(notice))["to"] == "postmaster@mail.example.test"

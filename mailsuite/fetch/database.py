@@ -1,0 +1,240 @@
+"""Which accounts are fetched, what of them has been, and how they fare. SQLite.
+
+Promises: what was noted survives a power cut (synchronous=FULL). Calls block; one thread at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from mailsuite.base.errors import UserError
+from mailsuite.fetch.model import Fares, Remote
+
+BUSY = 10_000  # milliseconds
+VERSION = 1
+AT_ONCE = 5_000
+MAX_REMOTES = 10_000
+
+_SCHEMA = f"""
+CREATE TABLE remote(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    host TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    tls TEXT NOT NULL,
+    ca_file TEXT NOT NULL,
+    user TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    leave INTEGER NOT NULL,
+    interval REAL NOT NULL,
+    idle INTEGER NOT NULL,
+    skip INTEGER NOT NULL,
+    sealed BLOB NOT NULL
+);
+CREATE TABLE fares(
+    id INTEGER PRIMARY KEY REFERENCES remote(id) ON DELETE CASCADE,
+    visited REAL NOT NULL DEFAULT 0,
+    good REAL NOT NULL DEFAULT 0,
+    next REAL NOT NULL DEFAULT 0,
+    fetched INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    trouble TEXT NOT NULL DEFAULT '',
+    uidvalidity INTEGER NOT NULL DEFAULT 0,
+    high INTEGER NOT NULL DEFAULT 0,   -- every UID up to here has been seen to
+    begun INTEGER NOT NULL DEFAULT 0   -- there has been a whole visit
+);
+-- What has been fetched and is at the source still: by POP3's unique ids, or IMAP's UIDs that are
+-- to be deleted one day.
+CREATE TABLE seen(
+    remote INTEGER NOT NULL REFERENCES remote(id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY(remote, key)
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+"""
+_REMOTE = [field.name for field in fields(Remote)]
+_FARES = [field.name for field in fields(Fares)]
+
+
+class FetchDatabase:
+    """See the module."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or make it. Raises UserError."""
+        self._path = path
+        try:
+            self._db = apsw.Connection(str(path))
+            self._db.set_busy_timeout(BUSY)
+            self._db.pragma("journal_mode", "wal")
+            self._db.pragma("synchronous", "full")
+            self._db.pragma("foreign_keys", True)
+            version = self._db.pragma("user_version")
+            if version == 0:
+                with self._db:
+                    self._db.execute(_SCHEMA)
+            elif version != VERSION:
+                raise UserError(f"{path} is of another version ({version}); update mailsuite")
+        except apsw.Error as error:
+            raise UserError(f"{path} can't be used: {error}") from error
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+    # -- accounts ----------------------------------------------------------------------------------
+
+    def add(self, remote: Remote) -> Remote:
+        """A new one; its `id` is given here. UserError when it is there already."""
+        same = (remote.account, remote.protocol, remote.host, remote.user, remote.folder)
+        with self._db:
+            if self._db.execute(
+                "SELECT 1 FROM remote WHERE account = ? AND protocol = ? AND host = ?"
+                " AND user = ? AND folder = ?",
+                same,
+            ).fetchone():
+                raise UserError(f"{remote.user} at {remote.host} is fetched already")
+            names = [name for name in _REMOTE if name != "id"]
+            marks = ", ".join("?" * len(names))
+            self._db.execute(
+                f"INSERT INTO remote({', '.join(names)}) VALUES({marks})",
+                [getattr(remote, name) for name in names],
+            )
+            number = self._db.last_insert_rowid()
+            self._db.execute("INSERT INTO fares(id) VALUES(?)", (number,))
+        return self.require(number)
+
+    def remove(self, number: int) -> Remote:
+        """Forget one, with all that is known of it. UserError: there is none."""
+        remote = self.require(number)
+        with self._db:
+            self._db.execute("DELETE FROM remote WHERE id = ?", (number,))
+        return remote
+
+    def remotes(self) -> list[Remote]:
+        """All, the oldest first."""
+        sql = f"SELECT {', '.join(_REMOTE)} FROM remote ORDER BY id LIMIT {MAX_REMOTES}"
+        return [_remote(row) for row in self._db.execute(sql)]
+
+    def require(self, number: int) -> Remote:
+        """One of them. UserError: there is none."""
+        sql = f"SELECT {', '.join(_REMOTE)} FROM remote WHERE id = ?"
+        row = self._db.execute(sql, (number,)).fetchone()
+        if row is None:
+            raise UserError(f"nothing is fetched under the number {number} (mailsuite fetch list)")
+        return _remote(row)
+
+    # -- how they fare -----------------------------------------------------------------------------
+
+    def fares(self, number: int) -> Fares:
+        """How one fares."""
+        sql = f"SELECT {', '.join(_FARES)} FROM fares WHERE id = ?"
+        row = self._db.execute(sql, (number,)).fetchone()
+        return Fares() if row is None else Fares(*row)
+
+    def note(self, number: int, fares: Fares) -> None:
+        """The same, written; but for `fetched`, which counts by itself."""
+        names = [name for name in _FARES if name != "fetched"]
+        sets = ", ".join(f"{name} = ?" for name in names)
+        with self._db:
+            self._db.execute(
+                f"UPDATE fares SET {sets} WHERE id = ?",
+                [*(getattr(fares, name) for name in names), number],
+            )
+
+    # -- what has been seen to ---------------------------------------------------------------------
+
+    def place(self, number: int) -> tuple[int, int, bool]:
+        """IMAP: (UIDVALIDITY, every UID up to here has been seen to, there was a whole visit)."""
+        sql = "SELECT uidvalidity, high, begun FROM fares WHERE id = ?"
+        row = self._db.execute(sql, (number,)).fetchone()
+        return (0, 0, False) if row is None else (row[0], row[1], bool(row[2]))
+
+    def set_place(self, number: int, uidvalidity: int, high: int) -> None:
+        """The same, written: what was seen under another UIDVALIDITY is forgotten."""
+        with self._db:
+            self._db.execute(
+                "DELETE FROM seen WHERE remote = ?1 AND EXISTS"
+                " (SELECT 1 FROM fares WHERE id = ?1 AND uidvalidity <> ?2)",
+                (number, uidvalidity),
+            )
+            self._db.execute(
+                "UPDATE fares SET uidvalidity = ?, high = ? WHERE id = ?",
+                (uidvalidity, high, number),
+            )
+
+    def begun(self, number: int) -> None:
+        """There was a whole visit."""
+        with self._db:
+            self._db.execute("UPDATE fares SET begun = 1 WHERE id = ?", (number,))
+
+    def fetched(
+        self, number: int, keys: Sequence[str], at: float, *, high: int = 0, remember: bool = True
+    ) -> None:
+        """These are in the queue; IMAP: and every UID up to `high` has been seen to.
+
+        Without `remember` they are only counted.
+        """
+        with self._db:
+            if remember:
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO seen SELECT ?1, ?2, ?3 WHERE EXISTS"
+                    " (SELECT 1 FROM remote WHERE id = ?1)",
+                    ((number, key, at) for key in keys),
+                )
+            self._db.execute(
+                "UPDATE fares SET fetched = fetched + ?, high = max(high, ?) WHERE id = ?",
+                (len(keys), high, number),
+            )
+
+    def skip(self, number: int, keys: Iterable[str], at: float) -> None:
+        """These were there before, and are not wanted."""
+        with self._db:
+            self._db.executemany(
+                "INSERT OR IGNORE INTO seen VALUES(?, ?, ?)", ((number, key, at) for key in keys)
+            )
+
+    def seen(self, number: int, keys: Sequence[str]) -> dict[str, float]:
+        """Those of these that have been fetched, and when."""
+        found: dict[str, float] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            rows = self._db.execute(
+                "SELECT s.key, s.at FROM json_each(?) AS j"
+                " CROSS JOIN seen AS s ON s.remote = ? AND s.key = j.value",
+                (json.dumps(list(keys[start : start + AT_ONCE])), number),
+            )
+            found.update(rows)
+        return found
+
+    def older(self, number: int, than: float) -> list[str]:
+        """What was fetched before that time."""
+        sql = "SELECT key FROM seen WHERE remote = ? AND at < ?"
+        return [key for (key,) in self._db.execute(sql, (number, than))]
+
+    def forget(self, number: int, keys: Iterable[str]) -> None:
+        """These are no longer at the source."""
+        with self._db:
+            self._db.executemany(
+                "DELETE FROM seen WHERE remote = ? AND key = ?", ((number, key) for key in keys)
+            )
+
+    def keep_only(self, number: int, keys: Sequence[str]) -> None:
+        """Forget all that is not among these, which are at the source."""
+        with self._db:
+            self._db.execute(
+                "DELETE FROM seen WHERE remote = ? AND key NOT IN (SELECT value FROM json_each(?))",
+                (number, json.dumps(list(keys))),
+            )
+
+
+def _remote(row: tuple[Any, ...]) -> Remote:
+    values = dict(zip(_REMOTE, row, strict=True))
+    return Remote(**values | {"idle": bool(values["idle"]), "skip": bool(values["skip"])})

@@ -1,0 +1,69 @@
+"""One visit to a remote POP3 maildrop: what is new comes into the queue, what is due goes.
+
+Promises as of an IMAP visit. Messages are known by their unique ids (UIDL); a server that gives two
+messages the same one is taken to give them always in the same order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mailsuite.base.tasks import committed
+from mailsuite.fetch.handing import Handing
+from mailsuite.fetch.model import Remote
+from mailsuite.fetch.visit import TOO_LARGE, Needs, Told, due_before
+from mailsuite.remote.pop3 import Item, Pop3Session
+
+
+async def visit(needs: Needs, remote: Remote, session: Pop3Session) -> Told:
+    """Ends the session. Raises RemoteError, QueueUnavailable."""
+    database, threads, number = needs.database, needs.threads, remote.id
+    told = Told()
+    items = _named(await session.items())
+    _, _, begun = await threads.run(database.place, number)
+    now = needs.into.clock.now()
+    if remote.skip and not begun:
+        await committed(threads.run(database.skip, number, list(items), now))
+    await committed(threads.run(database.keep_only, number, list(items)))
+    seen = await threads.run(database.seen, number, list(items))
+    for key, item in items.items():
+        if key in seen:
+            continue
+        if item.size > needs.max_size:
+            told.troubles[TOO_LARGE] += 1
+            continue
+        await _bring(needs, remote, session, key, item)
+        seen[key] = now = needs.into.clock.now()
+        await committed(threads.run(database.fetched, number, [key], now))
+        told.fetched += 1
+    await committed(threads.run(database.begun, number))
+    before = due_before(remote, now)
+    gone = [key for key, at in seen.items() if before is not None and at <= before]
+    for key in gone:
+        await session.delete(items[key].number)
+    # Nothing is deleted before this is answered (RFC 1939 §6).
+    await session.quit()
+    await committed(threads.run(database.forget, number, gone))
+    return told
+
+
+def _named(items: list[Item]) -> dict[str, Item]:
+    """By unique ids, made unique where they are not."""
+    counts: Counter[str] = Counter()
+    found: dict[str, Item] = {}
+    for item in items:
+        counts[item.unique_id] += 1
+        count = counts[item.unique_id]
+        found[item.unique_id if count == 1 else f"{item.unique_id} {count}"] = item
+    return found
+
+
+async def _bring(needs: Needs, remote: Remote, session: Pop3Session, key: str, item: Item) -> None:
+    handing = Handing(needs.into, remote)
+    try:
+        async for piece in session.retrieve(item.number):
+            await handing.write(piece)
+        await committed(handing.commit(key))
+    except BaseException:
+        await handing.discard()
+        raise

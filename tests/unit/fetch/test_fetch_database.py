@@ -1,0 +1,90 @@
+"""What is noted of fetching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailsuite.base.errors import UserError
+from mailsuite.fetch import KEEP, FetchDatabase, make
+from mailsuite.fetch.model import Fares
+from mailsuite.vault import Vault
+
+SETTINGS = {
+    "account": "bob@example.test",
+    "protocol": "imap",
+    "host": "mail.far.test",
+    "port": 993,
+    "tls": "implicit",
+    "ca_file": "",
+    "user": "bob",
+    "folder": "INBOX",
+    "leave": KEEP,
+    "interval": 300.0,
+    "idle": True,
+    "skip": False,
+}
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return Vault(tmp_path / "secrets.key")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[FetchDatabase]:
+    database = FetchDatabase(tmp_path / "fetch.db")
+    yield database
+    database.close()
+
+
+def test_there_and_back(database, vault, tmp_path):
+    remote = database.add(make(SETTINGS, "secret", vault))
+    assert vault.open(remote.sealed, remote.about) == "secret"
+    assert b"secret" not in (tmp_path / "fetch.db").read_bytes()
+    assert database.remotes() == [remote]
+    assert database.require(remote.id).idle is True
+    with pytest.raises(UserError, match="already"):
+        database.add(make(SETTINGS, "secret", vault))
+    fares = Fares(1.0, 2.0, 3.0, 0, 4, "no answer", "")
+    database.note(remote.id, fares)
+    database.fetched(remote.id, ["1.7"], 5.0, high=7)
+    assert database.fares(remote.id) == replace(fares, fetched=1)
+    assert database.place(remote.id) == (0, 7, False)
+    database.remove(remote.id)
+    assert database.seen(remote.id, ["1.7"]) == {}
+    with pytest.raises(UserError, match="nothing is fetched under the number"):
+        database.require(remote.id)
+
+
+def test_what_has_been_seen(database, vault):
+    number = database.add(make(SETTINGS, "secret", vault)).id
+    database.fetched(number, ["a", "b"], 10.0)
+    database.fetched(number, ["c"], 20.0)
+    database.fetched(number, ["d"], 20.0, remember=False)
+    assert database.seen(number, ["a", "c", "d"]) == {"a": 10.0, "c": 20.0}
+    assert sorted(database.older(number, 15.0)) == ["a", "b"]
+    database.forget(number, ["a"])
+    database.keep_only(number, ["c", "x"])
+    assert database.seen(number, ["a", "b", "c"]) == {"c": 20.0}
+
+
+def test_another_uidvalidity_forgets(database, vault):
+    number = database.add(make(SETTINGS, "secret", vault)).id
+    database.set_place(number, 5, 0)
+    database.fetched(number, ["5.1"], 10.0, high=1)
+    database.set_place(number, 5, 1)
+    assert database.seen(number, ["5.1"])
+    database.set_place(number, 6, 0)
+    assert database.place(number) == (6, 0, False)
+    assert not database.seen(number, ["5.1"])
+
+
+def test_nothing_is_noted_of_one_that_was_removed_meanwhile(database, vault):
+    number = database.add(make(SETTINGS, "secret", vault)).id
+    database.remove(number)
+    database.fetched(number, ["a"], 10.0)
+    assert database.seen(number, ["a"]) == {}
