@@ -12,6 +12,7 @@ import poplib
 import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,7 @@ class Dovecot:
         self.maildir = folder / "home" / "Maildir"
         self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port = free_ports(4)
         self._certificate = certificate
+        self._run = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.maildir.mkdir(parents=True, exist_ok=True)
 
@@ -44,6 +46,9 @@ class Dovecot:
     def start(self) -> None:
         """Start, and return once it answers."""
         self._open_folders()
+        # Its sockets' names have a bound, which a test's folder may be beyond.
+        self._run = Path(tempfile.mkdtemp(prefix="dovecot-"))
+        self._run.chmod(0o755)
         settings = self.folder / "dovecot.conf"
         settings.write_text(self._settings())
         self._process = subprocess.Popen(["dovecot", "-F", "-c", str(settings)])
@@ -55,6 +60,7 @@ class Dovecot:
             self._process.terminate()
             self._process.wait(20)
             self._process = None
+            shutil.rmtree(self._run, ignore_errors=True)
 
     def imap(self) -> imaplib.IMAP4:
         """A session, signed in."""
@@ -118,8 +124,8 @@ service {name}-login {{
 }}
 """
         return f"""
-base_dir = {self.folder}/run
-state_dir = {self.folder}/state
+base_dir = {self._run}
+state_dir = {self._run}/state
 log_path = {self.folder}/log
 protocols = imap pop3
 {tls}
