@@ -8,7 +8,7 @@ from one that does not exist; an account to which nobody shares anything pays no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -130,6 +130,10 @@ class Namespace:
         """The accounts whose mailboxes can be named; `shared`: also others' that share any."""
         others = sorted(await self._sharers()) if shared else []
         return [self.own, *[await self._all.account(owner) for owner in others]]
+
+    def on_sharing(self, listener: Callable[[AccountStore, str], None]) -> Callable[[], None]:
+        """As `Sharing.watch`."""
+        return self._all.sharing.watch(listener)
 
     async def _sharers(self) -> set[str]:
         """Accounts that may share something with this one."""

@@ -39,16 +39,19 @@ class Watch:
     messages  mailboxes of which a STATUS is to be told
     names     mailbox names to be listed, with the names that they had before, or ""
     visible   mailboxes of others that the session knows of
+    access    mailboxes of others whose rights are others now
     overflow  there was more than could be kept
     """
 
     __slots__ = (
+        "_accounts",
         "_actor",
         "_is_selected",
         "_stops",
         "_store",
         "_subscribed",
         "_wake",
+        "access",
         "groups",
         "messages",
         "names",
@@ -73,6 +76,7 @@ class Watch:
         self.messages: dict[str, EventGroup] = {}
         self.names: dict[str, str] = {}
         self.visible: set[str] = set()
+        self.access: set[str] = set()
         self.overflow = False
         self._store = store
         self._actor = actor
@@ -80,6 +84,7 @@ class Watch:
         self._wake = wake
         self._subscribed: set[str] = set()
         self._stops: list[Callable[[], None]] = []
+        self._accounts: set[AccountStore] = set()
 
     @property
     def immediate(self) -> bool:
@@ -89,15 +94,25 @@ class Watch:
     def start(self, accounts: Iterable[AccountStore], subscribed: Iterable[str]) -> None:
         """Listen to these accounts."""
         self._subscribed.update(subscribed)
-        self._stops = [each.feed.watch(partial(self._on_change, each)) for each in accounts]
+        for each in accounts:
+            self._listen(each)
+        if any(group.filter in ("SUBSCRIBED", "SUBTREE", "MAILBOXES") for group in self.groups):
+            self._stops.append(self._store.on_sharing(self._on_rights))
+
+    def _listen(self, account: AccountStore) -> None:
+        if account not in self._accounts:
+            self._accounts.add(account)
+            self._stops.append(account.feed.watch(partial(self._on_change, account)))
 
     def stop(self) -> None:
         """Listen no more; forget what is to be told."""
         for stop in self._stops:
             stop()
         self._stops.clear()
+        self._accounts.clear()
         self.messages.clear()
         self.names.clear()
+        self.access.clear()
 
     def group_of(self, name: str) -> EventGroup:
         """The group for a mailbox."""
@@ -133,6 +148,15 @@ class Watch:
                 self._note_name(account, change, name)
         if own and change.kind == "unsubscribed":
             self._subscribed.discard(name)
+
+    def _on_rights(self, account: AccountStore, name: str) -> None:
+        """Access may have been given or taken (§5.9); only the teller finds out for whom."""
+        title = self._store.title(account, name)
+        if account is not self._store.own and not self.overflow and self.group_of(title).events:
+            self._listen(account)
+            if len(self.access) < MAX_PENDING:
+                self.access.add(title)
+            self._wake()
 
     def _note_messages(self, account: AccountStore, change: AccountChange, name: str) -> None:
         group = self.group_of(name)

@@ -51,6 +51,13 @@ class Sharing:
         self._lock = asyncio.Lock()
         self._identifiers: dict[str, frozenset[str]] | None = None  # by owner
         self._owners: dict[str, set[str]] = {}  # by identifier
+        self._listeners: list[Callable[[AccountStore, str], None]] = []
+
+    def watch(self, listener: Callable[[AccountStore, str], None]) -> Callable[[], None]:
+        """Call `listener` with (account, mailbox) whenever a list has changed, until the answer is
+        called (once). It must be quick and must not raise."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def owners(self, identifiers: Iterable[str]) -> set[str]:
         """Who may share something with one of these. Raises StoreUnavailable."""
@@ -96,6 +103,8 @@ class Sharing:
                 lambda: tree.change_acl(account.files, name, identifier, operation, rights, since)
             )
             await self._note(account.address, frozenset().union(*(_grantees(lists))))
+        for listener in list(self._listeners):
+            listener(account, name)
 
     async def _note(self, owner: str, identifiers: frozenset[str]) -> None:
         known = await self._load()

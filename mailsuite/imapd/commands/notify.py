@@ -97,9 +97,10 @@ async def tell(session: Session, watch: Watch, arrived: Sequence[int]) -> None:
         await tell_new(session, watch.selected.fetch, arrived)
     names, watch.names = watch.names, {}
     messages, watch.messages = watch.messages, {}
+    access, watch.access = watch.access, set()
     try:
-        if names:
-            await _tell_names(session, watch, names)
+        if names or access:
+            await _tell_names(session, watch, names, access)
         if messages:
             await _tell_messages(session, messages)
     except StoreError:
@@ -108,13 +109,22 @@ async def tell(session: Session, watch: Watch, arrived: Sequence[int]) -> None:
         watch.overflow = True
 
 
-async def _tell_names(session: Session, watch: Watch, names: dict[str, str]) -> None:
-    """LIST, with OLDNAME after a RENAME (RFC 5465 §5.4, §5.5).
+async def _tell_names(
+    session: Session, watch: Watch, names: dict[str, str], access: set[str]
+) -> None:
+    r"""LIST, with OLDNAME after a RENAME (RFC 5465 §5.4, §5.5); \NoAccess for what has been taken
+    from view, and what has been given back or anew as if it had been made (§5.9).
 
     Of others' mailboxes only what may be looked up, or could be before (RFC 4314 §6).
     """
     known = {each.name: each for each in await session.store.mailboxes()}
     before, watch.visible = watch.visible, set(filter(session.store.is_foreign, known))
+    for name in sorted(access - names.keys()):
+        if name in before - watch.visible:
+            title = response.mailbox(name, utf8=session.utf8)
+            session.write(b'* LIST (\\NoAccess) "/" %b\r\n' % title)
+        elif name in watch.visible - before:
+            names[name] = ""
     for name, old in names.items():
         if session.store.is_foreign(name) and name not in before | watch.visible:
             continue
