@@ -91,7 +91,10 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Rou
 
 
 def _may_relay(settings: Settings, address: str) -> bool:
-    return settings.submission or among(domain_of(address), settings.relayed)
+    if settings.submission:
+        return True
+    # LMTP never relays, whosever mail waits here to be asked for.
+    return not settings.lmtp and among(domain_of(address), settings.relayed)
 
 
 async def _full(session: SmtpSession, address: str, route: Route) -> Reply | None:
