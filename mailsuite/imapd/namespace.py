@@ -14,7 +14,7 @@ from typing import Protocol
 
 from mailsuite.accounts import AccountRow
 from mailsuite.imapd.reply import No
-from mailsuite.imapd.rights import scope, settable
+from mailsuite.imapd.rights import WRITING, scope, settable
 from mailsuite.store import (
     ALL_RIGHTS,
     EVERYBODY,
@@ -229,10 +229,10 @@ class Namespace:
         """No right is needed."""
         await self.own.unsubscribe(name)
 
-    async def open(self, name: str) -> Mailbox:
-        """Right "r"."""
+    async def open(self, name: str, *, claim: bool = False) -> Mailbox:
+        r"""Right "r". `claim`: new messages become \Recent, if rights allow to change anything."""
         place = await self.need(name, "r")
-        return await place.store.open(place.name)
+        return await place.store.open(place.name, claim=claim and bool(place.rights & WRITING))
 
     async def status(self, name: str) -> Status:
         """Right "r"."""

@@ -163,24 +163,25 @@ class AccountStore:
 
     # -- mailboxes ---------------------------------------------------------------------------------
 
-    async def open(self, name: str) -> Mailbox:
-        """The mailbox's shared view, refreshed; to be given back by `Mailbox.release`.
+    async def open(self, name: str, *, claim: bool = False) -> Mailbox:
+        r"""The mailbox's shared view, refreshed; to be given back by `Mailbox.release`.
 
-        Raises NoSuchMailbox, InvalidName, StoreUnavailable.
+        `claim`: a session is about to attach that takes new messages as \Recent. Raises
+        NoSuchMailbox, InvalidName, StoreUnavailable.
         """
         name = names.canonical(name)
         mailbox = self.view(name)
         if mailbox is None:
             self._busy += 1
             try:
-                mailbox = await self.writer.run(lambda: self._load(name), self._show)
+                mailbox = await self.writer.run(lambda: self._load(name, claim), self._show)
                 mailbox.references += 1
             finally:
                 self._busy -= 1
             return mailbox
         mailbox.references += 1
         try:
-            await mailbox.refresh()
+            await mailbox.refresh(claim=claim)
         except BaseException:
             mailbox.release()
             raise
@@ -190,9 +191,9 @@ class AccountStore:
         """The view of a mailbox (canonical name) that is in memory, refreshed or not."""
         return next((one for one in self._views.values() if one.name == name), None)
 
-    def _load(self, name: str) -> tuple[Folder, str, Columns, Acl]:
-        folder = self.files.resolve(name)
-        merge.refresh(self.files, folder)
+    def _load(self, name: str, claim: bool) -> tuple[Folder, str, Columns, Acl]:
+        folder = self.files.resolve(name, claim=claim)
+        merge.refresh(self.files, folder, claim=claim)
         with self.files.index.reader() as db:
             columns = snapshot.read(db, folder.id) or records.columns(db, folder.id)
         folder.keywords()

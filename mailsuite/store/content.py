@@ -99,6 +99,13 @@ class Folders:
         for fd in self._fds.values():
             os.close(fd)
 
+    def fd(self, place: int) -> int:
+        """The folder's descriptor; `place` counts the paths from 0. Raises FileNotFoundError."""
+        if (folder := self._fds.get(place)) is None:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            folder = self._fds[place] = os.open(self._paths[place], flags)
+        return folder
+
     def read(self, place: int, name: str, size: int) -> bytes | None:
         """A message of `size` octets over the wire that needs no conversion; else None.
 
@@ -107,10 +114,7 @@ class Folders:
         if f",S={size},W={size}" not in name:
             return None
         try:
-            if (folder := self._fds.get(place)) is None:
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-                folder = self._fds[place] = os.open(self._paths[place], flags)
-            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder)
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd(place))
         except FileNotFoundError:
             return None
         try:

@@ -258,7 +258,7 @@ class AccountFiles:
             return folder
         return self.tree.folder_of(name)
 
-    def resolve(self, name: str) -> Folder:
+    def resolve(self, name: str, *, claim: bool = False) -> Folder:
         """The folder of a canonical mailbox name. Raises NoSuchMailbox."""
         folder = self.find(name)
         if folder is None:
@@ -266,10 +266,13 @@ class AccountFiles:
             if lost is not None:
                 self.drop(lost)
             raise NoSuchMailbox(name)
-        return self.folder(folder)
+        return self.folder(folder, claim=claim)
 
-    def folder(self, name: str) -> Folder:
-        """An existing folder by its own name; opened, and in step with its files, at first use."""
+    def folder(self, name: str, *, claim: bool = False) -> Folder:
+        """An existing folder by its own name; opened, and in step with its files, at first use.
+
+        `claim`: see `merge.merge`.
+        """
         folder = self.folders.get(name)
         if folder is None:
             folder = self.open_folder(name)
@@ -277,7 +280,7 @@ class AccountFiles:
             folder.tells_all = not disk.is_linked(folder.path)
             self.looked.pop(name, None)
             try:
-                merge.catch_up(self, folder)
+                merge.catch_up(self, folder, claim=claim)
             except BaseException:
                 self.folders.pop(name, None)
                 raise

@@ -75,7 +75,7 @@ class Mailbox(View):
 
     # -- changes -----------------------------------------------------------------------------------
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, claim: bool = False) -> None:
         """Notice and merge what other programs changed in the Maildir; cheap when nothing has."""
         folder, account = self.folder, self._account
         watcher = account.watcher
@@ -86,7 +86,8 @@ class Mailbox(View):
             if await account.beside_writer(lambda: merge.is_current(account.files, folder)):
                 watcher.looked(self, generation)
                 return
-        await account.change(folder, lambda: merge.refresh(account.files, folder))
+        claim = claim or self.claims
+        await account.change(folder, lambda: merge.refresh(account.files, folder, claim=claim))
         watcher.looked(self, generation)
 
     @property
@@ -273,10 +274,9 @@ class Mailbox(View):
 
         Raises NoSuchMailbox, StoreUnavailable.
         """
-        files, folder = self._account.files, self.folder
-        await self._account.change(
-            folder, lambda: merge.noticed(files, folder, names, watch, lost=lost)
-        )
+        files, folder, claim = self._account.files, self.folder, self.claims
+        call = partial(merge.noticed, files, folder, names, watch, lost=lost, claim=claim)
+        await self._account.change(folder, call)
 
     def watched_by(self, watch: object) -> None:
         """What tells of changes in the folder from now on; None: nothing."""

@@ -12,8 +12,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailsuite.store import content, disk, filename, flags, journal, records, sidecar
@@ -58,6 +57,7 @@ def noticed(
     watch: object,
     *,
     lost: bool,
+    claim: bool = False,
 ) -> None:
     """These names have come or gone: merge, unless it was our own doing or the index knows it.
 
@@ -66,10 +66,10 @@ def noticed(
     """
     foreign = folder.foreign(names)
     if lost or (foreign and not _all_known(files, folder, foreign)):
-        merge(files, folder)
+        merge(files, folder, claim=claim)
         listed = True
     else:
-        listed = refresh(files, folder)
+        listed = refresh(files, folder, claim=claim)
     if listed or folder.sure:
         # From such a state on, every change is told of.
         folder.watched_since = watch
@@ -89,25 +89,28 @@ def _all_known(files: AccountFiles, folder: Folder, names: Collection[Name]) -> 
     return True
 
 
-def refresh(files: AccountFiles, folder: Folder) -> bool:
+def refresh(files: AccountFiles, folder: Folder, *, claim: bool = False) -> bool:
     """Merge if anything hints at changes; whether anything did. Raises NoSuchMailbox."""
     with contextlib.suppress(NoSuchMailbox):  # merge finds out whether it really is gone
         if is_current(files, folder):
             return False
-    merge(files, folder)
+    merge(files, folder, claim=claim)
     return True
 
 
-def catch_up(files: AccountFiles, folder: Folder) -> None:
+def catch_up(files: AccountFiles, folder: Folder, *, claim: bool = False) -> None:
     """Bring a folder just opened in step with its files."""
     stale = folder.journal != journal.size(folder.path)
     if stale or not folder.sure or folder.times() != folder.known:
-        merge(files, folder)
+        merge(files, folder, claim=claim)
     folder.adopt_from = folder.adopt_below
 
 
-def merge(files: AccountFiles, folder: Folder) -> None:
-    """List the folder and take in what is different. Raises NoSuchMailbox."""
+def merge(files: AccountFiles, folder: Folder, *, claim: bool = False) -> None:
+    r"""List the folder and take in what is different. Raises NoSuchMailbox.
+
+    `claim`: a session takes what is new as \Recent, so that it goes from new/ to cur/ at once.
+    """
     began = files.clock.monotonic()
     own = sidecar.read_mailbox(folder.path)
     if own is None or own.mailboxid != folder.sidecar.mailboxid:
@@ -126,7 +129,8 @@ def merge(files: AccountFiles, folder: Folder) -> None:
     if stale:
         folder.forget_keywords()
     if found.moved or found.fresh or found.vanished or stale:
-        renamed = _take_in(files, folder, found, set(known[0].values()) | set(known[1].values()))
+        used = set(known[0].values()) | set(known[1].values())
+        renamed = _take_in(files, folder, found, used, claim)
     else:
         renamed = False
     folder.known = folder.times() if renamed else times
@@ -176,10 +180,12 @@ def _compare(folder: Folder, known: tuple[dict[str, int], dict[str, int]]) -> _F
     return found
 
 
-def _take_in(files: AccountFiles, folder: Folder, found: _Found, used: set[int]) -> bool:
+def _take_in(
+    files: AccountFiles, folder: Folder, found: _Found, used: set[int], claim: bool
+) -> bool:
     """Write the differences to the index; True when files were renamed on the way."""
     words = journal.read(folder.path)
-    arrivals = _number(files, folder, found.fresh, used, words)
+    arrivals = _number(files, folder, found.fresh, used, words, claim)
     stale = folder.journal != journal.size(folder.path)
     with files.index.reader() as db:
         wanted = None if stale else [*found.moved, *found.vanished]
@@ -261,18 +267,28 @@ def _number(
     fresh: list[tuple[int, str]],
     used: set[int],
     words: dict[int, list[str]],
+    claim: bool,
 ) -> list[Entry]:
     """Give files without a row their UIDs, by age, and write them into their names."""
-    looked: list[_Fresh] = []
-    for place, name in fresh:
-        try:
-            status = Path(folder.file(place, name)).stat()
-        except FileNotFoundError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            parsed = filename.parse(name)
-            looked.append(_Fresh(place, name, parsed, status.st_mtime, status.st_size, None))
-    looked.sort(key=lambda one: (one.mtime, one.name))
+    with content.Folders(folder.new, folder.cur) as folders:
+        looked: list[_Fresh] = []
+        for place, name in fresh:
+            try:
+                status = os.stat(name, dir_fd=folders.fd(place))
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                parsed = filename.parse(name)
+                looked.append(_Fresh(place, name, parsed, status.st_mtime, status.st_size, None))
+        looked.sort(key=lambda one: (one.mtime, one.name))
+        _choose_uids(folder, looked, used)
+        now = int(files.clock.now())
+        entries = (_entry(files, folder, folders, one, words, now, claim) for one in looked)
+        found = [entry for entry in entries if entry is not None]
+    return sorted(found, key=lambda entry: entry.uid)
+
+
+def _choose_uids(folder: Folder, looked: list[_Fresh], used: set[int]) -> None:
     used = set(used)
     without: list[_Fresh] = []
     for one in looked:
@@ -288,37 +304,45 @@ def _number(
         for uid, one in enumerate(without, folder.take_uids(len(without))):
             one.uid = uid
             one.moved = one.parsed.uid is not None
-    entries = (_entry(files, folder, one, words) for one in looked)
-    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.uid)
 
 
 def _entry(
-    files: AccountFiles, folder: Folder, one: _Fresh, words: dict[int, list[str]]
+    files: AccountFiles,
+    folder: Folder,
+    folders: content.Folders,
+    one: _Fresh,
+    words: dict[int, list[str]],
+    now: int,
+    claim: bool,
 ) -> Entry | None:
-    """The row of a file, renamed where its name lacks something; None when it has moved on."""
+    """The row of a file, renamed where its name lacks something; None when it has moved on.
+
+    `claim`: into cur/ at once.
+    """
     if one.uid is None:
         return None
     old = folder.file(one.place, one.name)
-    parsed = one.parsed
+    parsed, place, info = one.parsed, one.place, one.parsed.info
+    if claim and place == NEW:
+        place, info = CUR, info or ""
     honest = parsed.size == one.size and parsed.wire is not None and parsed.wire >= one.size
     try:
         wire = parsed.wire if honest and parsed.wire is not None else content.wire_size(old)
-        name = replace(parsed, uid=one.uid, size=one.size, wire=wire)
-        if one.moved or filename.saved(name) is None:
-            name = replace(name, saved=int(files.clock.now()))
+        when = now if one.moved or filename.saved(parsed) is None else parsed.saved
+        name = FileName(parsed.base, one.uid, one.size, wire, parsed.extra, info, when)
         if not name.is_plain:
-            quiet = one.place == NEW and parsed.info is None
-            letters = None if quiet else filename.letters_of(one.name)
-            when = filename.saved(name)
-            name = FileName(files.new_base(), one.uid, one.size, wire, (), letters, when)
+            letters = None if info is None else filename.letters_of(one.name)
+            saved = filename.saved(name)
+            name = FileName(files.new_base(), one.uid, one.size, wire, (), letters, saved)
         text = str(name)
-        if text != one.name:
-            disk.rename(old, folder.file(one.place, text))
+        if text != one.name or place != one.place:
+            new = folder.file(place, text)
+            disk.rename(old, new, folders.fd(one.place), folders.fd(place))
     except FileNotFoundError:
         return None
     return Entry(
         uid=one.uid,
-        place=one.place,
+        place=place,
         name=text,
         state=flags.state(filename.letters_of(text), words.get(one.uid, ())),
         modseq=0,

@@ -103,6 +103,11 @@ class View:
         """Some session is on this mailbox."""
         return bool(self._attachments)
 
+    @property
+    def claims(self) -> bool:
+        r"""Some session takes new messages as \Recent."""
+        return any(one.claims for one in self._attachments)
+
     def others_than(self, origin: Attachment | None) -> bool:
         """Some session besides `origin` is on this mailbox."""
         return any(one is not origin for one in self._attachments)

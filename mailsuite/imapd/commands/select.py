@@ -38,7 +38,7 @@ async def _select(session: Session, arguments: SelectArguments, *, read_only: bo
         session.write(b"* OK [CLOSED] Previous mailbox closed\r\n")
     if arguments.condstore:
         session.enable_condstore()
-    chosen = await session.store.open(arguments.mailbox)
+    chosen = await session.store.open(arguments.mailbox, claim=not read_only)
     who = session.store.view_of(chosen)
     view = View(chosen, read_only=read_only, who=who, enabled=session.enabled)
     session.select(view)

@@ -180,9 +180,9 @@ async def test_our_own_changes_do_not_make_us_list_the_folder(
     merges: list[str] = []
     real = merge.merge
 
-    def counting(files_: Any, folder: Any) -> None:
+    def counting(*arguments: Any, **how: Any) -> None:
         merges.append("merge")
-        real(files_, folder)
+        real(*arguments, **how)
 
     monkeypatch.setattr(merge, "merge", counting)
     for _ in range(5):
@@ -271,4 +271,24 @@ async def test_an_existing_maildir_is_taken_over(
     mailbox = await account.open("INBOX")
     assert list(mailbox.uids) == [9, 10, 11]
     assert mailbox.flags(10) == {SEEN}
+    mailbox.release()
+
+
+@pytest.mark.parametrize("claim", [True, False])
+async def test_new_files_are_named_once(store: Store, maildir: Path, claim: bool) -> None:
+    """For a session that claims them they go to cur/ under the name that has their UID."""
+    account = await store.account("alice@example.test")
+    (maildir / "new" / "1795424400.M1P1.elsewhere").write_bytes(b"Subject: 1\r\n\r\n")
+    (maildir / "cur" / "1795424401.M1P1.elsewhere:2,S").write_bytes(b"Subject: 2\r\n\r\n")
+    mailbox = await account.open("INBOX", claim=claim)
+    places = sorted(
+        (path.parent.name, path.name.partition(",U=")[2].partition(",")[0], path.name[-3:])
+        for path in maildir.glob("[cn]*/*")
+    )
+    first = ("cur", "1", ":2,") if claim else ("new", "1", "=14")
+    assert places == sorted([first, ("cur", "2", "2,S")])
+    attachment = mailbox.attach(lambda change: None, claim_recent=claim)
+    assert attachment.recent == {1, 2}
+    assert [mailbox.flags(uid) for uid in mailbox.uids] == [frozenset(), {"\\Seen"}]
+    attachment.detach()
     mailbox.release()

@@ -7,6 +7,7 @@ import mailbox as standard
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,10 +95,10 @@ async def test_our_own_changes_cost_no_listing(
     listings = 0
     merged = merge.merge
 
-    def counting(*arguments: object) -> None:
+    def counting(*arguments: Any, **how: Any) -> None:
         nonlocal listings
         listings += 1
-        merged(*arguments)  # type: ignore[arg-type]
+        merged(*arguments, **how)
 
     # A foreign file is the mark that all before it has been looked at.
     monkeypatch.setattr(merge, "merge", counting)
