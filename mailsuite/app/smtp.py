@@ -46,7 +46,9 @@ def smtp_settings(
         if kind != "lmtp"
         else frozenset(),
         on_demand=_on_demand(config) if kind in ("submission", "odmr") else {},
-        relayed=frozenset(domain for each in config.relay.atrn for domain in each.domains),
+        relayed=frozenset(domain for each in config.relay.atrn for domain in each.domains)
+        if kind == "smtp"
+        else frozenset(),
         apparently_fields=config.apparently_fields,
     )
 

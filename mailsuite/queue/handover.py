@@ -4,7 +4,7 @@ Promises: what is claimed is attempted by nobody else; each outcome is recorded 
 message is attempted; what was not attempted waits again as before, whenever and however this ends.
 """
 
-from collections.abc import Container
+from collections.abc import Collection
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.tasks import Threads, committed
@@ -26,7 +26,7 @@ class HandOver:
 
     def __init__(
         self,
-        domains: Container[str],
+        domains: Collection[str],
         attempts: Attempts,
         records: Records,
         clock: Clock,

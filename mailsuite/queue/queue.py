@@ -12,7 +12,7 @@ call `wake`.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Container, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -276,14 +276,14 @@ class Queue:
         domains = {domain, f".{domain}"} if below else {domain}
         return await self._operate(self._retry_domain(records, domains))
 
-    async def _retry_domain(self, records: Records, domains: Container[str]) -> int:
+    async def _retry_domain(self, records: Records, domains: Collection[str]) -> int:
         found = await self._threads.run(records.retry_domain, domains, self._clock.now())
         self._attempts.look_again()
         return found
 
     # -- hosts that fetch their mail ------------------------------------------------------------
 
-    def hand_over(self, domains: Container[str]) -> HandOver:
+    def hand_over(self, domains: Collection[str]) -> HandOver:
         """What waits for `domains`, for a host that has asked for it; `close` it in the end.
 
         `domains` are in lower case, A-labels; ".example.org" stands for all below it.

@@ -4,7 +4,7 @@ See `database` for what is promised.
 """
 
 import sys
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from mailsuite.base.errors import UserError
@@ -25,8 +25,9 @@ PAGE = 2000  # recipients looked through at a time
 # Along the primary key: the index of what is due would have to be sorted for every page.
 WAITING = (
     "SELECT message, idx, address, leased FROM recipient WHERE (message, idx) > (?, ?)"
-    " AND +state = 'due' ORDER BY message, idx LIMIT ?"
+    " AND +state = 'due' AND ({}) ORDER BY message, idx LIMIT ?"
 )
+PATTERNS = 50  # domains up to which SQLite sorts out addresses before they are looked at here
 SERVED_BY = (
     "SELECT r.message, r.idx, r.address, m.envelope FROM recipient AS r"
     " JOIN message AS m ON m.id = r.message WHERE (r.message, r.idx) > (?, ?)"
@@ -92,7 +93,7 @@ class Requests(Database):
             )
             return connection.changes()
 
-    def retry_domain(self, domains: Container[str], now: float) -> int:
+    def retry_domain(self, domains: Collection[str], now: float) -> int:
         """As `retry`, for what waits for another attempt at `domains`; what is held back waits."""
         found, _, _ = self._waiting(domains, START, sys.maxsize)
         with self._transaction() as connection:
@@ -160,7 +161,7 @@ class Requests(Database):
     # -- hosts that ask for their mail ----------------------------------------------------------
 
     def claim(
-        self, domains: Container[str], after: Place, limit: int, now: float
+        self, domains: Collection[str], after: Place, limit: int, now: float
     ) -> tuple[list[Loaded], Place | None, bool]:
         """Lease what waits for `domains` behind `after`, due or not, of up to `limit` messages.
 
@@ -183,15 +184,17 @@ class Requests(Database):
         return loaded, come_to, busy
 
     def _waiting(
-        self, domains: Container[str], after: Place, limit: int
+        self, domains: Collection[str], after: Place, limit: int
     ) -> tuple[list[Place], Place | None, bool]:
         """Recipients that wait for `domains`, without a transaction; as `claim`."""
         found: list[Place] = []
         messages: set[str] = set()
         busy = False
+        where, patterns = _alike(domains)
+        sql = WAITING.format(where)
         while True:
             with self._reading:
-                rows: list[Any] = self._read.execute(WAITING, (*after, PAGE)).fetchall()
+                rows: list[Any] = self._read.execute(sql, (*after, *patterns, PAGE)).fetchall()
             for id, index, address, leased in rows:
                 if among(domain_of(address), domains):
                     if leased:
@@ -204,3 +207,17 @@ class Requests(Database):
                 after = (id, index)
             if len(rows) < PAGE:
                 return found, None, busy
+
+
+def _alike(domains: Collection[str]) -> tuple[str, list[str]]:
+    """A condition that is true for every address in `domains`, and for few others; its values."""
+    if len(domains) > PATTERNS:
+        return "1", []
+    patterns = []
+    for each in domains:
+        name = each if each.startswith(".") else f"@{each}"
+        plain = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        patterns += [f"%{plain}", f"%{plain}."]
+    # What is not ASCII may be written in another way.
+    tests = [*["address LIKE ? ESCAPE '\\'"] * len(patterns), "address GLOB '*[^ -~]*'"]
+    return " OR ".join(tests), patterns

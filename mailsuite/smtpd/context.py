@@ -4,7 +4,7 @@ Says also what the door asks of the rooms below it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from ssl import SSLContext
@@ -60,7 +60,7 @@ class Receiver(Protocol):
     def receive(self, envelope: Envelope) -> Incoming: ...
     def watch(self, id: str, recipients: int) -> AbstractContextManager[Watch]: ...
     async def retry_domain(self, domain: str, *, below: bool) -> int: ...
-    def hand_over(self, domains: Container[str]) -> "Mail": ...
+    def hand_over(self, domains: Collection[str]) -> "Mail": ...
 
 
 class Mail(Protocol):
@@ -90,11 +90,11 @@ async def unlimited(account: str, octets: int) -> bool:
     return True
 
 
-Reach = Callable[[Container[str]], None]
+Reach = Callable[[Collection[str]], None]
 """Have hosts of these domains tried again that nobody could be reached at a moment ago."""
 
 
-def reach_nobody(domains: Container[str]) -> None:
+def reach_nobody(domains: Collection[str]) -> None:
     """The `Reach` of a house without relay."""
 
 

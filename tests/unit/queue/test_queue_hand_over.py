@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import apsw
+import pytest
 from queue_support import (
     MESSAGE,
     ScriptedCourier,
@@ -126,15 +127,18 @@ async def test_who_asks_gets_exactly_its_mail(tmp_path: Path) -> None:
         await turn(queue, house.host, ".branch.test")
         assert addresses(house.host)[3:] == ["d@x.branch.test"]
         assert not await queue.hand_over(PARKED).claim()
+        assert not await queue.hand_over(frozenset()).claim()
 
 
-async def test_domains_are_compared_in_one_spelling(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [0, 60])
+async def test_domains_are_compared_in_one_spelling(tmp_path: Path, others: int) -> None:
     house = House()
     async with house.queue(tmp_path) as queue:
         same = ("a@büro.test", "b@BÜRO.test", "c@xn--bro-hoa.test", "d@xn--bro-hoa.TEST.")
         await queue.submit(envelope(*same, "e@buro.test"), MESSAGE)
         await settled(queue)
-        await turn(queue, house.host, "xn--bro-hoa.test")
+        asked = [f"{number}.test" for number in range(others)]
+        await turn(queue, house.host, "xn--bro-hoa.test", *asked)
         assert addresses(house.host) == list(same)
         # And where ETRN asks.
         await queue.submit(envelope("f@büro.test"), MESSAGE)

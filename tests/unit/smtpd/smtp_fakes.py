@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from mailsuite.accounts import AccountRow, AliasRow, DomainRow
 from mailsuite.mail import Courier, Envelope, Job, Outcome, QueuedMessage, Recipient
@@ -63,7 +63,7 @@ class FakeIncoming:
 class FakeMail:
     """So many messages for 1@branch.example, 2@branch.example, …"""
 
-    def __init__(self, queue: "FakeQueue", domains: Container[str]) -> None:
+    def __init__(self, queue: "FakeQueue", domains: Collection[str]) -> None:
         self.queue = queue
         self.domains = domains
         self.open = True
@@ -133,7 +133,7 @@ class FakeQueue:
         self.asked.append(domain + (" and below" if below else ""))
         return self.waiting
 
-    def hand_over(self, domains: Container[str]) -> FakeMail:
+    def hand_over(self, domains: Collection[str]) -> FakeMail:
         self.fault("hand over")
         self.turns.append(FakeMail(self, domains))
         return self.turns[-1]
