@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from mailsuite.accounts import AppPasswordRow, Directory
+from mailsuite.accounts import AppPasswordRow, Directory, DirectoryUnavailable
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.sasl.scram import Hash, Verifier
@@ -36,6 +36,7 @@ class FakeAccounts:
         self.passwords = dict(passwords)
         self.some_have_secrets = secrets
         self.broken = False
+        self.away = False
 
     def enabled(self, name: str) -> str | None:
         return name if name in self.passwords else None
@@ -44,6 +45,8 @@ class FakeAccounts:
         await asyncio.sleep(0)
         if self.broken:
             raise RuntimeError("the directory is on fire")
+        if self.away:
+            raise DirectoryUnavailable("a secret of the house")
         return name if self.passwords.get(name) == password else None
 
     def verifier(self, name: str, hash: Hash) -> Verifier | None:

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 KEY_FILE = "secrets.key"
 CACHED_LOOKUPS = 50_000
 MAX_TARGETS = 1000  # of one alias
-_USER = "address, enabled, created, quota_storage, quota_messages, legacy IS NOT NULL"
+_USER = (
+    "address, enabled, created, quota_storage, quota_messages, legacy IS NOT NULL,"
+    " scram IS NOT NULL"
+)
 
 
 class Directory:
@@ -370,7 +373,7 @@ class Directory:
 
 
 def _account(row: tuple[Any, ...]) -> AccountRow:
-    return AccountRow(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]))
+    return AccountRow(row[0], bool(row[1]), row[2], row[3], row[4], bool(row[5]), bool(row[6]))
 
 
 def _alias(row: tuple[Any, ...]) -> AliasRow:

@@ -39,6 +39,7 @@ class AccountRow:
     quota_storage   octets that the account may keep; NO_LIMIT, or None for the settings' default
     quota_messages  messages, likewise
     legacy          it may sign in by CRAM-MD5 and APOP
+    scram           and by SCRAM: its password was set or used since there is SCRAM here
     """
 
     address: str
@@ -47,6 +48,7 @@ class AccountRow:
     quota_storage: int | None = None
     quota_messages: int | None = None
     legacy: bool = False
+    scram: bool = False
 
     def limits(self, storage: int | None, messages: int | None) -> tuple[int | None, int | None]:
         """The limits in force, given the settings' defaults; None: none."""

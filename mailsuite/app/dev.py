@@ -18,11 +18,13 @@ from mailsuite.base import log
 from mailsuite.base.errors import UserError
 from mailsuite.config import Config, Limits, Listener
 from mailsuite.config.listeners import Protocol, TlsMode
+from mailsuite.config.sign_in import SignIn
 from mailsuite.tls import DevTls, ServerTls, ensure_dev_tls
 
 CATCH_ALL = "everyone"
 DEFAULT_USERS = ("alice", "bob", CATCH_ALL)
 DEFAULT_BASE = 2000
+NEVER = 1_000_000
 CONNECTIONS = 10_000
 
 LISTENERS: tuple[tuple[str, Protocol, int, TlsMode], ...] = (
@@ -150,6 +152,11 @@ def settings(options: DevOptions, data: Path, hostname: str) -> Config:
         ),
         # On loopback everybody has the same address.
         limits=Limits(connections=CONNECTIONS, connections_per_address=CONNECTIONS),
+        # And in a container they all seem to come from its gateway: a few passwords mistyped must
+        # not shut everybody out. A wrong one is answered soon.
+        sign_in=SignIn(
+            first_delay=0.1, longest_delay=1.0, address_failures=NEVER, account_failures=NEVER
+        ),
     )
 
 

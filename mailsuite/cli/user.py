@@ -89,6 +89,7 @@ def show(
     lines = [
         ("User", row.address),
         ("Sign-in", "enabled" if row.enabled else "disabled"),
+        ("SCRAM", "ready" if row.scram else "after the next sign-in with the password"),
         ("CRAM-MD5, APOP", "on" if row.legacy else "off"),
         ("Added", output.moment(row.created)),
         ("Quota", _limits(kept["limit_storage"], kept["limit_messages"])),

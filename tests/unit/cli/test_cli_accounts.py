@@ -72,6 +72,7 @@ def test_a_domain_a_user_an_alias(terminal: Terminal, typed: io.StringIO) -> Non
         "quota_storage",
         "quota_messages",
         "legacy",
+        "scram",
     }
     (alias,) = terminal.json("alias", "list")
     assert set(alias) == {"address", "targets", "created"}

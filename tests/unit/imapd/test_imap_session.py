@@ -11,6 +11,9 @@ from imap_dialogue import MESSAGES, Client, Runner, settings
 
 from mailsuite.net import Connection
 from mailsuite.store import AccountStore, Mailbox, MessageFile, NewMessage, TempMessage
+from tests.sign_in import FakeAccounts, sign_in
+
+PLAIN = b"a AUTHENTICATE PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABhbGljZQ=="
 
 
 async def test_autologout_before_sign_in(tmp_path: Path) -> None:
@@ -282,3 +285,24 @@ def test_imaplib(tmp_path: Path) -> None:
             await asyncio.to_thread(use, runner.port)
 
     asyncio.run(main())
+
+
+async def test_refusals_that_pass_are_told_from_a_wrong_password(tmp_path: Path) -> None:
+    """RFC 5530 §3."""
+    async with Runner(tmp_path, None, settings()) as runner:
+        accounts = FakeAccounts({"alice@example.test": "alice"})
+        runner.door.sign_in = sign_in(accounts, address_failures=1, never_ban=())
+        client = await runner.client("A")
+        accounts.away = True
+        for command in (b"a LOGIN alice@example.test alice", PLAIN):
+            client.writer.write(command + b"\r\n")
+            assert (await client.response()).startswith(
+                b"a NO [UNAVAILABLE] Cannot check passwords"
+            )
+        accounts.away = False
+        client.writer.write(b"a LOGIN alice@example.test wrong\r\n")
+        assert (await client.response()).startswith(b"a NO [AUTHENTICATIONFAILED] ")
+        client.writer.write(PLAIN + b"\r\n")
+        assert (await client.response()).startswith(b"a NO [LIMIT] Too many failed sign-ins")
+        assert (await client.response()).startswith(b"* BYE ")
+        assert await client.response() == b""

@@ -19,11 +19,16 @@ SIGN_IN = b"USER alice@example.test\r\nPASS open sesame\r\n"
 
 @contextlib.asynccontextmanager
 async def client(
-    store: FakeStore, settings: Settings, *, secrets: bool = False
+    store: FakeStore,
+    settings: Settings,
+    *,
+    secrets: bool = False,
+    accounts: FakeAccounts | None = None,
+    **sign_in_settings: Any,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     door = Pop3d(
         settings,
-        sign_in=sign_in(FakeAccounts(PASSWORDS, secrets=secrets)),
+        sign_in=sign_in(accounts or FakeAccounts(PASSWORDS, secrets=secrets), **sign_in_settings),
         store=cast(Store, store),
         clock=FakeClock(),
     )
@@ -143,3 +148,24 @@ async def test_no_timestamp_no_apop() -> None:
             assert banner == b"+OK mail.example.test POP3 ready\r\n"
             writer.write(b"APOP alice@example.test " + b"0" * 32 + b"\r\n")
             assert await reader.readline() == b"-ERR APOP is not available\r\n"
+
+
+async def test_refusals_that_pass_do_not_ask_for_the_password_again() -> None:
+    """RFC 3206: [AUTH] would have a client ask its user."""
+    accounts = FakeAccounts(PASSWORDS)
+    settings = Settings("mail.example.test", allow_plain_auth=True)
+    strict = {"accounts": accounts, "address_failures": 1, "never_ban": ()}
+    async with client(a_store(), settings, **strict) as (reader, writer):
+        await reader.readline()
+        accounts.away = True
+        writer.write(SIGN_IN)
+        await reader.readline()
+        assert await reader.readline() == (
+            b"-ERR [SYS/TEMP] cannot check passwords now, try again later\r\n"
+        )
+        accounts.away = False
+        writer.write(b"USER alice@example.test\r\nPASS wrong\r\n" + SIGN_IN)
+        lines = [await reader.readline() for _ in range(4)]
+        assert lines[1] == b"-ERR [AUTH] wrong name or password\r\n"
+        assert lines[3] == b"-ERR [SYS/TEMP] too many failed sign-ins, try again later\r\n"
+        assert await reader.read() == b""

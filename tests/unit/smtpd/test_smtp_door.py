@@ -25,6 +25,7 @@ from mailsuite.base.tasks import Threads
 from mailsuite.mail import Job, Outcome, Sent
 from mailsuite.message import decode_body
 from mailsuite.queue import Queue
+from tests.sign_in import FakeAccounts, sign_in
 
 # -- stopping -------------------------------------------------------------------------------------
 
@@ -185,6 +186,26 @@ async def test_failed_sign_ins_take_longer_and_longer() -> None:
         for _ in range(3):
             await until(reader, b"535 ")
         assert loop.time() - began >= 0.05 + 0.1 + 0.2
+        writer.close()
+
+
+async def test_refusals_that_pass_are_told_from_a_wrong_password() -> None:
+    submission = replace(SETTINGS, kind="submission", allow_plain_auth=True)
+    async with house(submission) as opened:
+        accounts = FakeAccounts({"alice": "alice"})
+        strict = sign_in(accounts, address_failures=1, never_ban=())
+        opened.door._context.sign_in = strict
+        reader, writer = await opened.connect()
+        writer.write(b"EHLO c\r\n")
+        await until(reader, b"250 ")
+        accounts.away = True
+        writer.write(b"AUTH PLAIN AGFsaWNlAGFsaWNl\r\n")
+        assert (await reader.readline()).startswith(b"454 4.7.0 ")
+        accounts.away = False
+        writer.write(b"AUTH PLAIN AGFsaWNlAHdyb25n\r\nAUTH PLAIN AGFsaWNlAGFsaWNl\r\n")
+        assert (await reader.readline()).startswith(b"535 5.7.8 ")
+        assert (await reader.readline()).startswith(b"421 4.7.0 ")
+        assert await reader.read() == b""
         writer.close()
 
 
