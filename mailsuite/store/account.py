@@ -54,6 +54,7 @@ from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
 PREPARE_AT_ONCE = 32
+SMALL = 1 << 16
 
 
 class AccountStore:
@@ -323,12 +324,17 @@ class AccountStore:
         self._busy += 1
         appended = None
         try:
+            request = deliver.Request(name, prepared)
             links = [deliver.to_link(self.files, message) for message in messages]
             prepared += [link for link in links if link is not None]
             if len(prepared) < len(messages):
                 prepared.clear()
-                await self._prepare_all(messages, prepared)
-            appended = await (submit or self.writer.append)(deliver.Request(name, prepared))
+                if submit is None and not self.writer.busy and _is_small(messages):
+                    # One thread's turn, not two one after the other.
+                    request.first = partial(self._prepare, messages, prepared)
+                else:
+                    await self._prepare_all(messages, prepared)
+            appended = await (submit or self.writer.append)(request)
         except OSError as error:
             raise refused(self.files, error) from error
         finally:
@@ -503,3 +509,13 @@ class AccountStore:
             await self.tasks.wait()
         self._filler.resume()
         self.indexer.resume()
+
+
+def _is_small(messages: Sequence[NewMessage]) -> bool:
+    """It is a message, and one that is soon written."""
+    if len(messages) != 1:
+        return False
+    source = messages[0].source
+    if isinstance(source, TempMessage):
+        return source.size <= SMALL
+    return isinstance(source, bytes) and len(source) <= SMALL

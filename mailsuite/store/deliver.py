@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,10 +53,20 @@ class Prepared:
 
 @dataclass(slots=True)
 class Request:
-    """One caller's append."""
+    """One caller's append.
+
+    first  makes the messages' files: for small ones that the writer has time for
+    """
 
     name: str
     messages: list[Prepared]
+    first: Callable[[], None] | None = None
+
+    def make_ready(self) -> None:
+        """Make the files, once. Raises OSError, CannotChange."""
+        first, self.first = self.first, None
+        if first is not None:
+            first()
 
 
 # -- aside, in parallel ----------------------------------------------------------------------------
@@ -159,7 +169,12 @@ def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | 
     results: dict[int, Appended | Exception] = {}
     groups: dict[str, list[tuple[int, Request]]] = {}
     for number, request in enumerate(requests):
-        groups.setdefault(request.name, []).append((number, request))
+        try:
+            request.make_ready()
+        except (StoreError, OSError) as error:
+            results[number] = _neutral(error)
+        else:
+            groups.setdefault(request.name, []).append((number, request))
     for name, group in groups.items():
         try:
             together = append_group(files, name, [request for _, request in group])
