@@ -49,6 +49,7 @@ class Sent:
 
     `action` is what a notice to the sender would say (RFC 3464 §2.3.3): "delivered", "expanded",
     "relayed" (the next host can send no such notices), or "" where the next host sees to them.
+    `timed` is False where the next host does not know DELIVERBY: nobody watches the time any more.
     """
 
     status: str
@@ -56,6 +57,7 @@ class Sent:
     follow_ups: tuple[FollowUp, ...] = ()
     contact: Contact | None = None
     action: str = "delivered"
+    timed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

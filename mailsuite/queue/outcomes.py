@@ -74,9 +74,9 @@ def reports(
     late = schedule.delay_is_news(job.received_at, job.envelope, job.last_attempt, now, settings)
     told = []
     for recipient, outcome, result in zip(job.recipients, ended, results, strict=True):
-        until = None
+        until, timed = None, True
         match outcome:
-            case Sent(action=action):
+            case Sent(action=action, timed=timed):
                 pass
             case _ if result.state == "bounced":
                 action = FAILED
@@ -85,7 +85,7 @@ def reports(
                 until = schedule.end(job.received_at, job.envelope, settings)
             case _:
                 continue
-        traced = _traced(job, recipient, action)
+        traced = _traced(job, recipient, action, timed=timed)
         if traced:
             action = RELAYED
         report = Report(recipient, action, result.status, result.text, result.contact, until)
@@ -94,11 +94,16 @@ def reports(
     return told
 
 
-def _traced(job: Job, recipient: Recipient, action: str) -> bool:
-    """Whether the sender wants to be told that it went to another host (RFC 2852 §4, by-trace)."""
+def _traced(job: Job, recipient: Recipient, action: str, *, timed: bool) -> bool:
+    """Whether the sender is to be told that it went to another host, whatever NOTIFY says.
+
+    Who traces is (RFC 2852 §4.1.4), and who is to be told of lateness (mode N) where the next host
+    is not `timed`: no notice will come from there (§4.1.4.2). NEVER is never.
+    """
     by = job.envelope.deliver_by
-    asked = by is not None and by.trace and recipient.notify != ("NEVER",)
-    return asked and action in (RELAYED, "")
+    if by is None or recipient.notify == ("NEVER",) or action not in (RELAYED, ""):
+        return False
+    return by.trace or (by.mode == "N" and not timed)
 
 
 def returned(attempted: Attempted) -> Attempted:

@@ -62,7 +62,8 @@ def outcome_of(verdict: Verdict, contact: Contact, offers: Offers, *, lmtp: bool
         case Fate.SENT:
             # Who speaks DSN sees to the notices from here on (RFC 3461 §5.2.2).
             action = "delivered" if lmtp else "" if "DSN" in offers else "relayed"
-            return Sent(known or "2.0.0", words, contact=contact, action=action)
+            timed = lmtp or "DELIVERBY" in offers
+            return Sent(known or "2.0.0", words, contact=contact, action=action, timed=timed)
         case Fate.PERMANENT:
             return Bounced(known or "5.0.0", words, contact=contact)
         case _:

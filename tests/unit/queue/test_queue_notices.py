@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from queue_support import (
     MESSAGE,
     ScriptedCourier,
@@ -137,6 +138,33 @@ async def test_who_traces_is_told_of_the_next_host(tmp_path: Path) -> None:
         await queue.submit(asked, MESSAGE)
         await until_empty(queue)
     assert teller.told == [("relayed", "a@example.test", "2.0.0")]
+
+
+@pytest.mark.parametrize(
+    ("mode", "timed", "notify", "told"),
+    [
+        ("N", False, (), ["relayed"]),
+        ("N", False, ("FAILURE",), ["relayed"]),
+        ("N", False, ("NEVER",), []),
+        ("N", True, (), []),
+        ("R", False, (), []),
+    ],
+)
+async def test_the_next_host_watches_no_time(
+    tmp_path: Path, mode: str, timed: bool, notify: tuple[str, ...], told: list[str]
+) -> None:
+    """RFC 2852 §4.1.4.2: the sender is told that no notice of lateness will come from there."""
+    teller, clock = Teller(), StillClock()
+    there = Answering(lambda job: [Sent("2.0.0", "ok", action="", timed=timed)])
+    asked = Envelope(
+        "from@elsewhere.test",
+        (Recipient("a@example.test", notify),),
+        deliver_by=DeliverBy(clock.time + HOUR, mode, trace=False),
+    )
+    async with running(tmp_path, there, clock=clock, notifier=teller) as queue:
+        await queue.submit(asked, MESSAGE)
+        await until_empty(queue)
+    assert [action for action, _, _ in teller.told] == told
 
 
 async def test_a_delay_is_told_once_then_the_failure(tmp_path: Path) -> None:

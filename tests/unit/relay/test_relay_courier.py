@@ -475,6 +475,21 @@ class TestContent:
             )
             assert rcpt == "TO:<a@far.test> NOTIFY=NEVER ORCPT=rfc822;x@y"
 
+    async def test_the_time_is_told_or_it_is_known_that_it_is_not(self, tmp_path: Path) -> None:
+        for offers, by, timed in (
+            ((*OFFERS, "DELIVERBY"), " BY=60;N", True),
+            (OFFERS, "", False),
+        ):
+            async with (
+                listening(NextHop(offers)) as hop,
+                relaying(tmp_path, zone(far="10 mx1"), port=hop.port) as relay,
+            ):
+                until = DeliverBy(relay.clock.now() + 60.9, "N")
+                (outcome,) = await relay.send("a@far.test", deliver_by=until)
+                assert isinstance(outcome, Sent) and outcome.timed is timed
+                ((mail, _, _),) = hop.messages
+                assert mail == f"FROM:<s@here.test> SIZE=45{by}"
+
     async def test_an_address_that_can_not_be_written(self, tmp_path: Path) -> None:
         async with (
             listening(NextHop()) as hop,
