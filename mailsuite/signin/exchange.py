@@ -65,7 +65,11 @@ class Exchange:
             case sasl.Proven(authzid, authcid, verifier):
                 rows = [row for row, each in self._fitting if each is verifier]
                 row = rows[0] if rows else None
-                return await sign_in.admit(client, authzid, authcid, row, self._machine.name)
+                # Banned meanwhile: nobody gains by having many exchanges open at once.
+                barred = sign_in.bar_address(client, authcid)
+                return barred or await sign_in.admit(
+                    client, authzid, authcid, row, self._machine.name
+                )
             case sasl.Rejected(authcid):
                 return await sign_in.fail(client, authcid, None)
             case sasl.Failure(text):

@@ -120,7 +120,7 @@ class SignIn:
             tokens=self._tokens is not None,
             secrets=self.takes_digests(client),
             verifiers=self._may_prove(client) and self._scram(),
-            challenge=unique.encode("idna" if not unique.isascii() else "ascii"),
+            challenge=unique.encode("ascii", "replace"),
         )
 
     def _scram(self) -> bool:
@@ -140,16 +140,17 @@ class SignIn:
     async def _password(self, client: Client, given: sasl.Credentials) -> Outcome:
         if self.throttle.address_barred(client.peer):
             return self._barred(client, given.authcid)
-        key = self._key(given.authcid)
         address = self.accounts.enabled(given.authcid)
         row = self.accounts.app_passwords.find(address or "", given.password)
         if address is not None and row is not None and client.door in row.doors:
             return await self._accept(client, address, given.authzid, given.authcid, row)
-        if self.throttle.account_barred(client.peer, key):
-            return self._barred(client, given.authcid)
-        account = await self.accounts.verify(given.authcid, given.password)
-        if account is None:
-            return await self.fail(client, given.authcid, given.password)
+        async with self.throttle.turn(client.peer):
+            barred = self.bar(client, given.authcid)  # meanwhile, by another connection
+            if barred is not None:
+                return barred
+            account = await self.accounts.verify(given.authcid, given.password)
+            if account is None:
+                return await self.fail(client, given.authcid, given.password)
         return await self._accept(client, account, given.authzid, given.authcid, None)
 
     async def digest(self, client: Client, name: str, fits: Callable[[str], bool]) -> Outcome:

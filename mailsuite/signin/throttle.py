@@ -6,9 +6,13 @@ that it was not used from lately: its owner, at home or with the phone's usual n
 further ban of the same is twice as long.
 """
 
+import asyncio
+import contextlib
 import hashlib
 import ipaddress
 import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from mailsuite.base.clock import Clock
@@ -23,6 +27,7 @@ from mailsuite.signin.settings import Settings
 log = get_logger("signin")
 ADDRESS = "address"
 ACCOUNT = "account"
+AT_ONCE = 2  # checks for one address
 REMEMBERED = 86_400.0  # seconds: a ban that ended longer ago does not make the next one longer
 NOTED_EVERY = 86_400.0  # seconds between two notes of an account's use from one network
 
@@ -47,11 +52,34 @@ class Throttle:
         self._key = secrets.token_bytes(32)
         self._by_address = Ledger()
         self._by_account = Ledger()
+        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._waiting: Counter[str] = Counter()
         self._counter = 0
 
     def address_barred(self, peer: str) -> bool:
         """The address may not try now."""
         return not self._exempt(peer) and self._in_force(ADDRESS, network_key(peer))
+
+    @contextlib.asynccontextmanager
+    async def turn(self, peer: str) -> AsyncIterator[None]:
+        """Few checks at once for one address.
+
+        Else somebody with many connections could have many guesses checked before the first has
+        failed, and take all the time there is for hashing.
+        """
+        if self._exempt(peer):
+            yield
+            return
+        key = network_key(peer)
+        turns = self._turns.setdefault(key, asyncio.Semaphore(AT_ONCE))
+        self._waiting[key] += 1
+        try:
+            async with turns:
+                yield
+        finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key], self._turns[key]
 
     def account_barred(self, peer: str, account: str) -> bool:
         """The account's password may not be tried from there now."""

@@ -1,5 +1,6 @@
 """The way in, over the real directory: what each mechanism is given, and how each refusal comes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -235,3 +236,28 @@ async def test_the_log_line_that_fail2ban_reads(
     assert "sign-in failed" in out and "door=imap" in out and "peer=192.0.2.1" in out
     assert "name='mallory peer=1.2.3.4 x'" in out
     assert "wrong" not in out.replace("wrong name or password", "")
+
+
+async def test_many_connections_have_no_more_guesses(directory: Directory) -> None:
+    room = sign_in(directory, scram="auto", address_failures=4)
+    guesses = (password(room, f"guess {number}") for number in range(50))
+    found = [why(outcome) for outcome in await asyncio.gather(*guesses)]
+    assert found.count(Why.WRONG) <= 4 + 1 and found.count(Why.BANNED) >= 45
+    assert not room.throttle._turns and not room.throttle._waiting
+
+
+async def test_exchanges_that_were_open_before_the_ban_end_with_it(room: SignIn) -> None:
+    machines = [Scram(SHA256, ClientLogin(ALICE, word)) for word in ["wrong"] * 3 + ["secret"]]
+    exchanges = [room.start("SCRAM-SHA-256", IMAP) for _ in machines]
+    finals = []
+    for machine, exchange in zip(machines, exchanges, strict=True):
+        assert exchange
+        first = await exchange.step(machine.initial)
+        assert isinstance(first, bytes)
+        finals.append(machine.answer(first))
+    for exchange, final in zip(exchanges[:3], finals, strict=False):
+        assert exchange and why(await exchange.step(final)) is Why.WRONG
+    last = exchanges[3]
+    assert last
+    assert isinstance(await last.step(finals[3]), bytes)
+    assert why(await last.step(b"")) is Why.BANNED
