@@ -67,8 +67,8 @@ class Pop3(Section):
     )
     refuse_utf8: bool = setting(
         "A message with UTF-8 in its header, and a client that has not said UTF8 (nearly all):"
-        " false sends it with a header in ASCII that says the same; true refuses it, and many"
-        " clients then never get to the mail behind it.",
+        " false sends it with a header in ASCII that says the same; true refuses it: such a"
+        " client never gets it, and some then never get to the mail behind it.",
         "true or false",
         False,
         live=True,
