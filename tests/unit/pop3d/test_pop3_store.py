@@ -261,3 +261,40 @@ async def test_what_was_fetched_and_left_expires(tmp_path: Path) -> None:
         assert await session(store, "RETR 2", "QUIT") == 2
         # It had been here for long when it was fetched, and was offered in a whole session.
         assert await session(store, "QUIT") == 1
+
+
+async def test_files_of_other_programs_are_sent_with_crlf_and_counted_so(tmp_path: Path) -> None:
+    """Lines that end in LF on disk; small, and too large to be read in one go."""
+    async with a_store(tmp_path) as store:
+        await (await store.account(ALICE)).append("INBOX", [NewMessage(MESSAGES[0])])
+    folder = next(tmp_path.rglob("Maildir")) / "new"
+    texts = [b"Subject: small\n\n.\nx\n", b"Subject: large\n\n" + b".line\n" * 40_000]
+    for number, text in enumerate(texts):
+        (folder / f"170000000{number}.M1P1.elsewhere").write_bytes(text)
+    async with a_store(tmp_path) as store, serving(store) as port, Client.signed_in(port) as pop:
+        wire = [MESSAGES[0], *(text.replace(b"\n", b"\r\n") for text in texts)]
+        assert [int(row.split()[1]) for row in await pop.rows("LIST")] == [len(w) for w in wire]
+        for number, octets in enumerate(wire, 1):
+            assert await pop.octets(f"RETR {number}") == octets
+
+
+async def test_a_large_message_with_utf8_in_header_and_parts(tmp_path: Path) -> None:
+    """Looked at in its file, changed while it is sent."""
+    filler = b"plain text\r\n" * 30_000
+    message = (
+        'Subject: Grüße\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\n\r\n'.encode()
+        + filler
+        + '--b\r\nContent-Disposition: attachment; filename="Ü.txt"\r\n\r\nÄ\r\n--b--\r\n'.encode()
+    )
+    async with a_store(tmp_path) as store:
+        await (await store.account(ALICE)).append("INBOX", [NewMessage(message)])
+        async with serving(store) as port, Client.signed_in(port) as pop:
+            status = await pop.ask("RETR 1")
+            shown = await pop.multi_line()
+            assert status == f"+OK {len(shown)} octets"
+            assert shown == message.replace(
+                "Grüße".encode(), b"=?utf-8?q?Gr=C3=BC=C3=9Fe?="
+            ).replace(
+                b'attachment; filename="\xc3\x9c.txt"', b"attachment; filename*=utf-8''%C3%9C.txt"
+            )
+            assert (await pop.ask("STAT")) == f"+OK 1 {len(message)}"
