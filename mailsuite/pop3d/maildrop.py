@@ -59,13 +59,9 @@ class Sizes:
         uids, sizes = self._known.get(mailbox, (array("I"), array("Q")))
         if present[: len(uids)] != uids:
             uids, sizes = array("I"), array("Q")
-        elif len(present) > len(uids):
-            uids, sizes = uids[:], sizes[:]
-        for start in range(len(uids), len(present), ROWS_AT_ONCE):
-            part = present[start : start + ROWS_AT_ONCE]
-            found = await mailbox.table(part, columns=("size",))
-            uids.extend(found[0])
-            sizes.extend(found[1])
+        if len(present) > len(uids):
+            new, their_sizes = await mailbox.sizes(present[len(uids) :])
+            uids, sizes = uids + new, sizes + their_sizes
         self._known[mailbox] = uids, sizes
         return uids, sizes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -178,6 +179,20 @@ class Mailbox(View):
     ) -> list[Row]:
         """The same, message by message: (uid, value of columns[0], value of columns[1], …)."""
         return list(zip(*await self.table(uids, columns=columns, compute=compute), strict=True))
+
+    async def sizes(self, uids: Sequence[int]) -> tuple[array[int], array[int]]:
+        """UIDs and sizes over the wire of these messages, ascending, as far as they are present.
+
+        May be asked for all of a mailbox.
+        """
+        files, folder = self._account.files, self.folder
+
+        def ask() -> tuple[array[int], array[int]]:
+            with files.index.reader() as db, db:  # one state for all that is asked
+                found = records.sizes(db, folder.id, uids)
+            return found
+
+        return await self._account.beside_writer(ask)
 
     async def read(
         self, uids: Sequence[int], *, max_octets: int = 1 << 20

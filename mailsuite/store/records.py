@@ -169,6 +169,34 @@ def places(
     return dict(zip(uids_, zip(places_, row[2].split("\n"), sizes, strict=True), strict=True))
 
 
+def sizes(
+    db: apsw.Connection, mailbox: int, wanted: Sequence[int]
+) -> tuple[array[int], array[int]]:
+    """(UIDs, sizes over the wire) of these messages (ascending), as far as they exist.
+
+    In a range whose ends are known no message can have come, so as many rows as UIDs are these.
+    """
+    uids_, found = array("I"), array("Q")
+    sql = "FROM (SELECT id, size FROM message WHERE id BETWEEN ? AND ? ORDER BY id)"
+    for start in range(0, len(wanted), READ_AT_ONCE):
+        some = wanted[start : start + READ_AT_ONCE]
+        span = row_id(mailbox, some[0]), row_id(mailbox, some[-1])
+        row = db.execute(f"SELECT count(*), group_concat(size) {sql}", span).fetchone()
+        if row is None or not row[0]:
+            continue
+        if row[0] == len(some):
+            uids_.extend(some)
+            found.extend(map(int, row[1].split(",")))
+            continue
+        asked = set(some)
+        text = value(db, f"SELECT json_group_array(json_array(id & 0xffffffff, size)) {sql}", span)
+        for uid, size in json.loads(text):
+            if uid in asked:
+                uids_.append(uid)
+                found.append(size)
+    return uids_, found
+
+
 def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry]:
     """Rows of messages still in new/ with UIDs less than `before`."""
     low, _ = span(mailbox)

@@ -7,6 +7,7 @@ store that lies in the folder, again and again.
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -418,6 +419,29 @@ async def test_arrivals_and_expunges_in_a_snapshot(account: AccountStore) -> Non
     one.detach()
     one.detach()
     mailbox.release()
+
+
+async def test_sizes(account: AccountStore) -> None:
+    """Of those that are there, also where some are gone from the middle, the ends or altogether."""
+    await account.append("INBOX", [NewMessage(b"x" * number + b"\r\n") for number in range(60)])
+    box = await account.open("INBOX")
+    try:
+        uids = box.uids
+        expected = dict(zip(uids, range(2, 62), strict=True))
+        assert await box.sizes(uids) == (uids, array("Q", expected.values()))
+        for gone in ([uids[0]], [uids[30], uids[31]], [uids[-1]]):
+            before = array("I", box.uids)
+            await box.expunge(gone, only_deleted=False)
+            found, sizes = await box.sizes(before)
+            assert found == box.uids
+            assert list(sizes) == [expected[uid] for uid in found]
+        some = box.uids[3:40:7]
+        assert await box.sizes(some) == (some, array("Q", [expected[uid] for uid in some]))
+        assert await box.sizes(array("I")) == (array("I"), array("Q"))
+        await box.expunge(None, only_deleted=False)
+        assert await box.sizes(uids) == (array("I"), array("Q"))
+    finally:
+        box.release()
 
 
 async def test_vanished(account: AccountStore) -> None:

@@ -57,11 +57,14 @@ class FakeInbox:
     def index(self, uid: int) -> int | None:
         return 0 if uid in self.mail else None
 
+    async def sizes(self, uids: Sequence[int]) -> tuple["array[int]", "array[int]"]:
+        self._fail("sizes")
+        there = [uid for uid in uids if uid in self.mail]
+        return array("I", there), array("Q", [len(self.mail[uid]) for uid in there])
+
     async def table(self, uids: Sequence[int], *, columns: Sequence[str]) -> list[Any]:
         self._fail("table")
         there = [uid for uid in uids if uid in self.mail]
-        if columns == ("size",):
-            return [there, [len(self.mail[uid]) for uid in there]]
         assert columns == ("header",)
         return [there, [header_block(self.mail[uid]) for uid in there]]
 
