@@ -59,7 +59,8 @@ class Exchange:
                 return sign_in.bar(client, authcid) or go_on(sign_in.secret(authcid))
             case sasl.CertificateWanted(authzid):
                 name = sign_in.certified(client) or ""
-                return await sign_in.admit(client, authzid, name, None, "certificate")
+                barred = sign_in.bar_address(client, name)
+                return barred or await sign_in.admit(client, authzid, name, None, "certificate")
             case sasl.TokenWanted():
                 return await sign_in.token(client, step)
             case sasl.Proven(authzid, authcid, verifier):

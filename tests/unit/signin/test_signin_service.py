@@ -261,3 +261,17 @@ async def test_exchanges_that_were_open_before_the_ban_end_with_it(room: SignIn)
     assert last
     assert isinstance(await last.step(finals[3]), bytes)
     assert why(await last.step(b"")) is Why.BANNED
+
+
+async def test_a_banned_address_has_no_use_for_a_certificate(
+    room: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailsuite.signin.service.certificate_names", lambda tls: [ALICE])
+    exchange = room.start("EXTERNAL", IMAP)
+    assert exchange
+    assert await exchange.step(b"") == SignedIn(ALICE, "certificate")
+    for guess in "abc":
+        await password(room, guess, "bob@example.test")
+    exchange = room.start("EXTERNAL", IMAP)
+    assert exchange
+    assert why(await exchange.step(b"")) is Why.BANNED
