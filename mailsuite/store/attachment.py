@@ -91,7 +91,12 @@ class Attachment:
 
     def expunge(self, uids: list[int]) -> list[int]:
         """These are gone from the mailbox; which of them does this session still hold?"""
-        held = [uid for uid in uids if self.sequence(uid) is not None]
+        if self._view is not None and self.uids is self._view.uids:
+            # It has what the mailbox has, up to where it has been told.
+            last = self.uids[self.count - 1] if self.count else 0
+            held = uids[: bisect_right(uids, last)]
+        else:
+            held = [uid for uid in uids if self.sequence(uid) is not None]
         self._expunged.update(held)
         self.recent.difference_update(set(uids).difference(held))
         return held

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -22,14 +22,15 @@ from mailsuite.store.records import Columns
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Change, Totals
 
-FEW_RUNS = 64
+RUN_WORTH = 16
+"""Messages in a run for which it is quicker to copy runs than to look at each message."""
 
 
 @dataclass(slots=True)
 class _Held:
     flagset: int
     modseq: int
-    holders: set[Attachment]
+    holders: frozenset[Attachment]
     kept: bool
 
 
@@ -144,7 +145,7 @@ class View:
             held = self._held.get(uid)
             if held is None:
                 continue
-            held.holders.discard(one)
+            held.holders -= {one}
             if not held.holders:
                 del self._held[uid]
                 if held.kept:
@@ -243,16 +244,14 @@ class View:
         for state in numbers:
             numbers[state] = self.flag_table.of_state(state)
         uids = [uid for uid, _ in update.flags]
-        first = self.index(uids[0])
-        end = len(uids) if first is None else first + len(uids)
-        if first is not None and self.uids[first:end].tolist() == uids:
-            # They lie side by side: no need to look for each.
-            self.flagsets[first:end] = array("I", [numbers[state] for _, state in update.flags])
-            self.modseqs[first:end] = array("Q", [update.modseq]) * len(uids)
+        places = self._places(uids)
+        if isinstance(places, range):
+            its = array("I", [numbers[state] for _, state in update.flags])
+            self.flagsets[places.start : places.stop] = its
+            self.modseqs[places.start : places.stop] = array("Q", [update.modseq]) * len(uids)
         else:
             uids = []
-            for uid, state in update.flags:
-                place = self.index(uid)
+            for (uid, state), place in zip(update.flags, places, strict=True):
                 if place is not None:
                     self.flagsets[place] = numbers[state]
                     self.modseqs[place] = update.modseq
@@ -262,30 +261,43 @@ class View:
             self._publish(Change("flags", uids, update.modseq, update.origin, update.actor))
 
     def _expunge(self, update: Update) -> None:
-        places = []
-        gone = []
-        for uid in update.expunged:
-            place = self.index(uid)
-            if place is not None:
-                places.append(place)
-                gone.append(uid)
-        held = [(one, one.expunge(gone)) for one in self._attachments]
-        for place, uid in zip(places, gone, strict=True):
-            self._held[uid] = _Held(self.flagsets[place], self.modseqs[place], set(), update.kept)
-        for one, uids in held:
-            for uid in uids:
-                self._held[uid].holders.add(one)
+        found = self._places(update.expunged)
+        places = [place for place in found if place is not None]
+        gone = [uid for uid, place in zip(update.expunged, found, strict=True) if place is not None]
+        holders = self._holders(gone)
+        for place, uid, its in zip(places, gone, holders, strict=True):
+            if its:
+                kept = _Held(self.flagsets[place], self.modseqs[place], its, update.kept)
+                self._held[uid] = kept
         self._remove(places)
         self.in_new.difference_update(gone)
         for one in self._attachments:
             one.follow()
-        unheld = [uid for uid in gone if not self._held[uid].holders]
-        for uid in unheld:
-            del self._held[uid]
+        unheld = [uid for uid, its in zip(gone, holders, strict=True) if not its]
         if unheld and update.kept:
             self.drop_files(unheld)
         if gone:
             self._publish(Change("expunged", gone, update.modseq, update.origin, update.actor))
+
+    def _places(self, uids: Sequence[int]) -> Sequence[int | None]:
+        """Positions of these ascending UIDs."""
+        first = self.index(uids[0])
+        if first is not None:
+            place = range(first, first + len(uids))
+            if self.uids[place.start : place.stop].tolist() == uids:
+                return place  # they lie side by side: no need to look for each
+        return [self.index(uid) for uid in uids]
+
+    def _holders(self, gone: list[int]) -> list[frozenset[Attachment]]:
+        """For each of these messages the sessions that still hold it."""
+        held = [(one, one.expunge(gone)) for one in self._attachments]
+        if all(len(uids) in (0, len(gone)) for _, uids in held):
+            return [frozenset(one for one, uids in held if uids)] * len(gone)
+        by_uid: dict[int, set[Attachment]] = {uid: set() for uid in gone}
+        for one, uids in held:
+            for uid in uids:
+                by_uid[uid].add(one)
+        return list(map(frozenset, by_uid.values()))
 
     def _remove(self, places: list[int]) -> None:
         """Replace the columns by new ones without these (ascending) positions."""
@@ -296,7 +308,7 @@ class View:
         for place in places:
             if place > start:
                 runs.append((start, place))
-                if len(runs) > FEW_RUNS:
+                if len(runs) * RUN_WORTH > len(self.uids):
                     break
             start = place + 1
         else:
