@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import contextlib
+import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -18,11 +20,12 @@ from mailsuite.base.tasks import Threads
 from mailsuite.dns import Nameserver, Resolver
 from mailsuite.dns import Settings as DnsSettings
 from mailsuite.mail import Envelope, Recipient
-from mailsuite.net import bind
+from mailsuite.net import Proxies, bind
 from mailsuite.queue import Queue, RecipientEntry
 from mailsuite.queue import Settings as QueueSettings
 from mailsuite.relay import OnDemandCourier, RelayCourier
 from mailsuite.relay import Settings as RelaySettings
+from mailsuite.relay.dialogue import Want
 from mailsuite.smtpd import Settings, Smtpd
 from tests.next_hop import NextHop
 from tests.sign_in import sign_in
@@ -49,10 +52,13 @@ class House:
         found = await self.queue.list()
         return {one.address: one for entry in found for one in entry.recipients}
 
-    async def fetch(self, hop: NextHop, *, tls: bool = True, expect: str = "250") -> str:
+    async def fetch(
+        self, hop: NextHop, *, tls: bool = True, expect: str = "250", proxied: bytes = b""
+    ) -> str:
         """What a host does; its own server is `hop`. Gives the reply to ATRN."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
+            writer.write(proxied)
             await answer(reader)
             await say(reader, writer, "EHLO branch.test")
             if tls:
@@ -91,10 +97,13 @@ async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: 
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
+async def house(
+    folder: Path, proxies: Proxies | None = None, patience: float = 60.0
+) -> AsyncIterator[House]:
     threads, clock = Threads("turn-test", 4), SystemClock()
     resolver = Resolver(DnsSettings((Nameserver("127.0.0.1", 9),)))
-    relay = RelayCourier(RelaySettings("here.test"), resolver, clock=clock, threads=threads)
+    chosen = RelaySettings("here.test", timeouts=dict.fromkeys(Want, patience))
+    relay = RelayCourier(chosen, resolver, clock=clock, threads=threads)
     queue = Queue(
         folder / "queue",
         choose=lambda address, envelope: "on-demand",
@@ -108,7 +117,15 @@ async def house(folder: Path) -> AsyncIterator[House]:
     on_demand = {"alice@example.test": frozenset({"branch.test"})}
     settings = Settings("odmr", "here.test", allow_plain_auth=True, on_demand=on_demand)
     router, _ = make_router()
-    door = Smtpd(settings, router, sign_in(SmtpAccounts()), queue, context, turner=relay.turned)
+    door = Smtpd(
+        settings,
+        router,
+        sign_in(SmtpAccounts()),
+        queue,
+        context,
+        proxies=proxies,
+        turner=relay.turned,
+    )
     sock = bind("127.0.0.1", 0)
     await queue.start()
     await door.start(sock)
@@ -160,6 +177,46 @@ async def test_each_outcome_is_recorded(tmp_path: Path) -> None:
         await here.fetch(NextHop())
         assert list(await here.recipients()) == ["c@branch.test", "d@other.test"]
         assert (await here.fetch(NextHop(), expect="453")).startswith("453 4.0.0 You have no mail")
+
+
+@on_both_loops
+async def test_behind_a_proxy(tmp_path: Path) -> None:
+    """The attempt's record names the host, not the proxy."""
+    async with house(tmp_path, Proxies([IPv4Network("127.0.0.0/8")])) as here:
+        await here.submit("a@branch.test")
+        hop = NextHop(replies={"RCPT": ["450 4.2.1 later"]})
+        await here.fetch(hop, proxied=b"PROXY TCP4 192.0.2.7 192.0.2.1 5000 366\r\n")
+        (left,) = (await here.recipients()).values()
+        assert left.history[0].address == "192.0.2.7" and left.history[0].tls.startswith("TLS")
+
+
+ANSWERS = ["250 ok", "220 ok", "354 go on", "421 bye", "450 later", "452 full", "550 no", "250-x"]
+ANSWERS += ["nonsense", "(drop)", "250 2.0.0 a\r\n250 2.0.0 b", "\xff\xfe", "999 what"]
+
+
+class Raving(NextHop):
+    """Answers as it likes, now and then."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(("SIZE", "PIPELINING") if seed % 2 else ("SIZE",))
+        self.chance = random.Random(seed)
+
+    def answer(self, verb: str, usual: str) -> str:
+        return usual if self.chance.random() < 0.8 else self.chance.choice(ANSWERS)
+
+
+async def test_whatever_a_host_answers_each_recipient_has_its_end(tmp_path: Path) -> None:
+    async with house(tmp_path, patience=0.1) as here:
+        for seed in range(20):
+            for number in range(3):
+                await here.submit(f"{number}@branch.test", f"x{number}@branch.test")
+            await here.fetch(Raving(seed), tls=False)
+            left = await here.recipients()
+            assert all(one.state in ("due", "bounced", "sent") for one in left.values())
+            assert not any(one.active for one in left.values())
+            assert not here.door.counters.failures
+            for entry in await here.queue.list():
+                await here.queue.drop(entry.id)
 
 
 async def test_what_a_host_cant_take_is_converted(tmp_path: Path) -> None:
