@@ -221,13 +221,13 @@ def test_mbsync(house: House, mechanism: str) -> None:
 def test_getmail_with_an_app_password_of_its_own(house: House) -> None:
     _, word = house.directory.app_passwords.add(ANN.address, "getmail", ["pop3"])
     folder = house.folder / "getmail"
-    for name in ("", "Maildir/cur", "Maildir/new", "Maildir/tmp"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
     (folder / "rc").write_text(
         f"[retriever]\ntype = SimplePOP3SSLRetriever\nserver = {HOST}\n"
         f"port = {house.server.port('pop3s')}\nusername = {ANN.address}\npassword = {word}\n"
         f"ca_certs = {house.server.ca_file}\n"
-        f"[destination]\ntype = Maildir\npath = {folder}/Maildir/\n[options]\ndelete = false\n"
+        "[destination]\ntype = MDA_external\npath = /bin/cat\nallow_root_commands = true\n"
+        "[options]\ndelete = false\n"
     )
     house.server.run("getmail", "--getmaildir", folder, "--rcfile", "rc")
     (row,) = house.directory.app_passwords.of(ANN.address)
