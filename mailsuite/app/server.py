@@ -210,7 +210,7 @@ class Server:
             Into(self.queue.receive, self.hostname, self._clock),
             self.vault,
             exists=self._has_account,
-            max_size=self.config.limits.max_message_size,
+            max_size=lambda: self.config.limits.max_message_size,
             at_once=self.config.fetch.connections,
         )
         self.releaser = Releaser(self.store, self.queue.receive, self.router.may_send_as)

@@ -28,13 +28,13 @@ class Fetcher:
         vault: Vault,
         *,
         exists: Callable[[str], bool],
-        max_size: int,
+        max_size: Callable[[], int],
         at_once: int,
     ) -> None:
         """
         path      of the database
         exists    whether a local account is there; called in threads
-        max_size  octets of the largest message that is taken
+        max_size  octets of the largest message that is taken, asked anew each time
         at_once   visits at once
         """
         self._path = path

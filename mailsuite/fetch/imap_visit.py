@@ -79,7 +79,7 @@ class _Visit:
             # "5:*" also names the last message where that is below 5 (RFC 9051 §9: seq-range).
             if one is None or one.uid is None or one.size is None or one.uid <= high:
                 continue
-            if one.size > self._needs.max_size:
+            if one.size > self._needs.max_size():
                 self._told.troubles[TOO_LARGE] += 1
             else:
                 found.append(one.uid)

@@ -29,7 +29,7 @@ async def visit(needs: Needs, remote: Remote, session: Pop3Session) -> Told:
     for key, item in items.items():
         if key in seen:
             continue
-        if item.size > needs.max_size:
+        if item.size > needs.max_size():
             told.troubles[TOO_LARGE] += 1
             continue
         await _bring(needs, remote, session, key, item)

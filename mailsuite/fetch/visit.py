@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailsuite.base.tasks import Threads
@@ -18,13 +19,13 @@ class Needs:
     """What a visit needs.
 
     threads   one, for the database
-    max_size  octets of the largest message that is taken
+    max_size  octets of the largest message that is taken, now
     """
 
     database: FetchDatabase
     threads: Threads
     into: Into
-    max_size: int
+    max_size: Callable[[], int]
 
 
 @dataclass(slots=True)

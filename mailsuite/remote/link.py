@@ -7,7 +7,11 @@ ends. What goes wrong is a `RemoteError` in words for the operator.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from mailsuite.net import Connection, connect
 from mailsuite.remote.endpoint import Endpoint
@@ -34,6 +38,21 @@ class Link:
     def is_tls(self) -> bool:
         """It is under TLS."""
         return self._connection.tls
+
+    def bindings(self) -> dict[str, bytes]:
+        """Channel binding data by type: tls-server-end-point (RFC 5929 §4), where it is defined."""
+        session = self._connection.ssl_object
+        der = None if session is None else session.getpeercert(binary_form=True)
+        if not der:
+            return {}
+        try:
+            algorithm = x509.load_der_x509_certificate(der).signature_hash_algorithm
+        except (ValueError, UnsupportedAlgorithm):
+            algorithm = None
+        if algorithm is None:
+            return {}
+        name = "sha256" if algorithm.name in ("md5", "sha1") else algorithm.name
+        return {"tls-server-end-point": hashlib.new(name, der).digest()}
 
     async def read(self, wait: float = ANSWER_WAIT) -> bytes:
         """What comes next, at least one octet. Raises Unreachable."""

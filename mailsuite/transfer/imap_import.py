@@ -166,7 +166,7 @@ class ImapImport:
                 seen = []
         await self._sort(target, seen, compared)
         for uids in (compared.fresh, compared.there):
-            ordered = sorted(set(uids))
+            ordered = await asyncio.to_thread(sorted, set(uids))
             uids[:] = array("I", ordered)
 
     async def _sort(

@@ -102,6 +102,14 @@ class State:
             "SELECT id FROM folder WHERE source = ? AND name = ? AND uidvalidity = ?", values
         )
 
+    def anew(self, folder: int) -> bool:
+        """It was known under another UIDVALIDITY, and nothing has come from it under this one."""
+        sql = (
+            "SELECT count(*) FROM folder AS f JOIN folder AS g ON g.source = f.source"
+            " AND g.name = f.name AND g.id <> f.id WHERE f.id = ?"
+        )
+        return self._one(sql, (folder,)) > 0 and self.count(folder) == 0
+
     def _one(self, sql: str, values: tuple[object, ...]) -> int:
         row = self._db.execute(sql, values).fetchone()
         assert row is not None

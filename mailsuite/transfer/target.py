@@ -120,6 +120,10 @@ class Target:
         number = await self.work(
             self._state.folder, self.account.address, self._source, name, uidvalidity
         )
+        if await self.work(self._state.anew, number):
+            self.progress.note(
+                f"{local}: the source has numbered it anew (UIDVALIDITY): its messages come again"
+            )
         mark = f"{self._source}\n{name}\n{uidvalidity}\n"
         return TargetFolder(self, local, number, mark, keeps=keeps)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from dovecot_peer import Dovecot
 from e2e_harness import Account, Server
 
 from mailsuite.accounts import Directory
@@ -92,6 +93,20 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         if server.is_running:
             server.stop()
         check_log(server)
+
+
+@pytest.fixture
+def make_dovecot() -> Iterator[Callable[..., Dovecot]]:
+    """Dovecots of the test's own, not yet started; nothing is left of them at its end."""
+    made: list[Dovecot] = []
+
+    def make(**options: tuple[Path, Path]) -> Dovecot:
+        made.append(Dovecot(**options))
+        return made[-1]
+
+    yield make
+    for dovecot in made:
+        dovecot.remove()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import imaplib
-import os
 import poplib
 import pwd
 import shutil
@@ -24,17 +23,18 @@ PASSWORD = "old-secret"
 
 
 class Dovecot:
-    """``with Dovecot(folder) as dovecot``; its mail is in `dovecot.maildir`."""
+    """``with make_dovecot() as dovecot``; `dovecot.maildir` has its mail, also after the block."""
 
-    def __init__(self, folder: Path, *, certificate: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, *, certificate: tuple[Path, Path] | None = None) -> None:
         """`certificate`: PEM files (chain, key), for STARTTLS and TLS on its own ports."""
-        self.folder = folder
-        self.maildir = folder / "home" / "Maildir"
+        # Not in a test's folder: its sockets' names have a bound, and others must come down to it.
+        self.folder = Path(tempfile.mkdtemp(prefix="dovecot-"))
+        self.folder.chmod(0o755)
+        self.maildir = self.folder / "home" / "Maildir"
         self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port = free_ports(4)
         self._certificate = certificate
-        self._run = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.maildir.mkdir(parents=True, exist_ok=True)
+        self.maildir.mkdir(parents=True)
 
     def __enter__(self) -> Self:
         self.start()
@@ -45,10 +45,9 @@ class Dovecot:
 
     def start(self) -> None:
         """Start, and return once it answers."""
-        self._open_folders()
-        # Its sockets' names have a bound, which a test's folder may be beyond.
-        self._run = Path(tempfile.mkdtemp(prefix="dovecot-"))
-        self._run.chmod(0o755)
+        account = pwd.getpwnam(OWNER)
+        for path in (self.maildir.parent, *self.maildir.parent.rglob("*")):
+            shutil.chown(path, account.pw_uid, account.pw_gid)
         settings = self.folder / "dovecot.conf"
         settings.write_text(self._settings())
         self._process = subprocess.Popen(["dovecot", "-F", "-c", str(settings)])
@@ -60,7 +59,11 @@ class Dovecot:
             self._process.terminate()
             self._process.wait(20)
             self._process = None
-            shutil.rmtree(self._run, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Stop, and leave nothing."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def imap(self) -> imaplib.IMAP4:
         """A session, signed in."""
@@ -85,16 +88,6 @@ class Dovecot:
     def _log(self) -> str:
         log = self.folder / "log"
         return log.read_text() if log.exists() else ""
-
-    def _open_folders(self) -> None:
-        """Let Dovecot's user come down to the mail, and own it."""
-        for path in (self.folder, *self.folder.parents):
-            status = path.stat()
-            if status.st_uid == os.geteuid() and status.st_mode & 0o005 != 0o005:
-                path.chmod(status.st_mode | 0o005)
-        account = pwd.getpwnam(OWNER)
-        for path in (self.maildir.parent, *self.maildir.parent.rglob("*")):
-            shutil.chown(path, account.pw_uid, account.pw_gid)
 
     def _settings(self) -> str:
         account = pwd.getpwnam(OWNER)
@@ -124,8 +117,8 @@ service {name}-login {{
 }}
 """
         return f"""
-base_dir = {self._run}
-state_dir = {self._run}/state
+base_dir = {self.folder}/run
+state_dir = {self.folder}/state
 log_path = {self.folder}/log
 protocols = imap pop3
 {tls}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from dovecot_peer import PASSWORD, USER, Dovecot
 from e2e_harness import Account, Server, eventually
 
+Made = Callable[..., Dovecot]
 pytestmark = [pytest.mark.client("dovecot"), pytest.mark.usefixtures("as_root")]
 
 
@@ -45,8 +45,8 @@ def arrived(server: Server, account: Account, *texts: str) -> None:
     eventually(all_there, f"{texts} in {account.address}", more=server.log)
 
 
-def test_over_imap_told_at_once(server: Server, account: Account, tmp_path: Path) -> None:
-    with Dovecot(tmp_path / "far") as dovecot:
+def test_over_imap_told_at_once(server: Server, account: Account, make_dovecot: Made) -> None:
+    with make_dovecot() as dovecot:
         put(dovecot, "old one", "old two")
         url = f"imap://{USER}@127.0.0.1:{dovecot.imap_port}"
         words = ("--tls", "none", "--password-stdin", "--only-new", "--every", "1h")
@@ -69,8 +69,8 @@ def test_over_imap_told_at_once(server: Server, account: Account, tmp_path: Path
         assert "is fetched no more" in fetch(server, "remove", number)
 
 
-def test_over_pop3_and_away(server: Server, account: Account, tmp_path: Path) -> None:
-    with Dovecot(tmp_path / "far") as dovecot:
+def test_over_pop3_and_away(server: Server, account: Account, make_dovecot: Made) -> None:
+    with make_dovecot() as dovecot:
         put(dovecot, "one", "two")
         url = f"pop3://{USER}@127.0.0.1:{dovecot.pop3_port}"
         words = ("--tls", "none", "--password-stdin", "--delete", "--every", "1h", "--no-check")
@@ -88,12 +88,12 @@ def test_over_pop3_and_away(server: Server, account: Account, tmp_path: Path) ->
         fetch(server, "remove", number)
 
 
-def test_killed_while_it_fetches(make_server: Callable[..., Server], tmp_path: Path) -> None:
+def test_killed_while_it_fetches(make_server: Callable[..., Server], make_dovecot: Made) -> None:
     """Nothing is lost and nothing comes twice, whenever the server dies."""
     server = make_server("--user=bob@example.test:secret").start()
     (account,) = server.accounts
     texts = [f"number {number}" for number in range(60)]
-    with Dovecot(tmp_path / "far") as dovecot:
+    with make_dovecot() as dovecot:
         put(dovecot, *texts)
         for words in (
             (f"imap://{USER}@127.0.0.1:{dovecot.imap_port}", "--no-idle"),

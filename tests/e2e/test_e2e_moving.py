@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import trustme
 from dovecot_peer import PASSWORD, USER, Dovecot
 from e2e_harness import Account, Server
 
+Made = Callable[..., Dovecot]
 pytestmark = [pytest.mark.client("dovecot"), pytest.mark.usefixtures("as_root")]
 FOLDERS = ("INBOX", "Gesendet", "Work/2024", "Gr&APw-n")
 ITEMS = "(UID FLAGS INTERNALDATE BODY.PEEK[])"
@@ -52,9 +54,9 @@ def seen(client: imaplib.IMAP4, folder: str) -> tuple[object, ...]:
     return (*numbers, found)
 
 
-def test_in_and_out(server: Server, account: Account, tmp_path: Path) -> None:
+def test_in_and_out(server: Server, account: Account, make_dovecot: Made) -> None:
     data = ("--data", str(server.data))
-    with Dovecot(tmp_path / "old") as dovecot:
+    with make_dovecot() as dovecot:
         client = dovecot.imap()
         fill(client)
         before = {name: seen(client, name) for name in FOLDERS}
@@ -70,7 +72,7 @@ def test_in_and_out(server: Server, account: Account, tmp_path: Path) -> None:
 
     with server.pop3(account) as pop3:
         unique_ids = pop3.uidl()[1]
-    new = Dovecot(tmp_path / "new")
+    new = make_dovecot()
     server.mailsuite("export", account.address, str(new.maildir), *data)
     with new as dovecot:
         client = dovecot.imap()
@@ -95,11 +97,14 @@ def certificate(tmp_path: Path) -> tuple[Path, tuple[Path, Path]]:
 
 
 def test_over_imap(
-    server: Server, account: Account, tmp_path: Path, certificate: tuple[Path, tuple[Path, Path]]
+    server: Server,
+    account: Account,
+    make_dovecot: Made,
+    certificate: tuple[Path, tuple[Path, Path]],
 ) -> None:
     ca, files = certificate
     ours = {name: "Sent" if name == "Gesendet" else name for name in FOLDERS}
-    with Dovecot(tmp_path / "old", certificate=files) as dovecot:
+    with make_dovecot(certificate=files) as dovecot:
         client = dovecot.imap()
         fill(client)
         before = {name: seen(client, name) for name in FOLDERS}

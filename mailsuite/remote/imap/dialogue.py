@@ -7,7 +7,7 @@ while there is another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from mailsuite.remote.errors import Nonsense, Refused, SignInRefused, TlsFailed
@@ -32,8 +32,13 @@ class Beginning:
         starttls: bool,
         secure: bool,
         next_tag: Callable[[], bytes],
+        bindings: Callable[[], Mapping[str, bytes]] = dict,
     ) -> None:
-        """`secure`: a password may be said on the connection as it is before STARTTLS."""
+        """
+        secure    a password may be said on the connection as it is before STARTTLS
+        bindings  channel bindings of the connection as it is when they are asked for
+        """
+        self._bindings = bindings
         self._host = host
         self._login = login
         self._starttls = starttls
@@ -100,7 +105,7 @@ class Beginning:
         tried: list[str] = []
         refusal = ""
         offered = [name[5:] for name in self._capabilities if name.startswith("AUTH=")]
-        while exchange := choose(offered, self._login, secure=self._secure, without=tried):
+        while exchange := self._choose(offered, tried):
             status, others = yield from self._authenticate(exchange)
             if status.kind == "OK" and exchange.complete:
                 self._signed_in(status, others)
@@ -122,6 +127,11 @@ class Beginning:
             safe = "" if self._secure else " without TLS"
             raise SignInRefused(f"{self._host} offers no way to sign in that is safe{safe}")
         raise SignInRefused(f"{self._host} refuses the user or password: {refusal}")
+
+    def _choose(self, offered: list[str], tried: list[str]) -> ClientExchange | None:
+        return choose(
+            offered, self._login, secure=self._secure, bindings=self._bindings(), without=tried
+        )
 
     def _check(self, status: Status) -> None:
         if status.code in PASSING:

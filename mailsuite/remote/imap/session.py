@@ -60,6 +60,7 @@ class ImapSession:
             endpoint.login,
             starttls=endpoint.tls == "starttls",
             secure=self._link.is_secure,
+            bindings=self._link.bindings,
             next_tag=self._next_tag,
         )
         steps = beginning.run()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeAlias
 
 from mailsuite.remote.errors import Nonsense, Refused, SignInRefused, TlsFailed
@@ -24,8 +24,20 @@ _TIMESTAMP = re.compile(r"<[!-~]+@[!-~]+>")
 class Beginning:
     """`run` gives the capabilities of the signed-in session. `Receive` gives a line (bytes)."""
 
-    def __init__(self, host: str, login: ClientLogin, *, starttls: bool, secure: bool) -> None:
-        """`secure`: a password may be said on the connection as it is before STLS."""
+    def __init__(
+        self,
+        host: str,
+        login: ClientLogin,
+        *,
+        starttls: bool,
+        secure: bool,
+        bindings: Callable[[], Mapping[str, bytes]] = dict,
+    ) -> None:
+        """
+        secure    a password may be said on the connection as it is before STLS
+        bindings  channel bindings of the connection as it is when they are asked for
+        """
+        self._bindings = bindings
         self._host = host
         self._login = login
         self._starttls = starttls
@@ -82,7 +94,7 @@ class Beginning:
         tried: list[str] = []
         refusal = ""
         offered = self._capabilities.get("SASL", [])
-        while exchange := choose(offered, self._login, secure=self._secure, without=tried):
+        while exchange := self._choose(offered, tried):
             answer = yield from self._authenticate(exchange)
             if answer.ok and not exchange.complete:
                 raise SignInRefused(f"{self._host} has not shown that it knows the password")
@@ -104,6 +116,11 @@ class Beginning:
         elif not tried:
             raise SignInRefused(f"{self._host} offers no sign-in with a token")
         raise SignInRefused(f"{self._host} refuses the user or password: {refusal}")
+
+    def _choose(self, offered: list[str], tried: list[str]) -> ClientExchange | None:
+        return choose(
+            offered, self._login, secure=self._secure, bindings=self._bindings(), without=tried
+        )
 
     def _check(self, answer: Reply) -> None:
         if answer.passes:

@@ -45,6 +45,7 @@ class Pop3Session:
             endpoint.login,
             starttls=endpoint.tls == "starttls",
             secure=self._link.is_secure,
+            bindings=self._link.bindings,
         )
         steps = beginning.run()
         result: object = None

@@ -208,8 +208,8 @@ async def test_the_queue_takes_nothing(house, protocol, monkeypatch):
 
 @BOTH
 async def test_too_large(house, protocol, monkeypatch):
-    needs = house.server.fetcher._needs
-    house.server.fetcher._needs = type(needs)(needs.database, needs.threads, needs.into, 1000)
+    limits = house.server.config.limits.model_copy(update={"max_message_size": 1000})
+    house.server.config = house.server.config.model_copy(update={"limits": limits})
     await house.put("x" * 2000, "small")
     await house.add(protocol)
     assert await house.subjects() == ["small"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from base64 import b64encode
+from base64 import b64decode, b64encode
 
 import pytest
 
@@ -29,6 +29,7 @@ def played(script: str, *, starttls: bool = False, secure: bool = True, **login:
         starttls=starttls,
         secure=secure,
         next_tag=lambda: b"A%d" % next(numbers),
+        bindings=lambda: {"tls-server-end-point": b"hash"},
     )
     lines = [line.strip() for line in script.strip().splitlines()]
     steps = beginning.run()
@@ -179,6 +180,17 @@ def test_scram_server_that_does_not_know_the_password():
             C: *
             S: A1 OK welcome
         """)
+
+
+def test_scram_is_bound_to_the_connection():
+    """RFC 5802 §6: the name of the binding is the first thing that is said."""
+    with pytest.raises(AssertionError) as caught:
+        played("""
+            S: * OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS SASL-IR] hello
+            C: something else
+        """)
+    said = str(caught.value).partition("AUTHENTICATE SCRAM-SHA-256-PLUS ")[2]
+    assert b64decode(said[:32]).startswith(b"p=tls-server-end-point,,")
 
 
 def test_a_token():
