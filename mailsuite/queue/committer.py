@@ -73,6 +73,7 @@ class SharedFile:
 
 
 File: TypeAlias = NewFile | GrownFile | SharedFile
+_Step: TypeAlias = Callable[[Spool, Records, Sequence["Work"]], list[str]]
 Done: TypeAlias = Callable[[QueueUnavailable | None], None]
 
 
@@ -100,6 +101,7 @@ class Committer:
         self._written = _Line()
         self._garbage: list[str] = []
         self._sweeping = False
+        self._recording = False
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -162,6 +164,10 @@ class Committer:
     async def _write_files(self) -> None:
         while True:
             group = await self._arrived.take()
+            if len(group) == 1 and not self._recording:
+                # One thread's turn for both steps; meanwhile a group gathers.
+                await self._perform(_write_and_record, group)
+                continue
             count = min(self._writers, len(group))
             shares = [
                 self._threads.submit(_write, self._spool, group[first::count])
@@ -178,11 +184,18 @@ class Committer:
     async def _record(self) -> None:
         while True:
             group = await self._written.take()
-            gone = await self._threads.run(_record, self._spool, self._records, group)
-            for work in group:
-                self._end(work)
-            if gone:
-                self.remove(gone)
+            self._recording = True
+            try:
+                await self._perform(_record, group)
+            finally:
+                self._recording = False
+
+    async def _perform(self, step: _Step, group: Sequence[Work]) -> None:
+        gone = await self._threads.submit(step, self._spool, self._records, group)
+        for work in group:
+            self._end(work)
+        if gone:
+            self.remove(gone)
 
     def _end(self, work: Work) -> None:
         error = None if work.error is None else typed(work.error)
@@ -260,6 +273,13 @@ def _begin(spool: Spool, work: Work, few: bool) -> list[int]:
         _unwrite(spool, written[:-1] if isinstance(error, FileExistsError) else written)
         return []
     return opened
+
+
+def _write_and_record(spool: Spool, records: Records, group: Sequence[Work]) -> list[str]:
+    """Both steps."""
+    _write(spool, group)
+    whole = [work for work in group if work.error is None]
+    return _record(spool, records, whole) if whole else []
 
 
 def _record(spool: Spool, records: Records, group: Sequence[Work]) -> list[str]:

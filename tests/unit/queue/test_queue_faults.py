@@ -48,7 +48,16 @@ def test_errors_are_sorted(error: Exception, kind: type[Exception]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "count"), [("write_at_once", 5), ("write", 100), ("sync", 5), ("apply", 5)]
+    ("where", "count"),
+    [
+        ("write_at_once", 1),
+        ("write_at_once", 5),
+        ("write", 100),
+        ("sync", 1),
+        ("sync", 5),
+        ("apply", 1),
+        ("apply", 5),
+    ],
 )
 async def test_small_messages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, count: int
