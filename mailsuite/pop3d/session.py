@@ -15,6 +15,7 @@ from mailsuite.base.log import get_logger
 from mailsuite.net import Connection
 from mailsuite.pop3d.apop import timestamp
 from mailsuite.pop3d.commands.row import RAW, Row, State
+from mailsuite.pop3d.idle import Idle
 from mailsuite.pop3d.lines import LINE_LIMIT, LineSplitter, LineTooLong
 from mailsuite.pop3d.maildrop import Maildrop
 from mailsuite.pop3d.replies import (
@@ -68,6 +69,7 @@ class Session:
         "_failures",
         "_faults",
         "_house",
+        "_idle",
         "_lines",
         "_maildrop",
         "_unsent",
@@ -85,6 +87,7 @@ class Session:
         self.timestamp: str | None = None
         self._connection = connection
         self._house = house
+        self._idle = Idle(connection, settings.idle_timeout)
         self._lines = LineSplitter(SASL_LINE)
         self._account: str | None = None
         self._maildrop: Maildrop | None = None
@@ -114,6 +117,7 @@ class Session:
             log.info("idle too long", peer=self._connection.peer, account=self._account)
             self._connection.abort()
         finally:
+            self._idle.stop()
             self._leave()
 
     def _banner(self) -> Ok:
@@ -128,7 +132,7 @@ class Session:
         """The next command line; None when the client has hung up."""
         while (line := self._lines.next()) is None:
             await self._flush()
-            async with asyncio.timeout(self.settings.idle_timeout):
+            async with self._idle:
                 data = await self._connection.read()
             if not data:
                 return None
@@ -337,5 +341,5 @@ class Session:
         self._connection.writelines(self._unsent)
         self._unsent, self._unsent_octets = [], 0
         if self._connection.is_full or self._connection.is_closing:
-            async with asyncio.timeout(self.settings.idle_timeout):
+            async with self._idle:
                 await self._connection.drain()

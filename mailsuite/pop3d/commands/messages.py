@@ -47,8 +47,10 @@ async def _send(session: Context, message: Message, top: Top | None) -> Reply:
     maildrop = session.maildrop
     octets = await maildrop.whole(message)
     edits: Edits = ()
-    if not session.utf8:
-        edits = surrogate(octets) if octets is not None else await maildrop.surrogate(message)
+    if octets is None and not session.utf8:
+        edits = await maildrop.surrogate(message)
+    elif octets is not None and not (session.utf8 or octets.isascii()):
+        edits = surrogate(octets)
     if (refusal := _refusal(session, edits)) is not None:
         return refusal
     assert edits is not None
