@@ -219,3 +219,12 @@ async def test_quota_is_kept(alice, target, threads, source, monkeypatch):
     monkeypatch.setattr(alice.files, "limits", lambda: Quota(messages=2))
     with pytest.raises(OverQuota):
         await bring(await target(alice), threads, source)
+
+
+async def test_a_source_that_was_numbered_anew_is_told_of(alice, target, threads, source):
+    first = await bring(await target(alice), threads, source)
+    assert first.notes == []
+    octets = (source / "dovecot-uidlist").read_bytes()
+    (source / "dovecot-uidlist").write_bytes(octets.replace(b"V77", b"V78"))
+    again = await bring(await target(alice), threads, source)
+    assert any("INBOX: the source has numbered it anew" in note for note in again.notes)
