@@ -5,7 +5,6 @@ failure is a DirectoryUnavailable that names the file. The file is readable by i
 """
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import apsw
 
 from mailsuite.accounts.rows import DirectoryUnavailable
+from mailsuite.base.private import make_private
 
 BUSY_TIMEOUT = 5000  # milliseconds
 
@@ -84,7 +84,7 @@ class Database:
         self._read_lock = threading.Lock()
         self._write_lock = threading.Lock()
         with self._told():
-            _make(path)
+            make_private(path)
             self._writer = _connect(path)
             try:
                 self._prepare()
@@ -178,24 +178,6 @@ class Database:
         with self._read_lock, self._write_lock:
             self._reader.close()
             self._writer.close()
-
-
-def _make(path: Path) -> None:
-    """Create the file with tight permissions, owned by the owner of its folder.
-
-    Root may add the first domain before the server has ever run as its own user. SQLite gives the
-    files that it puts beside (`-wal`, `-shm`) the same owner and mode.
-    """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return
-    try:
-        if os.geteuid() == 0:
-            owner = path.parent.stat()
-            os.fchown(fd, owner.st_uid, owner.st_gid)
-    finally:
-        os.close(fd)
 
 
 def _connect(path: Path) -> apsw.Connection:

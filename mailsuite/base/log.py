@@ -10,7 +10,7 @@ from typing import Any, TextIO, cast
 
 import structlog
 
-from mailsuite.base.log_lines import PlainLines
+from mailsuite.base.log_lines import PlainLines, visible
 
 Logger = structlog.stdlib.BoundLogger
 Event = MutableMapping[str, Any]
@@ -63,7 +63,7 @@ def configure(*, json: bool = False, level: str = "info", stream: TextIO | None 
         renderer = structlog.dev.ConsoleRenderer(
             colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
-        processors.append(renderer if out.isatty() else PlainLines(renderer))
+        processors += [visible, renderer] if out.isatty() else [PlainLines(renderer)]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(min(threshold, logging.INFO)),

@@ -102,10 +102,11 @@ def add(
 
 def _key(whom: str) -> tuple[str, str]:
     """Kind and key of a ban."""
+    from mailsuite.accounts import names
     from mailsuite.net.limits import network_key
 
     if "@" in whom:
-        return "account", whom.casefold()
+        return "account", names.account_key(whom) or whom.casefold()
     try:
         address = str(ipaddress.ip_network(whom, strict=False).network_address)
     except ValueError:

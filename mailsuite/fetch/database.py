@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 from mailsuite.base.errors import UserError
+from mailsuite.base.private import make_private
 from mailsuite.fetch.model import Fares, Remote
 
 BUSY = 10_000  # milliseconds
@@ -72,6 +73,7 @@ class FetchDatabase:
         """Open it, or make it. Raises UserError."""
         self._path = path
         try:
+            make_private(path)
             self._db = apsw.Connection(str(path))
             self._db.set_busy_timeout(BUSY)
             self._db.pragma("journal_mode", "wal")
@@ -83,7 +85,7 @@ class FetchDatabase:
                     self._db.execute(_SCHEMA)
             elif version != VERSION:
                 raise UserError(f"{path} is of another version ({version}); update mailsuite")
-        except apsw.Error as error:
+        except (apsw.Error, OSError) as error:
             raise UserError(f"{path} can't be used: {error}") from error
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 
 from mailsuite.base.errors import UserError
+from mailsuite.base.private import make_private
 
 BUSY_TIMEOUT = 5000  # milliseconds
 MAX_KNOWN = 200_000
@@ -58,7 +59,7 @@ class Bans:
         self._bans: dict[tuple[str, str], Ban] = {}
         self._known: dict[tuple[str, str], float] = {}
         with self._told():
-            path.touch(mode=0o600)
+            make_private(path)
             self._connection = apsw.Connection(str(path))
             self._connection.set_busy_timeout(BUSY_TIMEOUT)
             self._connection.pragma("journal_mode", "wal")

@@ -20,13 +20,15 @@ log = get_logger("signin")
 class Exchange:
     """`step` until it gives something else than octets to send."""
 
-    __slots__ = ("_client", "_fitting", "_machine", "_sign_in")
+    __slots__ = ("_authcid", "_client", "_fitting", "_machine", "_sign_in", "_tried")
 
     def __init__(self, sign_in: SignIn, client: Client, machine: sasl.Mechanism) -> None:
         self._sign_in = sign_in
         self._client = client
         self._machine = machine
         self._fitting: list[tuple[AppPasswordRow | None, Verifier]] = []
+        self._authcid: str | None = None  # SCRAM's, once it has been asked for its proof
+        self._tried = True  # its password may be, not only app passwords
 
     async def step(self, response: bytes | None) -> bytes | Outcome:
         """The client's decoded response in, a challenge (not yet encoded) or the outcome out.
@@ -34,7 +36,10 @@ class Exchange:
         First call: the initial response, or None when the client sent none.
         """
         try:
-            step = self._machine.step(response)
+            barred = self._barred_meanwhile()
+            step = barred or self._machine.step(response)
+            if isinstance(step, Refused):
+                return step
             while not isinstance(step, sasl.Challenge):
                 found = await self._supply(step)
                 if isinstance(found, SignedIn | Refused):
@@ -45,6 +50,17 @@ class Exchange:
             log.error("directory not available", door=self._client.door, why=str(error))
             return refused(Why.UNAVAILABLE)
 
+    def _barred_meanwhile(self) -> Refused | None:
+        """SCRAM's proof is not looked at after a ban that came since its challenge.
+
+        The server's signature would tell that the guess was right, whatever follows it, to
+        somebody who has opened many exchanges before the first guess.
+        """
+        if self._authcid is None:
+            return None
+        bar = self._sign_in.bar if self._tried else self._sign_in.bar_address
+        return bar(self._client, self._authcid)
+
     async def _supply(self, step: sasl.Step) -> sasl.Step | Outcome:
         """What the machine says next, given what it wants; or the outcome."""
         sign_in, client = self._sign_in, self._client
@@ -54,6 +70,7 @@ class Exchange:
             case sasl.VerifierWanted(authcid, hash, go_on):
                 self._fitting = sign_in.verifiers(client, authcid, hash)
                 barred = sign_in.bar_address(client, authcid)
+                self._authcid, self._tried = authcid, not sign_in.account_barred(client, authcid)
                 return barred or go_on([verifier for _, verifier in self._fitting])
             case sasl.SecretWanted(authcid, go_on):
                 return sign_in.bar(client, authcid) or go_on(sign_in.secret(authcid))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from mailsuite import sasl
-from mailsuite.accounts import AppPasswordRow, DirectoryUnavailable
+from mailsuite.accounts import AppPasswordRow, DirectoryUnavailable, names
 from mailsuite.base.clock import Clock
 from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
@@ -168,12 +168,12 @@ class SignIn:
 
     def bar(self, client: Client, name: str) -> Refused | None:
         """The refusal of a client that may not even try."""
-        key = self._key(name)
-        if self.throttle.address_barred(client.peer) or self.throttle.account_barred(
-            client.peer, key
-        ):
-            return self._barred(client, name)
-        return None
+        barred = self.throttle.address_barred(client.peer) or self.account_barred(client, name)
+        return self._barred(client, name) if barred else None
+
+    def account_barred(self, client: Client, name: str) -> bool:
+        """The account's password may not be tried from there."""
+        return self.throttle.account_barred(client.peer, self._key(name))
 
     def bar_address(self, client: Client, name: str) -> Refused | None:
         """The same, where only the address counts: nobody guesses a token or an app password."""
@@ -294,8 +294,12 @@ class SignIn:
         )
 
     def _key(self, name: str) -> str:
-        """The name as failures are counted by: an account's address, or what was given."""
-        return (self.accounts.enabled(name) or name.casefold())[:MAX_NAME]
+        """The name as failures are counted by, and as SCRAM's salt is made from.
+
+        In the form of addresses whether there is such an account or not: else one that is not there
+        would be known by having other salts for other ways to write it.
+        """
+        return (names.account_key(name) or name.casefold())[:MAX_NAME]
 
     async def _guarded(self, client: Client, name: str, work: Awaitable[Outcome]) -> Outcome:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
-from mailsuite.base.log_lines import PlainLines
+from mailsuite.base.log_lines import PlainLines, visible
 
 CONSOLE = structlog.dev.ConsoleRenderer(
     colors=False, exception_formatter=structlog.dev.plain_traceback
@@ -49,3 +49,16 @@ def test_tracebacks_are_left_to_the_console_renderer() -> None:
     line = PlainLines(CONSOLE)(None, "error", dict(event))
     assert line == CONSOLE(None, "error", dict(event))
     assert "ValueError: broken part" in line
+
+
+@pytest.mark.parametrize(
+    "letter", ["\x1b", "\x9b", "\x0b", "\x0c", "\x85", "\u2028", "\ud800", "\u202e"]
+)
+def test_what_a_peer_has_said_moves_no_cursor_and_ends_no_line(letter: str) -> None:
+    event = {"event": "sign-in failed", "level": "warning", "name": f"x{letter}[2J"}
+    for line in (
+        PlainLines(fail)(None, "warning", dict(event)),
+        PlainLines(CONSOLE)(None, "warning", dict(event, exc_info=None)),
+        CONSOLE(None, "warning", visible(None, "warning", dict(event))),
+    ):
+        assert line.isprintable() and repr(event["name"]) in line

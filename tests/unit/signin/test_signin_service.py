@@ -257,10 +257,46 @@ async def test_exchanges_that_were_open_before_the_ban_end_with_it(room: SignIn)
         finals.append(machine.answer(first))
     for exchange, final in zip(exchanges[:3], finals, strict=False):
         assert exchange and why(await exchange.step(final)) is Why.WRONG
+    # Not even the server's signature, which would say that the password was right.
     last = exchanges[3]
-    assert last
-    assert isinstance(await last.step(finals[3]), bytes)
-    assert why(await last.step(b"")) is Why.BANNED
+    assert last and why(await last.step(finals[3])) is Why.BANNED
+
+
+@pytest.mark.parametrize("name", [ALICE, "nobody@example.test"])
+async def test_exchanges_that_were_open_before_an_account_was_closed_end_with_it(
+    directory: Directory, name: str
+) -> None:
+    """From however many addresses, and whether there is such an account or not."""
+    room = sign_in(directory, scram="auto", account_failures=3)
+    machine = Scram(SHA256, ClientLogin(name, "secret"))
+    exchange = room.start("SCRAM-SHA-256", IMAP)
+    assert exchange
+    first = await exchange.step(machine.initial)
+    assert isinstance(first, bytes)
+    for number in range(3):
+        peer = Client("imap", f"203.0.113.{number}", secure=True)
+        await password(room, f"guess {number}", name, peer)
+    assert why(await exchange.step(machine.answer(first))) is Why.BANNED
+
+
+@pytest.mark.parametrize("local", ["alice", "nobody"])
+async def test_a_name_has_one_salt_however_it_is_written(directory: Directory, local: str) -> None:
+    """Else SCRAM would tell which names are accounts."""
+    directory.add_domain("bücher.test")
+    directory.add_user("alice@bücher.test", "secret")
+    room = sign_in(directory, scram="always", address_failures=3)
+    salts = set()
+    for name in (
+        f"{local}@bücher.test",
+        f"{local.upper()}@xn--bcher-kva.test",
+        f'"{local}"@BÜCHER.test.',
+    ):
+        exchange = room.start("SCRAM-SHA-256", IMAP)
+        assert exchange
+        first = await exchange.step(Scram(SHA256, ClientLogin(name, "x")).initial)
+        assert isinstance(first, bytes)
+        salts.add(first.partition(b",")[2])
+    assert len(salts) == 1
 
 
 async def test_a_banned_address_has_no_use_for_a_certificate(
