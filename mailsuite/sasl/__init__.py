@@ -66,6 +66,7 @@ class Channel:
 
     secure       nobody else can read the connection, or the operator says that it does not matter
     bindings     channel binding data by type (RFC 5929, RFC 9266)
+    announce_plus  whether the mechanisms that bind it are announced; they are taken in any case
     certificate  the client has shown a certificate that names an account
     tokens       there is somebody to ask whose a bearer token is
     secrets      some account has a password that can be read (CRAM-MD5)
@@ -75,11 +76,17 @@ class Channel:
 
     secure: bool = False
     bindings: Mapping[str, bytes] = field(default_factory=dict)
+    announce_plus: bool = True
     certificate: bool = False
     tokens: bool = False
     secrets: bool = False
     verifiers: bool = True
     challenge: bytes = b""
+
+    @property
+    def told_bindings(self) -> Mapping[str, bytes]:
+        """What a client that sees our list must know that it could bind (RFC 5802 §6)."""
+        return self.bindings if self.announce_plus else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ _TABLE = {
         lambda channel: channel.verifiers and bool(channel.bindings),
     ),
     "SCRAM-SHA-256": _Row(
-        lambda channel: Scram(SHA256, bindings=channel.bindings),
+        lambda channel: Scram(SHA256, bindings=channel.told_bindings),
         lambda channel: channel.verifiers,
     ),
     "SCRAM-SHA-1-PLUS": _Row(
@@ -103,7 +110,7 @@ _TABLE = {
         lambda channel: channel.verifiers and bool(channel.bindings),
     ),
     "SCRAM-SHA-1": _Row(
-        lambda channel: Scram(SHA1, bindings=channel.bindings),
+        lambda channel: Scram(SHA1, bindings=channel.told_bindings),
         lambda channel: channel.verifiers,
     ),
     "PLAIN": _Row(lambda channel: Plain(), lambda channel: channel.secure),
@@ -120,7 +127,11 @@ _TABLE = {
 
 def mechanisms(channel: Channel) -> list[str]:
     """Names to announce, best first."""
-    return [name for name, row in _TABLE.items() if row.usable(channel)]
+    return [
+        name
+        for name, row in _TABLE.items()
+        if row.usable(channel) and (channel.announce_plus or not name.endswith("-PLUS"))
+    ]
 
 
 def start(name: str, channel: Channel) -> Mechanism | None:

@@ -25,7 +25,6 @@ set use_envelope_from = yes
 set envelope_from_address = "{account.address}"
 set smtp_url = "{"smtp" if starttls else "smtps"}://{user}@{HOST}:{server.port(smtp)}/"
 set smtp_pass = "{account.password}"
-set smtp_authenticators = "scram-sha-256:plain"
 set imap_user = "{account.address}"
 set imap_pass = "{account.password}"
 set folder = "{"imap" if starttls else "imaps"}://{HOST}:{server.port(imap)}/"

@@ -49,6 +49,16 @@ def test_offered_only_where_the_connection_hides_the_password() -> None:
     ]  # fmt: skip
 
 
+def test_binding_mechanisms_can_be_taken_without_being_announced() -> None:
+    quiet = replace(ALL, announce_plus=False)
+    assert not [name for name in sasl.mechanisms(quiet) if name.endswith("-PLUS")]
+    assert sasl.start("SCRAM-SHA-256-PLUS", quiet) is not None
+    # A client that could bind and was not told that we can is no sign of an attack (RFC 5802 §6).
+    machine = sasl.start("SCRAM-SHA-256", quiet)
+    assert machine is not None
+    assert isinstance(machine.step(b"y,,n=user,r=abc"), sasl.VerifierWanted)
+
+
 def test_names_in_any_case_and_unknown_ones() -> None:
     assert begin("plain").name == "PLAIN"
     assert begin("Login").name == "LOGIN"
