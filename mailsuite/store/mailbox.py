@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STORE_AT_ONCE = 10_000
+STORE_AT_ONCE = 5_000
 
 
 class Mailbox(View):
