@@ -8,6 +8,7 @@ is kept.
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mailsuite.base.tasks import Threads
@@ -19,6 +20,7 @@ from mailsuite.message import decode_words, fields, first_field, split_header
 POSTMASTER = "postmaster"
 HEADER = 1 << 16
 """Octets of a header that are returned."""
+BLOCK = 1 << 18
 WHOLE = 1 << 16
 """A failed message up to this size is returned whole where its sender did not say (octets)."""
 
@@ -37,16 +39,18 @@ class DeliveryNotifier:
             reports = [report for report in reports if report.action == FAILED]
             if all(_is_postmaster(report.recipient.address) for report in reports):
                 return Notices(kept=bool(reports))
-        header = await self._threads.run(_read_header, job.message)
+        failed = [report for report in reports if report.action == FAILED]
+        full = bool(failed) and _returned_whole(job)
+        look = await self._threads.run(_look, job.message, full)
         groups = (
-            [report for report in reports if report.action == FAILED],
+            failed,
             [report for report in reports if report.action == DELAYED],
             [report for report in reports if report.action not in (FAILED, DELAYED)],
         )
-        return Notices(tuple(self._notice(job, group, header, now) for group in groups if group))
+        return Notices(tuple(self._notice(job, group, look, now) for group in groups if group))
 
-    def _notice(self, job: Job, reports: Sequence[Report], header: bytes, now: float) -> FollowUp:
-        sender = _sender(job)
+    def _notice(self, job: Job, reports: Sequence[Report], look: "_Look", now: float) -> FollowUp:
+        sender, header = _sender(job), look.header
         full = reports[0].action == FAILED and _returned_whole(job)
         notice = Notice(
             hostname=self._hostname,
@@ -62,6 +66,7 @@ class DeliveryNotifier:
             subject=_field(header, "subject"),
             message_id=_message_id(header),
             full=full,
+            ascii=look.ascii,
             returned=not sender,
         )
         head, tail = compose(notice)
@@ -97,13 +102,28 @@ def _is_postmaster(address: str) -> bool:
     return address.partition("@")[0].lower() == POSTMASTER
 
 
-def _read_header(message: QueuedMessage) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The message's header, and whether all of it is ASCII, where it was asked for."""
+
+    header: bytes
+    ascii: bool
+
+
+def _look(message: QueuedMessage, whole: bool) -> _Look:
     if message.data is not None:
         octets = message.data
-    else:
-        with Path(message.path).open("rb") as file:
-            file.seek(message.offset)
-            octets = file.read(HEADER)
+        return _Look(_header(octets), not whole or octets.isascii())
+    with Path(message.path).open("rb") as file:
+        file.seek(message.offset)
+        octets = file.read(HEADER)
+        header, ascii = _header(octets), octets.isascii()
+        while whole and ascii and (octets := file.read(BLOCK)):
+            ascii = octets.isascii()
+    return _Look(header, not whole or ascii)
+
+
+def _header(octets: bytes) -> bytes:
     header = octets[: split_header(octets)[1]][:HEADER]
     return header[: header.rfind(b"\n") + 1]
 

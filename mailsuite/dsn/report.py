@@ -42,6 +42,7 @@ class Notice:
     subject     its subject, decoded
     message_id  its Message-ID with brackets, or ""
     full        the whole message is returned: it follows `head`
+    ascii       the message holds no octet above 127, whatever its envelope says
     returned    the notice to postmaster of a notice that came back
     """
 
@@ -58,6 +59,7 @@ class Notice:
     subject: str
     message_id: str
     full: bool
+    ascii: bool = True
     returned: bool = False
 
     @property
@@ -75,8 +77,19 @@ class Notice:
     @property
     def eight_bit(self) -> bool:
         """The notice holds octets that are not ASCII."""
-        full = self.full and self.envelope.body != "7BIT"
-        return self.utf8 or full or not self.header.isascii()
+        return self.utf8 or (self.full and not self.ascii) or not self.header.isascii()
+
+    @property
+    def returned_as(self) -> bytes:
+        """The type of the part with what is returned.
+
+        A whole message with other letters in its header is a message/global (RFC 6532 §3.7): that
+        may be encoded on its way to a host that knows no such letters, a message/rfc822 may not.
+        """
+        if self.full:
+            global_ = self.utf8 or not self.header.isascii()
+            return b"message/global" if global_ else b"message/rfc822"
+        return b"message/global-headers" if self.utf8 else b"text/rfc822-headers"
 
 
 def compose(notice: Notice) -> tuple[bytes, bytes]:
@@ -89,12 +102,8 @@ def compose(notice: Notice) -> tuple[bytes, bytes]:
         _status(boundary, notice),
     ]
     bits = b"8bit" if notice.eight_bit else b"7bit"
-    if notice.full:
-        kind = b"message/global" if notice.utf8 else b"message/rfc822"
-        parts.append(_opening(boundary, kind, bits, b""))
-    else:
-        kind = b"message/global-headers" if notice.utf8 else b"text/rfc822-headers"
-        parts.append(_opening(boundary, kind, bits, notice.header.rstrip(b"\r\n") + b"\r\n"))
+    body = b"" if notice.full else notice.header.rstrip(b"\r\n") + b"\r\n"
+    parts.append(_opening(boundary, notice.returned_as, bits, body))
     return b"".join(parts), b"\r\n--%b--\r\n" % boundary
 
 

@@ -1,5 +1,6 @@
 """Notices as octets: read again by the standard library's parser, and by the RFCs' rules."""
 
+from binascii import a2b_base64, a2b_qp
 from dataclasses import replace
 from email import message_from_bytes
 from email.message import EmailMessage, Message
@@ -26,6 +27,7 @@ from mailsuite.mail import (
     Report,
 )
 from mailsuite.message import format_date
+from mailsuite.message.downgrade import NextHop, downgrade
 
 NOW = 1_700_000_000.0
 MESSAGE = (
@@ -168,6 +170,45 @@ async def test_other_letters_take_the_forms_of_rfc_6533() -> None:
     assert b"Content-Type: message/global-delivery-status" in data
     assert "Final-Recipient: utf-8; 用户@far.test".encode() in data
     assert b"Content-Type: message/global\r\n" in data
+
+
+async def test_a_message_with_8_bit_octets_says_so_whatever_its_envelope_said(
+    tmp_path: Path,
+) -> None:
+    high = MESSAGE + b"x" * 70_000 + b"\xe9\r\n"
+    path = tmp_path / "spool"
+    path.write_bytes(high)
+    filed = replace(job(ret="FULL"), message=QueuedMessage(str(path), 0, len(high)))
+    for each in (job(message=high, ret="FULL"), filed):
+        (follow_up,) = await told(each, report())
+        assert follow_up.body is None and follow_up.envelope.body == "8BITMIME"
+        head, _, part = octets(follow_up, high).partition(b"\r\n\r\n")
+        assert b"\r\nContent-Transfer-Encoding: 8bit" in head
+        assert b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n" in part
+    # An ASCII one goes to any host as it is, though it was announced as 8BITMIME.
+    (follow_up,) = await told(job(body="8BITMIME", ret="FULL"), report())
+    assert follow_up.envelope.body == "7BIT" and b": 8bit" not in octets(follow_up)
+
+
+async def test_a_message_with_other_letters_in_its_header_comes_back_to_any_host() -> None:
+    """As message/rfc822 it could not be encoded for a host without 8BITMIME (RFC 2045 §6.4)."""
+    message = (
+        MESSAGE.replace(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "Grüße".encode()) + "Grüße\r\n".encode()
+    )
+    (follow_up,) = await told(job(message=message, ret="FULL"), report())
+    assert not follow_up.envelope.smtputf8, "no address needs it"
+    data = octets(follow_up, message)
+    conversion = downgrade(data, NextHop())
+    assert conversion is not None and conversion.body == "7BIT"
+    made = b"".join(conversion.pieces(data))
+    assert made.isascii()
+    returned = list(parsed(made).iter_parts())[2]
+    assert returned.get_content_type() == "message/global"
+    encoded = made.partition(b"Content-Type: message/global\r\n")[2]
+    fields, _, body = encoded.partition(b"\r\n\r\n")
+    body = body.partition(b"\r\n--report-")[0]
+    decode = a2b_base64 if b": base64" in fields else a2b_qp
+    assert decode(body) == message
 
 
 async def test_by_when_it_was_to_be_delivered() -> None:
