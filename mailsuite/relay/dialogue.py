@@ -271,8 +271,7 @@ class _Transaction:
             return  # whatever it says, there was no transaction
         if reply.ok:
             self.accepted.append(place)
-        elif self.accepted and (reply.code == 452 or reply.status == "4.5.3"):
-            # Too many for one transaction (RFC 5321 §4.5.3.1.10).
+        elif self.accepted and _too_many(reply):
             self.verdicts[place] = Verdict(Fate.ANOTHER, reply)
         else:
             self.verdicts[place] = _failure(reply)
@@ -331,6 +330,16 @@ class _Transaction:
     def result(self) -> Result:
         missing = Verdict(Fate.ELSEWHERE, None, "the server did not answer for this recipient")
         return Result([each or missing for each in self.verdicts], self.usable)
+
+
+def _too_many(reply: Reply) -> bool:
+    """Too many recipients for one transaction (RFC 5321 §4.5.3.1.10).
+
+    552 is how RFC 821 had it; "552 5.2.2" is a full mailbox.
+    """
+    if reply.code == 452 or reply.status in ("4.5.3", "5.5.3"):
+        return True
+    return reply.code == 552 and reply.status is None
 
 
 def _failure(reply: Reply) -> Verdict:
