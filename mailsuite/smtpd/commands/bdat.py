@@ -57,7 +57,11 @@ async def bdat(session: SmtpSession, argument: str) -> Reply | None:
             return (tell_each(session, accepted, begun) if last else begun) if read else None
         chunks = begun
     if refusal is not None or chunks is None:
-        return refusal if await _read(session, size, None) else None
+        read = await _read(session, size, None)
+        if refusal is BAD_SYNTAX:
+            # The message would lack this chunk.
+            await session.reset()
+        return refusal if read else None
     return await _take(session, chunks, size, last=last)
 
 
