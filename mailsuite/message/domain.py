@@ -82,12 +82,18 @@ def _literal(text: str) -> str:
     if inner[:5].lower() == "ipv6:":
         if "%" in inner:
             raise ValueError("IPv6 address literal with a zone")
-        address = ipaddress.IPv6Address(inner[5:])
+        try:
+            address = ipaddress.IPv6Address(inner[5:])
+        except ValueError as error:
+            raise ValueError("bad IPv6 address literal") from error
         mapped = address.ipv4_mapped
         return f"[IPv6:::ffff:{mapped}]" if mapped is not None else f"[IPv6:{address}]"
     if _GENERAL.fullmatch(inner):
         return text
-    return f"[{ipaddress.IPv4Address(inner)}]"
+    try:
+        return f"[{ipaddress.IPv4Address(inner)}]"
+    except ValueError as error:
+        raise ValueError("bad address literal") from error
 
 
 def _label(label: str) -> str:

@@ -89,6 +89,14 @@ def test_null_and_postmaster() -> None:
         parse_path("<postmaster>", null=True)
 
 
+@pytest.mark.parametrize("literal", ["[IPv6:zz]", "[1.2.3.256]", "[]", "[1.2]"])
+def test_a_bad_literal_is_told_in_our_words(literal: str) -> None:
+    """The words go to the client, who has no use for those of a library."""
+    with pytest.raises(PathError) as raised:
+        parse_path(f"<a@{literal}>")
+    assert str(raised.value) in ("bad IPv6 address literal", "bad address literal", "bad domain")
+
+
 def test_mail_arguments() -> None:
     assert parse_mail_argument("FROM:<a@b>") == ("a@b", {})
     assert parse_mail_argument("from:<>") == ("", {})
