@@ -38,7 +38,10 @@ class MaildirImport:
     async def run(self) -> None:
         """Bring everything over. Raises UserError, StoreError."""
         self._progress.doing = f"looking at {self._root}"
-        found = await self._threads.run(source.folders, self._root)
+        links: list[Path] = []
+        found = await self._threads.run(source.folders, self._root, links)
+        for link in links:
+            self._progress.note(f"{link} is a symbolic link, which is not followed")
         found = [folder for folder in found if self._choice.takes(folder.name)]
         counts = [await self._threads.run(source.count, folder) for folder in found]
         self._progress.total = sum(counts)
@@ -99,7 +102,10 @@ class MaildirImport:
 
         for message, opened in zip(messages, await self._threads.run(load), strict=True):
             if opened is None:
-                self._progress.note(f"{message.path} has moved meanwhile: run the import again")
+                self._progress.note(
+                    f"{message.path} is no regular file, or has moved meanwhile:"
+                    " run the import again"
+                )
             else:
                 await self._add(filling, message, opened)
             self._progress.done += 1

@@ -1,11 +1,13 @@
 """A Maildir to be read: its folders, messages, UIDs and keywords. Every call blocks.
 
 Takes Maildir++ (`.Folder.Sub`) and folders within folders; Dovecot's dovecot-uidlist,
-dovecot-keywords and subscriptions where they are. Never writes there.
+dovecot-keywords and subscriptions where they are. Never writes there, and never follows a symbolic
+link below the Maildir: whoever owned it could have made one to mail, or to a key, of others.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -13,6 +15,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mailsuite.base.errors import UserError
 from mailsuite.message import mutf7
@@ -20,6 +23,7 @@ from mailsuite.transfer import uidlist
 from mailsuite.transfer.names import INBOX, Named, local_name
 
 MAX_DEPTH = 20
+_PLACES = ("new", "cur")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _LETTERS = {
     "D": "\\Draft",
@@ -100,10 +104,17 @@ def _head(name: str) -> str:
     return name.rpartition("/")[2].partition(":")[0]
 
 
-def folders(root: Path) -> list[MaildirFolder]:
-    """All folders, INBOX first. Raises UserError that names the folder."""
+def folders(root: Path, links: list[Path] | None = None) -> list[MaildirFolder]:
+    """All folders, INBOX first. Raises UserError that names the folder.
+
+    links  gets the symbolic links that were passed over
+    """
+    found: dict[str, Path] = {}
     try:
-        found = dict(_walk(root))
+        for name, path in _walk(root, [] if links is None else links):
+            while name in found:  # `.INBOX` beside the root itself, say
+                name += "_"
+            found[name] = path
     except FileNotFoundError as error:
         raise UserError(f"{root}: no such folder") from error
     except OSError as error:
@@ -114,29 +125,37 @@ def folders(root: Path) -> list[MaildirFolder]:
     return [MaildirFolder(found[name], Named(name)) for name in names]
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
+def _walk(root: Path, links: list[Path]) -> Iterator[tuple[str, Path]]:
     if _is_maildir(root):
         yield INBOX, root
-    for entry in sorted(root.iterdir()):
+    for entry in _entries(root, links):
         if entry.name.startswith(".") and len(entry.name) > 1:
             if _is_maildir(entry):
                 yield local_name(mutf7.decode_tolerant(os.fsencode(entry.name[1:])), "."), entry
         elif entry.name not in ("cur", "new", "tmp") and entry.is_dir():
-            yield from _nested(entry, "", 0)
+            yield from _nested(entry, "", 0, links)
 
 
-def _nested(path: Path, above: str, depth: int) -> Iterator[tuple[str, Path]]:
+def _entries(folder: Path, links: list[Path]) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        if not entry.is_symlink():
+            yield entry
+        elif entry.is_dir():
+            links.append(entry)
+
+
+def _nested(path: Path, above: str, depth: int, links: list[Path]) -> Iterator[tuple[str, Path]]:
     name = local_name(above + mutf7.decode_tolerant(os.fsencode(path.name)), "/")
     if _is_maildir(path):
         yield name, path
     if depth < MAX_DEPTH:
-        for entry in sorted(path.iterdir()):
+        for entry in _entries(path, links):
             if entry.name not in ("cur", "new", "tmp") and entry.is_dir():
-                yield from _nested(entry, name + "/", depth + 1)
+                yield from _nested(entry, name + "/", depth + 1, links)
 
 
 def _is_maildir(path: Path) -> bool:
-    return (path / "cur").is_dir() or (path / "new").is_dir()
+    return any((path / place).is_dir() and not (path / place).is_symlink() for place in _PLACES)
 
 
 def subscriptions(root: Path) -> set[str]:
@@ -160,7 +179,9 @@ def listing(folder: MaildirFolder) -> MaildirListing:
 
 def _files(folder: Path) -> Iterator[str]:
     """`new/…` and `cur/…`."""
-    for place in ("new", "cur"):
+    for place in _PLACES:
+        if (folder / place).is_symlink():
+            continue
         try:
             with os.scandir(folder / place) as entries:
                 for entry in entries:
@@ -189,21 +210,32 @@ class Opened:
 def open_message(path: str, at_once: int) -> Opened | None:
     """None: gone or renamed meanwhile, or no regular file. Raises OSError."""
     try:
-        with Path(path).open("rb") as file:
+        with _open(path) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return None
             octets = file.read() if status.st_size <= at_once else None
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link; a socket
+            return None
+        raise
     if octets is not None:
         octets = to_crlf(octets)
     return Opened(octets, status.st_size if octets is None else len(octets), status.st_mtime)
 
 
+def _open(path: str) -> BinaryIO:
+    """Never waits for somebody who might write into a FIFO."""
+    return os.fdopen(
+        os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb"
+    )
+
+
 def pieces(path: str, size: int) -> Iterator[bytes]:
     """A large message in pieces of about `size` octets, with CRLF line ends."""
-    with Path(path).open("rb") as file:
+    with _open(path) as file:
         held = b""
         while piece := file.read(size):
             piece = held + piece

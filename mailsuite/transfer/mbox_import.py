@@ -7,8 +7,8 @@ again after it has grown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -51,7 +51,10 @@ class MboxImport:
     async def run(self) -> None:
         """Bring everything over. Raises UserError, StoreError."""
         self._progress.unit = "octets"
-        files = await self._threads.run(lambda: list(_files(self._paths)))
+        links: list[Path] = []
+        files = await self._threads.run(lambda: _distinct(_files(self._paths, links)))
+        for link in links:
+            self._progress.note(f"{link} is a symbolic link, which is not followed")
         files = [file for file in files if self._choice.takes(file.named.name)]
         if not files:
             raise UserError("no mbox file is there")
@@ -117,11 +120,26 @@ def _key(mail: mbox.Mail, seen: Counter[str]) -> str:
     return digest if seen[digest] == 1 else f"{digest}.{seen[digest]}"
 
 
-def _files(paths: Sequence[Path]) -> Iterator[_File]:
-    """Raises UserError for what is no mbox file."""
+def _distinct(files: Iterable[_File]) -> list[_File]:
+    """Each file a folder: `a.mbox` and `a.mbx` must not pass for two states of one."""
+    taken: set[str] = set()
+    found = []
+    for file in files:
+        name = file.named.name
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        found.append(replace(file, named=Named(name)))
+    return found
+
+
+def _files(paths: Sequence[Path], links: list[Path]) -> Iterator[_File]:
+    """Raises UserError for what is no mbox file. `links`: as of `maildir_source.folders`."""
     for path in paths:
         if path.is_dir():
-            yield from _below(path, "")
+            yield from _below(path, "", links)
+        elif path.exists() and not path.is_file():
+            raise UserError(f"{path}: no regular file")
         else:
             head = _head(path)
             if not mbox.is_mbox(head):
@@ -129,14 +147,16 @@ def _files(paths: Sequence[Path]) -> Iterator[_File]:
             yield _File(path, Named(_name(path, "")), path.stat().st_size)
 
 
-def _below(folder: Path, above: str) -> Iterator[_File]:
+def _below(folder: Path, above: str, links: list[Path]) -> Iterator[_File]:
     """Files of a tree; Thunderbird keeps what is below a folder in `folder.sbd`."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.is_dir():
-            yield from _below(path, f"{above}{path.name.removesuffix('.sbd')}/")
-        elif path.suffix not in PASSED_OVER and mbox.is_mbox(_head(path)):
+        if path.is_symlink():
+            links.append(path)
+        elif path.is_dir():
+            yield from _below(path, f"{above}{path.name.removesuffix('.sbd')}/", links)
+        elif path.is_file() and path.suffix not in PASSED_OVER and mbox.is_mbox(_head(path)):
             yield _File(path, Named(_name(path, above)), path.stat().st_size)
 
 

@@ -228,3 +228,51 @@ async def test_a_source_that_was_numbered_anew_is_told_of(alice, target, threads
     (source / "dovecot-uidlist").write_bytes(octets.replace(b"V77", b"V78"))
     again = await bring(await target(alice), threads, source)
     assert any("INBOX: the source has numbered it anew" in note for note in again.notes)
+
+
+async def test_links_and_other_things_that_are_no_mail_are_passed_over(
+    alice, target, threads, source, tmp_path
+):
+    """A link may lead to others' mail or to a key, a FIFO would be waited for without end."""
+    others = maildir(tmp_path / "others")
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"of the house")
+    (source / "cur/1.link:2,").symlink_to(secret)
+    os.mkfifo(source / "cur/2.fifo:2,")
+    (source / "cur/3.folder:2,").mkdir()
+    (source / ".Linked").symlink_to(others)
+    (source / "Nested").mkdir()
+    (source / "Nested/Again").symlink_to(source)
+    (source / ".Half").mkdir()
+    (source / ".Half/new").symlink_to(others / "cur")
+    progress = await bring(await target(alice), threads, source)
+    assert progress.new == 5
+    notes = "\n".join(progress.notes)
+    for name in ("1.link", "2.fifo", "3.folder", ".Linked is a symb", "Again is a symb"):
+        assert name in notes
+    assert {info.name for info in await alice.mailboxes()}.isdisjoint({"Linked", "Half"})
+
+
+async def test_no_folder_takes_the_place_of_another(alice, target, threads, source):
+    """`.INBOX` and `.inbox` beside the root, which is INBOX itself."""
+    for number, name in enumerate((".INBOX", ".inbox")):
+        (source / name / "cur").mkdir(parents=True)
+        (source / name / "cur/1.host:2,").write_bytes(LETTER % (20 + number))
+    progress = await bring(await target(alice), threads, source)
+    assert progress.new == 7
+    assert len(await contents(alice)) == 4
+    for name, number in ("INBOX_", 20), ("INBOX__", 21):
+        ((_, octets),) = (await contents(alice, name)).values()
+        assert octets == to_crlf(LETTER % number)
+
+
+async def test_uids_far_apart_and_named_twice(alice, target, threads, source):
+    (source / "dovecot-uidlist").write_bytes(
+        b"3 V77 N2000000012 G00\n5 :100.M1.host,S=17,W=20\n5 :200.M2.host\nx\n"
+        b"2000000009 :300.M3.host\n"
+    )
+    progress = await bring(await target(alice), threads, source)
+    assert progress.new == 5
+    found = await contents(alice)
+    assert {octets for _, octets in found.values()} == {to_crlf(LETTER % n) for n in (3, 5, 9, 0)}
+    assert 5 in found

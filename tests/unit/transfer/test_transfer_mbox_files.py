@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mailsuite.base.errors import UserError
@@ -82,3 +84,22 @@ async def test_thunderbirds_tree(alice, target, threads, tmp_path):
     await bring(await target(alice, "mbox:"), threads, tmp_path)
     assert (await alice.status("Local/Trips")).messages == 1
     assert (await alice.status("Local")).messages == 0
+
+
+async def test_files_of_one_name_are_folders_of_their_own(alice, target, threads, tmp_path):
+    """Else each would be taken for a later state of the other, and its messages for vanished."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "a.mbox").write_bytes(FROM + b"A: 1\n\nx\n")
+    (folder / "a.mbx").write_bytes(FROM + b"A: 2\n\ny\n")
+    (folder / "loop").symlink_to(folder)
+    (folder / "others").symlink_to(folder / "a.mbox")
+    os.mkfifo(folder / "fifo")
+    for new in (2, 0):
+        progress = await bring(await target(alice, "mbox:"), threads, folder, remove_vanished=True)
+        assert (progress.new, progress.removed) == (new, 0)
+        assert [note.rpartition("/")[2].split()[0] for note in progress.notes] == ["loop", "others"]
+    assert [octets for octets, _, _ in await state_of(alice, "a")] == [b"A: 1\r\n\r\nx\r\n"]
+    assert [octets for octets, _, _ in await state_of(alice, "a_")] == [b"A: 2\r\n\r\ny\r\n"]
+    with pytest.raises(UserError, match="no regular file"):
+        await bring(await target(alice, "mbox:"), threads, folder / "fifo")
