@@ -35,8 +35,9 @@ async def plan_for(
     if need is Need.OFF and not require_tls:
         return Plan(Need.OFF, why)
     if tls_optional and smarthost is None:
-        # RFC 8689 §4.3: the sender prefers delivery to what policies ask for.
-        return Plan(Need.MAY, "opportunistic, TLS-Required: No")
+        # RFC 8689 §5: the sender prefers delivery to what the recipient's side asks for, and no
+        # more than that: the operator's word stands.
+        return Plan(need, f"{why}, TLS-Required: No")
     enforced = sts is not None and sts.mode == "enforce" and smarthost is None
     if enforced and sts is not None and not sts.allows(host.name):
         words = f"{host.name} is not among the hosts of the MTA-STS policy of {domain}"

@@ -314,6 +314,19 @@ async def test_a_sender_who_wants_no_policy(
                 assert tls_of(outcome)[1].startswith("opportunistic, TLS-Required: No")
 
 
+async def test_a_sender_who_wants_no_policy_does_not_overrule_the_settings(tmp_path: Path) -> None:
+    """Anybody can write the field, also into mail that an alias passes on."""
+    header = b"TLS-Required: No\r\n\r\nx\r\n"
+    rule = Rule(tls="require")
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, default=rule) as relay,
+    ):
+        (outcome,) = await relay.send("a@far.test", message=header)
+        assert isinstance(outcome, Deferred) and "TLS is required" in outcome.text
+        assert not hop.messages
+
+
 def chain_tls(name: str) -> ssl.SSLContext:
     """With the authority's own certificate in the chain, as DANE-TA wants it (RFC 7672 §3.1.2)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
