@@ -16,6 +16,7 @@ from mailsuite.accounts import names
 from mailsuite.accounts.app_passwords import AppPasswords
 from mailsuite.accounts.credentials import Credentials
 from mailsuite.accounts.database import Database
+from mailsuite.accounts.lost import Count, Lost
 from mailsuite.accounts.passwords import Hasher
 from mailsuite.accounts.rows import AccountRow, AliasRow, DomainRow
 from mailsuite.accounts.sealed import Sealed
@@ -59,6 +60,7 @@ class Directory:
         self.credentials = Credentials(self._database, threads, hasher or Hasher(), sealed)
         self.app_passwords = AppPasswords(self._database, sealed)
         self.decoy = sealed.decoy
+        self._lost = Lost(self._database, sealed)
         self._lock = threading.Lock()
         self._state = -1
         self._domains: frozenset[str] = frozenset()
@@ -121,6 +123,7 @@ class Directory:
                     " EXISTS (SELECT 1 FROM users WHERE enabled AND legacy IS NOT NULL)"
                 )[0],
             )
+            self._all_have_verifiers &= not self._lost.some_verifiers()
             self._state = state
 
     def _find(self, key: str) -> AccountRow | AliasRow | None:
@@ -163,9 +166,15 @@ class Directory:
         """
         return self.credentials.secret(name)
 
+    def lost(self) -> Count:
+        """How much the server's key does not open. Blocks. UserError: there is no usable key."""
+        with self._lock:
+            self._state = -1
+            return self._lost.look()
+
     @property
     def all_have_verifiers(self) -> bool:
-        """Every enabled account's password is known as SCRAM verifiers."""
+        """Every enabled account's password is known as SCRAM verifiers, of use as far as known."""
         with self._lock:
             self._refresh()
             return self._all_have_verifiers

@@ -63,6 +63,21 @@ class Sealed:
             get_logger("accounts").warning("SCRAM verifiers not usable", why=str(error))
         return None
 
+    def opens(self, key: str, sealed: bytes) -> bool:
+        """Whether these verifiers were sealed under today's key."""
+        return self._opens(sealed, f"the SCRAM verifiers of {key}")
+
+    def opens_secret(self, key: str, sealed: bytes) -> bool:
+        """The same of a password."""
+        return self._opens(sealed, f"the password of {key}")
+
+    def _opens(self, sealed: bytes, about: str) -> bool:
+        try:
+            self._vault.open(sealed, about)
+        except Unreadable:
+            return False
+        return True
+
     def is_unusable(self, key: str, sealed: bytes) -> bool:
         """They were sealed under another key, or with another salt or count than today's."""
         found = self.open_verifier(key, sealed, HASHES[0])

@@ -136,7 +136,6 @@ class Server:
         data = self.config.data
         make_folder(data)
         self.vault = Vault(data / "secrets.key")
-        self.vault.load()
         self.history = Recorder(
             data / "history.db",
             self._threads("history", 1),
@@ -149,6 +148,7 @@ class Server:
             data / "accounts.db", threads, vault=self.vault, lag=DIRECTORY_LAG
         )
         self._undo.append(closing(self.directory.close))
+        sign_in.tell_lost(self.vault, self.directory)
         self.accounts = sign_in.directories(self.config, self.directory, self._threads)
         bans = Bans(data / "bans.db")
         self._undo.append(closing(bans.close))

@@ -12,10 +12,13 @@ from mailsuite.accounts.several import Directories
 from mailsuite.accounts.users_file import UsersFile
 from mailsuite.base.clock import Clock
 from mailsuite.base.errors import UserError
+from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads
 from mailsuite.config import Config
 from mailsuite.signin import Provider, Settings, Tokens
+from mailsuite.vault import Vault
 
+log = get_logger("app")
 MAX_SECRET = 4096  # octets
 FILE_THREADS = 2
 
@@ -65,6 +68,31 @@ def directories(
         )
         others.append(Ldap(settings, ldap.domains, threads("ldap", ldap.connections)))
     return Directories(own, others)
+
+
+def tell_lost(vault: Vault, directory: Directory) -> None:
+    """Make the server's key if there is none yet, and tell what it does not open. Blocks.
+
+    Mail is taken and delivered without it, so that is no reason not to start.
+    """
+    try:
+        vault.load()
+        lost = directory.lost()
+    except UserError as error:
+        log.error(
+            "there is no key for secrets",
+            why=str(error),
+            remedy="put the file back from a backup: nobody can sign in until then",
+        )
+        return
+    if lost:
+        log.error(
+            "the key for secrets is another one than it was",
+            file=str(vault.path),
+            lost=str(lost),
+            remedy="stop the server and put the file back from a backup; else make app passwords"
+            " anew, and set the passwords of fetched accounts and of those with CRAM-MD5 anew",
+        )
 
 
 def tokens(config: Config, clock: Clock) -> Tokens | None:

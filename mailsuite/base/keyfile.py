@@ -26,7 +26,10 @@ def load_key(path: Path) -> bytes:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from error
     if len(key) != OCTETS:
-        raise UserError(f"{path}: not a key of {OCTETS} octets; remove it to have a new one made")
+        raise UserError(
+            f"{path}: not a key of {OCTETS} octets; put it back from a backup, or remove it to have"
+            " a new one made"
+        )
     return key
 
 

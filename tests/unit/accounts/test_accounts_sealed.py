@@ -8,6 +8,7 @@ import pytest
 
 from mailsuite.accounts import Directory, DirectoryUnavailable
 from mailsuite.accounts.database import MIGRATIONS
+from mailsuite.accounts.lost import Count
 from mailsuite.accounts.passwords import Hasher
 from mailsuite.base.errors import UserError
 from mailsuite.base.tasks import Threads
@@ -98,6 +99,30 @@ def test_a_lost_key_costs_the_verifiers_until_the_next_sign_in(
     assert directory.credentials.verifier(ALICE, SHA1) is None
     assert directory.check(ALICE, "secret") == ALICE
     assert fits(directory, "secret")
+    directory.close()
+
+
+def test_what_another_key_does_not_open_is_told(directory: Directory, tmp_path: Path) -> None:
+    """And SCRAM, which could only fail, is not offered until the password was seen again."""
+    directory.app_passwords.add(ALICE, "phone")
+    directory.set_legacy(ALICE, "secret")
+    assert not directory.lost() and directory.all_have_verifiers
+    directory.close()
+    kept = (tmp_path / "secrets.key").read_bytes()
+    (tmp_path / "secrets.key").write_bytes(b"x" * 32)
+    directory = Directory(tmp_path / "accounts.db", hasher=Hasher(memory=64, passes=1))
+    assert directory.lost() == Count(verifiers=1, app_passwords=1, secrets=1)
+    assert not directory.all_have_verifiers
+    assert directory.check(ALICE, "secret") == ALICE
+    assert directory.all_have_verifiers
+    assert directory.lost() == Count(app_passwords=1, secrets=1)
+    directory.close()
+    (tmp_path / "secrets.key").write_bytes(b"short")
+    directory = Directory(tmp_path / "accounts.db", hasher=Hasher(memory=64, passes=1))
+    with pytest.raises(UserError, match="not a key of 32 octets"):
+        directory.lost()
+    (tmp_path / "secrets.key").write_bytes(kept)
+    assert directory.lost() == Count(verifiers=1) and not directory.all_have_verifiers
     directory.close()
 
 
