@@ -46,9 +46,15 @@ class Into:
 
 
 class Handing:
-    """Takes a message's octets by `write`, and hands it in by `commit`."""
+    """Takes a message's octets by `write`, and hands it in by `commit`.
 
-    def __init__(self, into: Into, remote: Remote) -> None:
+    too_large  there were more than `most` octets, whatever the server had told: it is not kept,
+               what comes still is dropped, and it can't be committed
+    """
+
+    def __init__(self, into: Into, remote: Remote, most: int) -> None:
+        self.too_large = False
+        self._most = most
         self._into = into
         self._remote = remote
         self._head: bytearray | None = bytearray()
@@ -59,6 +65,12 @@ class Handing:
     async def write(self, data: bytes) -> None:
         """More octets. Raises QueueUnavailable."""
         self.size += len(data)
+        if self.size > self._most:
+            if not self.too_large:
+                self.too_large = True
+                await self.discard()
+                self._incoming, self._head = None, bytearray()
+            return
         if self._head is None:
             assert self._incoming is not None
             await self._incoming.write(data)
@@ -72,6 +84,7 @@ class Handing:
 
         `key` names the message at the source, for all time.
         """
+        assert not self.too_large
         if self._head is not None:
             await self._begin(bytes(self._head))
         assert self._incoming is not None and self._envelope is not None

@@ -12,7 +12,7 @@ from functools import partial
 from mailsuite.base.tasks import committed
 from mailsuite.fetch.handing import Handing
 from mailsuite.fetch.model import KEEP, Remote
-from mailsuite.fetch.visit import TOO_LARGE, Needs, Told, due_before
+from mailsuite.fetch.visit import NOT_GIVEN, TOO_LARGE, Needs, Told, due_before
 from mailsuite.message import mutf7
 from mailsuite.remote import Nonsense
 from mailsuite.remote.imap import Data, ImapSession, fetched, sets
@@ -20,7 +20,6 @@ from mailsuite.remote.imap import Data, ImapSession, fetched, sets
 AT_ONCE = 20
 DELETE_AT_ONCE = 500
 ONLY_MARKED = "only marked as deleted there, for the server has no UIDPLUS"
-NOT_GIVEN = "not given by the server"
 CHANGED = "times the server has numbered the folder anew (UIDVALIDITY): all of it was fetched again"
 
 
@@ -36,6 +35,7 @@ class _Visit:
         self._session = session
         self._told = Told()
         self._uidvalidity = 0
+        self._over = 0  # of those asked for now, larger than the server had told
 
     async def run(self) -> Told:
         database, threads = self._needs.database, self._needs.threads
@@ -88,11 +88,12 @@ class _Visit:
     async def _bring(self, uids: array[int]) -> None:
         for group, text in sets(uids, AT_ONCE):
             wanted = set(group)
+            self._over = 0
             tag = await self._session.give(b"UID FETCH", text, b"(UID BODY.PEEK[])")
             async for data in self._session.until(tag, self._large):
                 await self._take(data, wanted)
-            if wanted:
-                self._told.troubles[NOT_GIVEN] += len(wanted)
+            if missing := len(wanted) - self._over:
+                self._told.troubles[NOT_GIVEN] += missing
             taken = [self._key(uid) for uid in group if uid not in wanted]
             await self._note(taken, group[-1])
             self._told.fetched += len(taken)
@@ -104,14 +105,14 @@ class _Visit:
         await committed(needs.threads.run(call, self._remote.id, keys, now))
 
     async def _large(self) -> Handing:
-        return Handing(self._needs.into, self._remote)
+        return Handing(self._needs.into, self._remote, self._needs.max_size())
 
     async def _take(self, data: Data, wanted: set[int]) -> None:
         one = fetched(data) if data.name == "FETCH" else None
         if one is None or one.uid not in wanted or one.body is None:
             return
         if isinstance(one.body, bytes):
-            handing = Handing(self._needs.into, self._remote)
+            handing = Handing(self._needs.into, self._remote, self._needs.max_size())
         else:
             large, self._session.large = self._session.large, None
             assert isinstance(large, Handing)
@@ -119,6 +120,10 @@ class _Visit:
         try:
             if isinstance(one.body, bytes):
                 await handing.write(one.body)
+            if handing.too_large:
+                self._told.troubles[TOO_LARGE] += 1
+                self._over += 1
+                return
             await committed(handing.commit(self._key(one.uid)))
         except BaseException:
             await handing.discard()

@@ -11,7 +11,8 @@ from collections import Counter
 from mailsuite.base.tasks import committed
 from mailsuite.fetch.handing import Handing
 from mailsuite.fetch.model import Remote
-from mailsuite.fetch.visit import TOO_LARGE, Needs, Told, due_before
+from mailsuite.fetch.visit import NOT_GIVEN, TOO_LARGE, Needs, Told, due_before
+from mailsuite.remote import Refused
 from mailsuite.remote.pop3 import Item, Pop3Session
 
 
@@ -32,7 +33,11 @@ async def visit(needs: Needs, remote: Remote, session: Pop3Session) -> Told:
         if item.size > needs.max_size():
             told.troubles[TOO_LARGE] += 1
             continue
-        await _bring(needs, remote, session, key, item)
+        # One that can't be had must not keep the others from coming.
+        trouble = await _bring(needs, remote, session, key, item)
+        if trouble is not None:
+            told.troubles[trouble] += 1
+            continue
         seen[key] = now = needs.into.clock.now()
         await committed(threads.run(database.fetched, number, [key], now))
         told.fetched += 1
@@ -58,12 +63,21 @@ def _named(items: list[Item]) -> dict[str, Item]:
     return found
 
 
-async def _bring(needs: Needs, remote: Remote, session: Pop3Session, key: str, item: Item) -> None:
-    handing = Handing(needs.into, remote)
+async def _bring(
+    needs: Needs, remote: Remote, session: Pop3Session, key: str, item: Item
+) -> str | None:
+    """Why it did not come; None: it is in the queue."""
+    handing = Handing(needs.into, remote, needs.max_size())
     try:
         async for piece in session.retrieve(item.number):
             await handing.write(piece)
+        if handing.too_large:
+            return TOO_LARGE
         await committed(handing.commit(key))
+    except Refused:
+        await handing.discard()
+        return NOT_GIVEN
     except BaseException:
         await handing.discard()
         raise
+    return None

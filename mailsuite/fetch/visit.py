@@ -44,6 +44,7 @@ class Told:
 
 
 TOO_LARGE = "larger than limits.max_message_size, left there"
+NOT_GIVEN = "not given by the server"
 
 
 def due_before(remote: Remote, now: float) -> float | None:

@@ -14,7 +14,7 @@ from mailsuite.remote.endpoint import Endpoint
 from mailsuite.remote.errors import Nonsense, Refused
 from mailsuite.remote.link import Link, open_link
 from mailsuite.remote.pop3.dialogue import Beginning
-from mailsuite.remote.pop3.reader import Reader, Reply, reply
+from mailsuite.remote.pop3.reader import MAX_LINE, Reader, Reply, reply
 from mailsuite.remote.steps import Compute, Handshake, Receive, Send
 
 MAX_MESSAGES = 1_000_000
@@ -87,6 +87,8 @@ class Pop3Session:
                 if not word.isdigit() or not text or len(word) > 10:
                     raise Nonsense(f"{self._name}: no line of {command.decode()}: {line[:60]!r}")
                 found[int(word)] = text.split(b" ")[0].decode("ascii", "replace")
+            if len(held) > MAX_LINE:
+                raise Nonsense(f"{self._name}: a line of {command.decode()} is too long")
             if len(found) > MAX_MESSAGES:
                 raise Nonsense(f"{self._name}: more than {MAX_MESSAGES} messages")
         return found

@@ -217,6 +217,93 @@ async def test_too_large(house, protocol, monkeypatch):
     assert row["trouble"] == "1 larger than limits.max_message_size, left there"
 
 
+async def answer(
+    replies: dict[bytes, bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """A POP3 server that says what the test wants; after no reply, or half a line, it hangs up."""
+    writer.write(b"+OK\r\n")
+    while line := await reader.readline():
+        verb = line.split()[0]
+        found = replies.get(line.strip(), replies.get(verb))
+        if found is None and verb not in (b"USER", b"PASS", b"DELE", b"QUIT"):
+            break
+        writer.write(found or b"+OK\r\n")
+        if found and not found.endswith(b"\n"):
+            break
+    writer.close()
+
+
+@asynccontextmanager
+async def odd_server(replies: dict[bytes, bytes]) -> AsyncIterator[dict[str, Any]]:
+    async with await asyncio.start_server(
+        lambda reader, writer: answer(replies, reader, writer), "127.0.0.1"
+    ) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield {"host": "127.0.0.1", "port": port, "tls": "none", "ca_file": ""}
+
+
+CAPA = b"+OK\r\nUSER\r\nUIDL\r\n.\r\n"
+THREE = {
+    b"CAPA": CAPA,
+    b"UIDL": b"+OK\r\n1 a\r\n2 b\r\n3 c\r\n.\r\n",
+    b"LIST": b"+OK\r\n1 10\r\n2 10\r\n3 10\r\n.\r\n",
+    b"RETR 1": b"+OK\r\nSubject: one\r\n\r\n.\r\n",
+    b"RETR 3": b"+OK\r\nSubject: three\r\n\r\n.\r\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("second", "trouble"),
+    [
+        (b"-ERR cannot read it\r\n", "1 not given by the server"),
+        (
+            b"+OK 10 octets\r\nSubject: two\r\n\r\n" + b"x" * 70 * 2000 + b"\r\n.\r\n",
+            "1 larger than limits.max_message_size, left there",
+        ),
+    ],
+)
+async def test_one_that_cannot_be_had_keeps_no_other(house, second, trouble):
+    """Refused, or far larger than the server has told: nor is it deleted there."""
+    limits = house.server.config.limits.model_copy(update={"max_message_size": 100_000})
+    house.server.config = house.server.config.model_copy(update={"limits": limits})
+    replies = THREE | {b"RETR 2": second, b"DELE 2": b"-ERR must not be asked\r\n"}
+    async with odd_server(replies) as where:
+        number = await house.add("pop3", leave=0, **where)
+        assert await house.subjects() == ["one", "three"]
+        (row,) = await house.server.fetcher.listing()
+        assert (row["trouble"], row["error"]) == (trouble, "")
+        # One day it can be had.
+        replies |= {b"UIDL": b"+OK\r\n1 b\r\n.\r\n", b"LIST": b"+OK\r\n1 10\r\n.\r\n"}
+        replies[b"RETR 1"] = b"+OK\r\nSubject: two\r\n\r\n.\r\n"
+        assert await house.visit(number) == (1, "")
+    assert await house.subjects() == ["one", "three", "two"]
+
+
+async def test_a_server_that_hangs_up_in_the_middle(house):
+    """What is half there is not delivered, and comes whole the next time."""
+    replies = THREE | {b"RETR 2": b"+OK\r\nSubject: two\r\n\r\nhal"}
+    async with odd_server(replies) as where:
+        number = await house.add("pop3", **where)
+        (row,) = await house.server.fetcher.listing()
+        assert row["error"] and row["failures"] == 1
+        assert await house.subjects() == ["one"]
+        replies[b"RETR 2"] = b"+OK\r\nSubject: two\r\n\r\n.\r\n"
+        assert await house.visit(number) == (2, "")
+    assert await house.subjects() == ["one", "three", "two"]
+
+
+@pytest.mark.parametrize(
+    "uidl", [b"-ERR unknown\r\n", b"+OK\r\n" + b"1 " + b"x" * 100_000, b"+OK\r\n1\r\n.\r\n"]
+)
+async def test_no_unique_ids(house, uidl):
+    """Without them nobody knows what has been fetched."""
+    async with odd_server(THREE | {b"UIDL": uidl}) as where:
+        await house.add("pop3", **where)
+    (row,) = await house.server.fetcher.listing()
+    assert "UIDL" in row["error"] or "too long" in row["error"]
+    assert await house.subjects() == []
+
+
 @BOTH
 async def test_waits_grow(house, protocol):
     number = await house.add(protocol, host="localhost", port=1)
