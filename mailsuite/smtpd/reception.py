@@ -188,10 +188,16 @@ class Reception:
             await self._queue(self._incoming.rewrite(_shortened))
 
     def _came_back(self, block: bytes) -> bool:
-        """Every recipient has had this message: delivery would bounce it, so say so now."""
+        """Recipients have had this message: delivery would bounce it, so say so now.
+
+        Of strangers' mail to several one such recipient is enough. To bounce it to him would carry
+        it to whomever it names as its sender, and anybody can write a Delivered-To. (In LMTP he is
+        refused alone.)
+        """
         names = self._passed = passed(block)
-        recipients = self._envelope.recipients
-        return bool(names) and all(key_of(one.address) in names for one in recipients)
+        had = [key_of(one.address) in names for one in self._envelope.recipients]
+        settings = self._context.settings
+        return all(had) if settings.submission or settings.lmtp else any(had)
 
     async def _choose(self) -> None:
         """Leave out whom the client is told of that he can't have the message."""

@@ -80,7 +80,7 @@ def _recipient(session: SmtpSession, address: str, argument: str) -> Reply | Rou
     context = session.context
     if not argument.isascii() and not session.envelope.smtp_utf8:
         return NEEDS_SMTPUTF8
-    # Every RCPT counts, an address that is named twice as well (RFC 9422 §4.2): each is remembered.
+    # Every RCPT counts (RCPTMAX, RFC 9422), of an address named twice as well: all are remembered.
     if len(session.envelope.accepted) >= context.settings.max_recipients:
         return EXCUSED if session.envelope.refused < context.settings.max_recipients else TOO_MANY
     route = context.router.accept(address)
