@@ -100,7 +100,8 @@ class Tokens:
         found = claims.get(self.provider.claim)
         if not isinstance(found, str) or not found:
             raise TokenRefused(f"without the claim {self.provider.claim}")
-        if self.provider.claim == "email" and claims.get("email_verified") is False:
+        # Some providers write it as a text.
+        if self.provider.claim == "email" and claims.get("email_verified") in (False, "false"):
             raise TokenRefused("its email is not verified")
         return found
 
@@ -201,7 +202,7 @@ def _is_jwt(token: str) -> bool:
     try:
         octets = base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))
         return isinstance(json.loads(octets), dict)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):  # the last: thousands of brackets
         return False
 
 

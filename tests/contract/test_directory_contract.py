@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -257,6 +258,28 @@ class TestUsersFile:
         path.unlink()
         await mirror.refresh()
         assert "users: No such file" in capsys.readouterr().out
+        threads.close()
+
+    async def test_a_name_that_is_not_there_costs_what_the_files_hashes_cost(
+        self, tmp_path: Path
+    ) -> None:
+        """They may have been made with other parameters than ours."""
+
+        class Watched(Hasher):
+            seen: ClassVar[list[str | None]] = []
+
+            def check(self, kept: str | None, password: bytes) -> bool:
+                self.seen.append(kept)
+                return super().check(kept, password)
+
+        path, kept = tmp_path / "users", Hasher(memory=128, passes=2).make(b"one")
+        path.write_text(f"{ALICE}:{kept}\n")
+        threads = Threads("test", 1)
+        mirror = UsersFile(path, ["example.test"], threads, hasher=Watched(memory=64, passes=1))
+        await mirror.refresh()
+        assert not await mirror.verify(CAROL, "one") and not await mirror.verify(CAROL, "two")
+        assert await mirror.verify(ALICE, "one") and not await mirror.verify(CAROL, "one")
+        assert Watched.seen == [kept] * 4
         threads.close()
 
     async def test_a_change_is_seen_and_a_changed_password_is_in_force_at_once(

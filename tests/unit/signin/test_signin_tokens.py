@@ -1,5 +1,6 @@
 """Tokens: an OpenID provider on loopback, and every token that must not be anybody's."""
 
+import base64
 import ssl
 import time
 from collections.abc import Iterator
@@ -90,6 +91,7 @@ async def test_a_signed_token_is_checked_here(tokens: Tokens, identity: Identity
         ({"email": None}, "without the claim email"),
         ({"email": 7}, "without the claim email"),
         ({"email_verified": False}, "not verified"),
+        ({"email_verified": "false"}, "not verified"),
     ],
 )
 async def test_claims_that_are_refused(
@@ -106,7 +108,9 @@ async def test_signatures_that_are_refused(tokens: Tokens, identity: Identity) -
     claims = {"iss": ISSUER, "aud": "mailsuite", "exp": time.time() + 300, "email": ALICE}
     by_public_key = jwt.encode(claims, key + "x" * 32, "HS256", headers={"kid": "one"})
     unsigned = jwt.encode(claims, "", "none", headers={"kid": "one"})
-    for token in (identity.token(signer=other), by_public_key, unsigned, identity.token() + "x"):
+    deep = base64.urlsafe_b64encode(b'{"a":' + b"[" * 5000).decode() + ".a.b"
+    forged = (identity.token(signer=other), by_public_key, unsigned, identity.token() + "x", deep)
+    for token in forged:
         with pytest.raises(TokenRefused):
             await tokens.account(token)
 
