@@ -85,6 +85,10 @@ class Letter:
 
     def _listed(self, text: str) -> list[str]:
         found = mailboxes(parse_addresses(text.encode("utf-8", "surrogateescape")))
+        for one in found:
+            if one.display_name and not one.address:
+                # Somebody was meant, and would be left out without a word.
+                raise NotSent(EX_DATAERR, f"{one.display_name!r} is not an address")
         return [self._complete(one.address) for one in found if one.address]
 
     def _complete(self, address: str) -> str:

@@ -95,6 +95,16 @@ def test_bare_names_get_a_domain_and_others_keep_their_octets() -> None:
     )
 
 
+def test_nobody_is_left_out_without_a_word() -> None:
+    wanted = Wanted(from_header=True, values={"sender": "me"})
+    with pytest.raises(NotSent, match="'Ben' is not an address") as error:
+        Letter(wanted, b"To: ann@y.test, Ben <, c@y.test\r\n", "x.test")
+    assert error.value.code == 65
+    # Nobody is meant here.
+    header = b"To: undisclosed-recipients:;\r\nCc: , <>\r\nBcc: ann@y.test\r\n"
+    assert Letter(wanted, header, "x.test").mail.recipients == ["ann@y.test"]
+
+
 def test_raw_8_bit_texts_are_encoded() -> None:
     header = "To: J\u00f6rg <j@x.test>\r\nSubject: f\u00fcr alle\r\n".encode()
     letter = Letter(Wanted(from_header=True, values={"sender": "me@x.test"}), header, "x.test")
