@@ -56,7 +56,7 @@ def status(config: ConfigOption = None, data: DataOption = None, json: JsonOptio
             f"  {name} behind a proxy: {counts['connections']} connections, refused"
             f" {counts['untrusted']} from elsewhere and {counts['bad_headers']} with a bad header"
         )
-    if fetched := found.get("fetch"):
+    if fetched := found["fetch"]:
         failing = [one for one in fetched if one["failures"]]
         output.say(f"Fetch: {len(fetched)} accounts, {len(failing)} of them failing")
         for one in failing:

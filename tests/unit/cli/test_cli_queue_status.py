@@ -109,6 +109,11 @@ class Fake:
                 {"name": "a.test", "attempts": 2, "idle": 1, "left_alone": 0.0, "why": ""},
                 {"name": "b.test", "attempts": 0, "idle": 0, "left_alone": 61.0, "why": "gone"},
             ],
+            "proxied": {"imap": {"connections": 12, "untrusted": 3, "bad_headers": 1}},
+            "fetch": [
+                {"user": "al", "host": "pop.b.test", "failures": 0, "error": ""},
+                {"user": "bo", "host": "pop.b.test", "failures": 2, "error": "no answer"},
+            ],
             "loop_lag": 0.0123,
             "versions": {"python": "3.11", "sqlite": "3.50"},
         }
@@ -202,6 +207,8 @@ async def test_status(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[
     out = capsys.readouterr().out
     assert out.startswith("mailsuite 9.9 on mail.example.test, running for 1d 1h\n")
     assert "imap      ::        143  starttls         7\n" in out
+    assert "  imap behind a proxy: 12 connections, refused 3 from elsewhere and 1 with" in out
+    assert "Fetch: 2 accounts, 1 of them failing\n  bo at pop.b.test: no answer\n" in out
     assert "  To a.test: 2 under way, 1 connections unused\n" in out
     assert "  To b.test: tried again in 1m 1s: gone\n" in out
     assert await call(tmp_path, "status", "--json") == 0
