@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +21,8 @@ from mailsuite.transfer.progress import Progress
 
 SUFFIX = ".mbox"
 _RETURN_PATH = re.compile(rb"return-path:\s*<([^<>\r\n]*)>", re.IGNORECASE)
+MAX_LEVEL = 200
+"""Octets; file systems take 255."""
 _UNSAFE = re.compile(r"^\.|[\\:*?\"<>|]")
 
 
@@ -45,10 +47,11 @@ class MboxExport:
         """Write everything. Raises UserError, StoreError."""
         names = [info.name for info in await export.chosen(self._account, self._choice)]
         await export.count(self._account, names, self._progress)
+        files = file_names(names)
         for name in names:
             self._progress.doing = name
             try:
-                await self._folder(name, self._root / file_name(name))
+                await self._folder(name, self._root / files[name])
             except OSError as error:
                 raise UserError(f"{error.filename or self._root}: {error.strerror}") from error
             self._progress.folders += 1
@@ -113,10 +116,24 @@ def sender_of(message: bytes) -> str:
     return match[1].decode("ascii", "replace") if match else ""
 
 
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Where folders go, below the export's folder: each into a file of its own."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    # Those whose names can stay as they are come first.
+    for name in sorted(names, key=lambda name: (file_name(name) != name + SUFFIX, name)):
+        file = file_name(name)
+        while file in taken:
+            file = file.removesuffix(SUFFIX) + "_" + SUFFIX
+        taken.add(file)
+        found[name] = file
+    return found
+
+
 def file_name(name: str) -> str:
-    """Where a folder goes, below the export's folder."""
-    levels = [_UNSAFE.sub("_", level) for level in name.split("/")]
-    return "/".join(levels) + SUFFIX
+    """Where a folder goes, if no other goes there."""
+    levels = [_UNSAFE.sub("_", level).encode() for level in name.split("/")]
+    return "/".join(level[:MAX_LEVEL].decode(errors="ignore") for level in levels) + SUFFIX
 
 
 def _open(path: Path) -> BinaryIO:

@@ -103,3 +103,16 @@ async def test_files_of_one_name_are_folders_of_their_own(alice, target, threads
     assert [octets for octets, _, _ in await state_of(alice, "a_")] == [b"A: 2\r\n\r\ny\r\n"]
     with pytest.raises(UserError, match="no regular file"):
         await bring(await target(alice, "mbox:"), threads, folder / "fifo")
+
+
+async def test_each_folder_has_a_file_of_its_own(alice, threads, tmp_path):
+    """However alike their names are once what file systems do not take is replaced."""
+    names = ["a:b", "a?b", "a_b", ".x", "_x", "../up", "漢" * 70 + "1", "漢" * 70 + "2"]
+    for number, name in enumerate(names):
+        await alice.create(name)
+        await alice.append(name, [NewMessage(b"A: %d\r\n" % number, frozenset(), 1e9)])
+    await MboxExport(alice, tmp_path / "out", threads, Choice(), Progress()).run()
+    files = [path.read_bytes() for path in (tmp_path / "out").rglob("*.mbox")]
+    for number in range(len(names)):
+        assert sum(b"A: %d\n" % number in octets for octets in files) == 1
+    assert b"A: 2\n" in (tmp_path / "out/a_b.mbox").read_bytes()
