@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mailsuite.message import mutf7
@@ -36,19 +37,31 @@ async def folders(session: ImapSession, choice: Choice) -> list[ImapFolder]:
         listed(data).name for data in await session.call(b"LSUB", b'""', b'"*"') if _is(data.name)
     }
     found: dict[str, ImapFolder] = {}
-    for row in rows:
-        if row.attributes & _NOT_THERE or any(
-            row.name.startswith(other) for other in others if other
-        ):
-            continue
-        name = _name(row, prefixes)
+    there = [
+        row
+        for row in rows
+        if not row.attributes & _NOT_THERE
+        and not any(row.name.startswith(other) for other in others if other)
+    ]
+    for name, row in distinct(there, prefixes).items():
         if is_virtual(row.attributes) and name not in choice.only:
             continue  # it shows what lies in other folders
-        if choice.takes(name) and name not in found:
+        if choice.takes(name):
             named = Named(name, row.attributes)
             found[name] = ImapFolder(row.name, named, row.name in subscribed)
     counted = await _counted(session, list(found.values()))
     return sorted(counted, key=lambda folder: -folder.messages)
+
+
+def distinct(rows: Iterable[Listed], prefixes: list[str]) -> dict[str, Listed]:
+    """Folders by name; none takes the place of another ("INBOX.INBOX" that of INBOX, say)."""
+    found: dict[str, Listed] = {}
+    names = {row.name: (_name(row, prefixes), row) for row in rows}  # a name told twice is one
+    for name, row in sorted(names.values(), key=lambda one: one[1].name.upper() != b"INBOX"):
+        while name in found:
+            name += "_"
+        found[name] = row
+    return found
 
 
 def _is(name: str) -> bool:
