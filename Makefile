@@ -16,6 +16,8 @@ BIN = $(VENV)/bin
 # With `EXTRAS=test,ldap` also what the tests with OpenLDAP need, which is built from C.
 EXTRAS ?= test
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# So that the first start is as quick as the others; pip leaves an editable package uncompiled.
+COMPILE = $(BIN)/python -m compileall -q mailsuite
 
 .PHONY: run test lint lint-format lint-ruff lint-types lint-floors check format clean
 
@@ -53,11 +55,13 @@ clean:
 $(VENV)/installed: pyproject.toml $(VENV)/made
 	@echo "Installing mailsuite into $(VENV) (once; about a minute)"
 	@$(PIP) --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/installed-for-tests: pyproject.toml $(VENV)/made
 	@echo "Installing mailsuite and its test tools into $(VENV) (once; a minute or two)"
 	@$(PIP) --editable '.[$(EXTRAS)]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/installed
 
 # The first interpreter that is new enough and can make a venv (Debian keeps that in python3-venv).
