@@ -26,7 +26,7 @@ run: $(VENV)/installed
 	@exec $(BIN)/python -m mailsuite dev $(ARGS)
 
 test: $(VENV)/installed-for-tests
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 lint: lint-format lint-ruff lint-types lint-floors
 
