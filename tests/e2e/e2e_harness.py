@@ -9,6 +9,7 @@ import imaplib
 import json
 import os
 import poplib
+import random
 import signal
 import smtplib
 import socket
@@ -347,15 +348,20 @@ class ProductionServer(Server):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports that nobody listens on now.
+
+    Below those that the system gives to outgoing connections, so that none of these has taken one
+    when a server comes back to it.
+    """
+    found: list[int] = []
+    for port in random.sample(range(12_000, 32_000), 2_000):
+        if len(found) == count:
+            break
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    assert len(found) == count, "no free ports"
+    return found
 
 
 def eventually(
