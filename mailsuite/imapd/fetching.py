@@ -205,10 +205,13 @@ def _column(name: str, form: bytes) -> Callable[[Plan], Items]:
 
 
 def _internal_date(plan: Plan) -> Items:
-    place = plan.column("internal_date")
-    return Items(
-        b"INTERNALDATE %b", lambda batch: [map(response.internal_date, batch.columns[place])]
-    )
+    """In the zone in which the client had told it; RFC 3501 §6.4.4 searches in that too."""
+    date, zone = plan.column("internal_date"), plan.column("zone")
+
+    def values(batch: Batch) -> Sequence[Iterable[bytes]]:
+        return [map(response.internal_date, batch.columns[date], batch.columns[zone])]
+
+    return Items(b"INTERNALDATE %b", values)
 
 
 def _body(plan: Plan) -> Items:

@@ -159,14 +159,14 @@ class Search:
                 yield place
 
     async def _rows(self, by_row: ByRow, among: Positions) -> Positions:
-        """What a column of the index decides."""
+        """What columns of the index decide."""
         if by_row.text and (told := await self._ask(by_row.text, "header")) is not None:
             among = positions.both(positions.either(*told), among)
-        found = await self._look_at_rows(by_row.column, by_row.matches, among)
+        found = await self._look_at_rows(by_row.columns, by_row.matches, among)
         return positions.of((place for place, _ in found), self._count)
 
     async def _look_at_rows(
-        self, column: str, look: Callable[[Row], int], among: Positions
+        self, columns: tuple[str, ...], look: Callable[[Row], int], among: Positions
     ) -> list[tuple[int, int]]:
         """(position, what `look` says), where that is not 0 or False."""
         view = self._view
@@ -174,7 +174,7 @@ class Search:
         left = positions.listed(among)
         for start in range(0, len(left), ROWS_BATCH):
             by_uid = {view.uids[place]: place for place in left[start : start + ROWS_BATCH]}
-            rows = await view.mailbox.rows(list(by_uid), columns=(column,))
+            rows = await view.mailbox.rows(list(by_uid), columns=columns)
             self._report(start, len(left))
             found += await self._threads.run(_said, rows, look, by_uid)
         return found
@@ -252,7 +252,7 @@ class Search:
         def look(row: Row) -> int:
             return wanted.field_score(row[1], name)
 
-        return self._scored(await self._look_at_rows("header", look, among))
+        return self._scored(await self._look_at_rows(("header",), look, among))
 
     def _scored(self, found: list[tuple[int, int]]) -> Positions:
         for place, score in found:
@@ -297,7 +297,7 @@ def _cost(key: SearchKey) -> int:
             make = ROW_KEYS.get(type(key))
             if make is None:
                 return 0
-            return 2 if make(key).column == "header" else 1
+            return 2 if "header" in make(key).columns else 1
 
 
 def _text_of(key: SearchKey) -> tuple[str, Where]:

@@ -1,4 +1,4 @@
-"""Pure. Search keys that one column of the index decides, row by row (RFC 3501 §6.4.4).
+"""Pure. Search keys that columns of the index decide, row by row (RFC 3501 §6.4.4).
 
 `ROW_KEYS` is open: an extension adds its key.
 """
@@ -30,42 +30,48 @@ _BETWEEN = re.compile(r"[^\w!#$%&'*+/=?^{|}~-]+")
 
 @dataclass(frozen=True, slots=True)
 class ByRow:
-    """A key that one column of the index decides: `matches` is asked with (uid, value).
+    """A key that columns of the index decide: `matches` is asked with (uid, value, …).
 
     text  where that holds, this (folded) is in the message's header; "" says nothing
     """
 
-    column: str
+    columns: tuple[str, ...]
     matches: Callable[[Row], bool]
     text: str = ""
 
 
 def _size(key: SearchSize) -> ByRow:
     if key.relation == "larger":
-        return ByRow("size", lambda row: bool(row[1] > key.octets))
-    return ByRow("size", lambda row: bool(row[1] < key.octets))
+        return ByRow(("size",), lambda row: bool(row[1] > key.octets))
+    return ByRow(("size",), lambda row: bool(row[1] < key.octets))
 
 
 def _date(key: SearchDate) -> ByRow:
-    """The internal date counts in its own zone, which is UTC; the Date field in its writer's."""
+    """The day as it was told: times and zones are disregarded (RFC 3501 §6.4.4).
+
+    That is the internal date's in the zone given to APPEND, the Date field's in its writer's.
+    """
     wanted = key.day.toordinal()
 
     def matches(row: Row) -> bool:
-        value = search_text.sent_day(row[1]) if key.sent else int(row[1] // _DAY) + _EPOCH
+        if key.sent:
+            value = search_text.sent_day(row[1])
+        else:
+            value = int((row[1] + 60 * row[2]) // _DAY) + _EPOCH
         if value is None:
             return False
         if key.relation == "before":
             return value < wanted
         return value == wanted if key.relation == "on" else value >= wanted
 
-    return ByRow("header" if key.sent else "internal_date", matches)
+    return ByRow(("header",) if key.sent else ("internal_date", "zone"), matches)
 
 
 def _within(key: SearchWithin) -> ByRow:
     moment = key.now - key.seconds
     if key.older:
-        return ByRow("internal_date", lambda row: bool(row[1] <= moment))
-    return ByRow("internal_date", lambda row: bool(row[1] >= moment))
+        return ByRow(("internal_date",), lambda row: bool(row[1] <= moment))
+    return ByRow(("internal_date",), lambda row: bool(row[1] >= moment))
 
 
 def _header(key: SearchHeader) -> ByRow:
@@ -77,18 +83,18 @@ def _header(key: SearchHeader) -> ByRow:
     else:
         matches = search_text.addresses_contain
         text = max(_BETWEEN.split(text), key=len)  # white space and comments may stand around it
-    return ByRow("header", lambda row: matches(row[1], key.name, needle), text)
+    return ByRow(("header",), lambda row: matches(row[1], key.name, needle), text)
 
 
 def _saved(key: SearchSaved) -> ByRow:
-    return ByRow("saved", lambda row: save_date.matches(key, row))
+    return ByRow(("saved",), lambda row: save_date.matches(key, row))
 
 
 def _object_id(key: SearchObjectId) -> ByRow:
     wanted = key.value.encode()
     if key.name == "THREADID":
-        return ByRow("thread", lambda row: bool(row[1] == wanted))
-    return ByRow("identity", lambda row: object_id.email_id(row[1]) == wanted)
+        return ByRow(("thread",), lambda row: bool(row[1] == wanted))
+    return ByRow(("identity",), lambda row: object_id.email_id(row[1]) == wanted)
 
 
 ROW_KEYS: dict[type, Callable[[Any], ByRow]] = {

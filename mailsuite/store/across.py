@@ -109,7 +109,8 @@ def _prepare(
     for entry in entries:
         state = within.limit(entry.state)
         # The message keeps its name; tmp/ may have it already.
-        base = filename.undelivered(filename.parse(entry.name).base)
+        name = filename.parse(entry.name)
+        base = filename.undelivered(name.base)
         path = target.scratch()
         try:
             size = reading.with_file(files, folder, entry, partial(_link, path, entry))
@@ -126,6 +127,7 @@ def _prepare(
             None,
             False,
             int(target.clock.now()),
+            zone=name.zone,
         )
         found.append((entry.uid, prepared))
 

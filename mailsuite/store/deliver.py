@@ -35,6 +35,7 @@ class Prepared:
 
     saved  when it is saved in its mailbox, seconds; None: when `base` was made
     uid    the UID that it brings from elsewhere
+    zone   minutes east of UTC, of the internal date
     link   `path` is a durable file elsewhere, to be linked; what it is like is not known yet
     """
 
@@ -50,6 +51,7 @@ class Prepared:
     saved: int | None = None
     uid: int | None = None
     link: bool = False
+    zone: int = 0
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> P
         delivery,
         message.repeat,
         uid=message.uid,
+        zone=message.zone,
     )
 
 
@@ -281,7 +284,15 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
         for uid, message, its_words in zip(uids, messages, words, strict=True):
             letters = "".join(sorted(message.letters))
             info = letters or None
-            name = FileName(message.base, uid, message.size, message.wire, (), info, message.saved)
+            name = FileName(
+                message.base,
+                uid,
+                message.size,
+                message.wire,
+                info=info,
+                saved=message.saved,
+                zone=message.zone,
+            )
             place = CUR if info else NEW
             entry = Entry(
                 uid,

@@ -1,8 +1,9 @@
-"""Pure. File names: `<base>,U=<uid>,S=<size>,W=<wire size>[,D=<seconds>]:2,<flags>`.
+"""Pure. File names: `<base>,U=<uid>,S=<size>,W=<wire size>[,D=<seconds>][,Z=<zone>]:2,<flags>`.
 
 The base, `<seconds>.<unique>.<host>`, is made once and stays with the message through flag changes,
 copies and moves: it names the message, and its seconds are when it was saved, unless D= says
-another time (RFC 8474, RFC 8514). Fields and flag letters of other programs are kept.
+another time (RFC 8474, RFC 8514). The internal date is the file's modification time; `Z=` is the
+zone, as in +0530, in which it was given. Fields and flag letters of other programs are kept.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from hashlib import blake2b
 
 _BASE = re.compile(r"[!-+\--9;-~]+\Z")  # visible ASCII without "," ":" (and "/", refused below)
 _OURS = re.compile(
-    r"([^,:]*),U=[1-9][0-9]{0,8}(,S=[1-9][0-9]{0,17},W=[1-9][0-9]{0,17})(?:,D=[0-9]{1,18})?(?::.*)?\Z",
+    r"([^,:]*),U=[1-9][0-9]{0,8}(,S=[1-9][0-9]{0,17},W=[1-9][0-9]{0,17})(?:,D=[0-9]{1,18})?"
+    r"(,Z=[+-][0-9]{4})?(?::.*)?\Z",
     re.DOTALL,
 )
 _SAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
+_ZONE = re.compile(r"([+-])([0-9]{2})([0-5][0-9])", re.ASCII)
 _FIELDS = ("U=", "S=", "W=", "D=")
 MAX_UID = 0xFFFFFFFF
 
@@ -30,6 +33,7 @@ class FileName:
     size   octets of the file by `S=`, or None
     wire   octets with CRLF line ends by `W=`, or None; equal to `size`: given back as it is
     saved  seconds of `D=`: since when it is in this mailbox, or None: since the base was made
+    zone   minutes east of UTC by `Z=`, of the internal date; 0: none is told
     extra  further fields, as they were
     info   flag letters after ":2,"; None when there is no info part
     """
@@ -41,6 +45,7 @@ class FileName:
     extra: tuple[str, ...] = ()
     info: str | None = None
     saved: int | None = None
+    zone: int = 0
 
     def __str__(self) -> str:
         fields = [self.base]
@@ -52,6 +57,8 @@ class FileName:
             fields.append(f"W={self.wire}")
         if self.saved is not None:
             fields.append(f"D={self.saved}")
+        if self.zone:
+            fields.append(f"Z={zone_text(self.zone)}")
         fields.extend(self.extra)
         head = ",".join(fields)
         return head if self.info is None else f"{head}:2,{self.info}"
@@ -86,11 +93,14 @@ def parse(name: str) -> FileName:
     base, *fields = head.split(",")
     numbers: dict[str, int] = {}
     extra = []
+    zone = 0
     for field in fields:
         key, value = field[:2], field[2:]
         known = key in _FIELDS and value.isascii() and value.isdigit()
         if known and len(value) <= 19 and key not in numbers:
             numbers[key] = int(value)
+        elif key == "Z=" and not zone and (minutes := zone_minutes(value)):
+            zone = minutes
         else:
             extra.append(field)
     uid = numbers.get("U=")
@@ -104,7 +114,23 @@ def parse(name: str) -> FileName:
         tuple(extra),
         letters,
         numbers.get("D="),
+        zone,
     )
+
+
+def zone_minutes(text: str) -> int:
+    """+0530 in minutes; 0 for what is no zone."""
+    found = _ZONE.fullmatch(text)
+    if found is None:
+        return 0
+    minutes = int(found[2]) * 60 + int(found[3])
+    return -minutes if found[1] == "-" else minutes
+
+
+def zone_text(minutes: int) -> str:
+    """The inverse."""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}{rest:02}"
 
 
 def elsewhere(name: str, uid: int, letters: str, saved: int) -> str:
@@ -112,8 +138,8 @@ def elsewhere(name: str, uid: int, letters: str, saved: int) -> str:
     plain = _OURS.match(name)
     if plain is None:
         return str(replace(parse(name), uid=uid, info=letters or None, saved=saved))
-    base, sizes = plain.groups()
-    head = f"{base},U={uid}{sizes},D={saved}"
+    base, sizes, zone = plain.groups()
+    head = f"{base},U={uid}{sizes},D={saved}{zone or ''}"
     return f"{head}:2,{letters}" if letters else head
 
 

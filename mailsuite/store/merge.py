@@ -12,7 +12,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mailsuite.store import content, disk, filename, flags, journal, records, sidecar
@@ -329,11 +329,12 @@ def _entry(
     try:
         wire = parsed.wire if honest and parsed.wire is not None else content.wire_size(old)
         when = now if one.moved or filename.saved(parsed) is None else parsed.saved
-        name = FileName(parsed.base, one.uid, one.size, wire, parsed.extra, info, when)
+        name = replace(parsed, uid=one.uid, size=one.size, wire=wire, info=info, saved=when)
         if not name.is_plain:
             letters = None if info is None else filename.letters_of(one.name)
             saved = filename.saved(name)
-            name = FileName(files.new_base(), one.uid, one.size, wire, (), letters, saved)
+            base = files.new_base()
+            name = replace(name, base=base, extra=(), info=letters, saved=saved)
         text = str(name)
         if text != one.name or place != one.place:
             new = folder.file(place, text)

@@ -29,6 +29,11 @@ FROM_NAME: dict[str, Callable[[filename.FileName], Any]] = {
 """Columns that the file's name tells."""
 HELD_NAME = "substr(m.name, instr(m.name, '.') + 1)"
 """Of a held message's name, what it was called before `alter.set_aside`."""
+ZONE = (
+    "CASE instr(m.name, ',Z=') WHEN 0 THEN ''"
+    " ELSE replace(substr(m.name, instr(m.name, ',Z=') + 3, 5), ',', ' ') END"
+)
+"""The zone in a message's name, or what stands in its place."""
 Table = list[list[Any]]
 """The column of UIDs, ascending, then the columns asked for."""
 
@@ -151,7 +156,7 @@ def _select(
     for number, name in enumerate(columns):
         cell = f"c{number}"
         inner.append(f"{_value_of(name, source, joins, numbers)} AS {cell}")
-        if name == "size":
+        if name in ("size", "zone"):
             picks.append(f"group_concat({cell})")
         elif name == "internal_date":
             picks.append(f"group_concat(format('%.6f', {cell}))")
@@ -204,6 +209,8 @@ def _value_of(name: Column, source: str, joins: dict[str, str], numbers: dict[st
         return "m.name" if source == "message" else HELD_NAME
     if name in ("size", "internal_date"):
         return f"m.{name}"
+    if name == "zone":
+        return ZONE
     joined = "header" if name == "header" else "facet"
     joins[joined] = f" LEFT JOIN {joined} ON {joined}.id = m.id"
     return "header.block" if name == "header" else f"facet.{column(name)}"
@@ -215,6 +222,8 @@ def _unpack(row: tuple[Any, ...], columns: Sequence[Column]) -> Table:
     for name in columns:
         if name == "size":
             lists.append(list(map(int, next(cells).split(","))))
+        elif name == "zone":
+            lists.append(list(map(filename.zone_minutes, next(cells).split(","))))
         elif name == "internal_date":
             lists.append(list(map(float, next(cells).split(","))))
         elif isinstance(name, str) and (tells := FROM_NAME.get(name)) is not None:

@@ -106,6 +106,7 @@ class NewMessage:
                    durable file, which is hard-linked where nothing is to be added or left out
     flags          system flags and keywords; \Recent is the store's own affair
     internal_date  seconds since the epoch; None: now (for a linked file: its modification time)
+    zone           in which the internal date is told, minutes east of UTC
     prefix         octets put before the source
     offset         octets of a file source that are left out at its beginning
     delivery_id    names this delivery for all time, so that its repeat can be known
@@ -120,6 +121,7 @@ class NewMessage:
     source: bytes | TempMessage | Path
     flags: frozenset[str] = frozenset()
     internal_date: float | None = None
+    zone: int = 0
     prefix: bytes = b""
     offset: int = 0
     delivery_id: str | None = None
@@ -198,11 +200,12 @@ Column: TypeAlias = str | Derived
 Row: TypeAlias = tuple[Any, ...]
 """Answer of `Mailbox.rows`: the UID, then the values of the asked columns in the asked order."""
 
-SYSTEM_COLUMNS = ("size", "internal_date", "saved", "identity", "header")
+SYSTEM_COLUMNS = ("size", "internal_date", "zone", "saved", "identity", "header")
 """Columns that `Mailbox.rows` knows besides the facets.
 
 size           int octets
 internal_date  float seconds
+zone           int minutes east of UTC: where the internal date was given; 0 where nothing is known
 saved          int seconds: since when the message is in this mailbox (RFC 8514); None: not known
 identity       str of letters and digits, the same for copies of a message (RFC 8474 EMAILID)
 header         header block

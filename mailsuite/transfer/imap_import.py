@@ -249,7 +249,7 @@ class ImapImport:
             source, size = large, one.body.size
         wanted.discard(one.uid)
         flags = self._clean(one.flags or ())
-        return Arrival(one.uid, source, size, flags, one.date, one.uid)
+        return Arrival(one.uid, source, size, flags, one.date, one.uid, one.zone)
 
 
 async def _examine(session: ImapSession, folder: ImapFolder) -> _Selected:

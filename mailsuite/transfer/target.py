@@ -42,6 +42,7 @@ class Arrival:
     source  with CRLF line ends
     date    INTERNALDATE, seconds since the epoch; None: now
     uid     the UID to keep, where the folder keeps UIDs
+    zone    in which the date is told, minutes east of UTC
     """
 
     key: Key
@@ -50,6 +51,7 @@ class Arrival:
     flags: frozenset[str]
     date: float | None
     uid: int | None = None
+    zone: int = 0
 
 
 def clean(flags: Iterable[str]) -> frozenset[str]:
@@ -167,6 +169,7 @@ class TargetFolder:
                 arrival.source,
                 its_flags,
                 arrival.date,
+                arrival.zone,
                 delivery_id=self._delivery_id(arrival.key),
                 repeat=True,
                 exact=True,

@@ -91,7 +91,8 @@ async def _new(session: Session, message: AppendMessage, made: list[TempMessage]
             raise No("A NUL octet stands where it cannot be kept", "UNKNOWN-CTE") from None
     if not session.utf8 and await _is_international(temp):
         raise No("UTF-8 in header fields: ENABLE UTF8=ACCEPT first", "CANNOT")
-    return NewMessage(temp, flags, message.date, exact=binary)
+    date, zone = message.date or (None, 0)
+    return NewMessage(temp, flags, date, zone, exact=binary)
 
 
 async def _is_international(temp: TempMessage) -> bool:

@@ -245,13 +245,15 @@ class UrlPart:
 
 @dataclass(frozen=True, slots=True)
 class AppendMessage:
-    """One message of APPEND. `flags` without \\Recent; `date` seconds since the epoch or None.
+    """One message of APPEND.
 
+    flags   without \\Recent
+    date    seconds since the epoch and the zone, in minutes east of UTC, in which it was told
     source  the literal, or the parts of CATENATE
     """
 
     flags: tuple[str, ...]
-    date: float | None
+    date: tuple[float, int] | None
     source: StoredLiteral | bytes | tuple[StoredLiteral | bytes | UrlPart, ...]
 
 

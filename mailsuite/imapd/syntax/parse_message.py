@@ -77,7 +77,7 @@ def _message(cursor: Cursor) -> AppendMessage:
     return AppendMessage(flags, date, _append_data(cursor))
 
 
-def _append_options(cursor: Cursor) -> tuple[tuple[str, ...], float | None]:
+def _append_options(cursor: Cursor) -> tuple[tuple[str, ...], tuple[float, int] | None]:
     """`SP [flag-list SP] [date-time SP]`"""
     cursor.sp()
     flags: tuple[str, ...] = ()

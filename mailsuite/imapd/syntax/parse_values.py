@@ -77,8 +77,11 @@ def date_(cursor: Cursor) -> date:
     return _calendar(cursor, found[2], found[3], found[4])
 
 
-def date_time(cursor: Cursor) -> float:
-    """`date-time`: " 7-Feb-1994 21:52:25 -0800" in quotes, as seconds since the epoch."""
+def date_time(cursor: Cursor) -> tuple[float, int]:
+    """`date-time`: " 7-Feb-1994 21:52:25 -0800" in quotes: (seconds since the epoch, its zone).
+
+    The zone in minutes east of UTC.
+    """
     found = cursor.match(_DATE_TIME)
     if found is None:
         raise cursor.unexpected('a date-time like "17-Jul-1996 02:44:25 -0700"')
@@ -88,9 +91,9 @@ def date_time(cursor: Cursor) -> float:
     # 60 is a leap second.
     if hour > 23 or minute > 59 or second > 60 or zone_hour > 23 or zone_minute > 59:
         raise cursor.problem(f"no such time: {show(found[0])}")
-    zone = (zone_hour * 60 + zone_minute) * (-60 if found[7] == b"-" else 60)
+    zone = (zone_hour * 60 + zone_minute) * (-1 if found[7] == b"-" else 1)
     days = day.toordinal() - _EPOCH
-    return float(days * 86400 + hour * 3600 + minute * 60 + second - zone)
+    return float(days * 86400 + hour * 3600 + (minute - zone) * 60 + second), zone
 
 
 def _calendar(cursor: Cursor, day: bytes, month: bytes, year: bytes) -> date:

@@ -87,11 +87,19 @@ def flag_list(flags: Iterable[str]) -> bytes:
     return b"(%b)" % " ".join(ordered).encode("utf-8")
 
 
-def internal_date(epoch: float) -> bytes:
-    """`date-time` in quotes: "23-Nov-2026 09:00:00 +0000". Years 1 to 9999, nearest otherwise."""
-    days, seconds = divmod(int(epoch // 1), 86400)
+def internal_date(epoch: float, zone: int = 0) -> bytes:
+    """`date-time` in quotes: "23-Nov-2026 09:00:00 +0000". Years 1 to 9999, nearest otherwise.
+
+    zone  minutes east of UTC
+    """
+    days, seconds = divmod(int(epoch // 1) + 60 * zone, 86400)
     minute, second = divmod(seconds, 60)
-    return b'"%b %b:%02d +0000"' % (_day(days), _MINUTES[minute], second)
+    offset = _zone(zone) if zone else b"+0000"
+    return b'"%b %b:%02d %b"' % (_day(days), _MINUTES[minute], second, offset)
+
+
+def _zone(minutes: int) -> bytes:
+    return b"%c%02d%02d" % (b"-" if minutes < 0 else b"+", *divmod(abs(minutes), 60))
 
 
 @lru_cache(maxsize=4096)

@@ -209,6 +209,7 @@ class Fetched:
     """What FETCH tells of a message; what it does not tell is None.
 
     date  seconds since the epoch
+    zone  in which the date is told, minutes east of UTC
     size  octets
     body  its octets, or `Large`: they have been given out
     """
@@ -218,6 +219,7 @@ class Fetched:
     date: float | None = None
     body: bytes | Large | None = None
     size: int | None = None
+    zone: int = 0
 
 
 def fetched(data: Data) -> Fetched:
@@ -227,6 +229,7 @@ def fetched(data: Data) -> Fetched:
     uid: int | None = None
     flags: tuple[str, ...] | None = None
     date: float | None = None
+    zone = 0
     body: bytes | Large | None = None
     size: int | None = None
     for name, value in zip(items[::2], items[1::2], strict=True):
@@ -238,7 +241,7 @@ def fetched(data: Data) -> Fetched:
             case b"FLAGS" if isinstance(value, list):
                 flags = tuple(words(value))
             case b"INTERNALDATE" if isinstance(value, Text):
-                date = internal_date(value.octets)
+                date, zone = internal_date(value.octets) or (None, 0)
             case b"BODY[]" | b"RFC822":
                 body = (
                     value.octets
@@ -247,7 +250,7 @@ def fetched(data: Data) -> Fetched:
                     if isinstance(value, Large)
                     else None
                 )
-    return Fetched(uid, flags, date, body, size)
+    return Fetched(uid, flags, date, body, size, zone)
 
 
 def number(value: Value) -> int:
@@ -268,18 +271,17 @@ def words(values: Sequence[Value]) -> list[str]:
     return found
 
 
-def internal_date(octets: bytes) -> float | None:
-    """Seconds since the epoch, or None."""
+def internal_date(octets: bytes) -> tuple[float, int] | None:
+    """Seconds since the epoch and the zone, in minutes east of UTC; or None."""
     match = _DATE.match(octets)
     if match is None or match[2].lower() not in _MONTHS:
         return None
     day, year, hour, minute, second = (int(match[place]) for place in (1, 3, 4, 5, 6))
-    away = (int(match[8]) * 60 + int(match[9])) * 60 * (-1 if match[7] == b"-" else 1)
+    zone = (int(match[8]) * 60 + int(match[9])) * (-1 if match[7] == b"-" else 1)
     if not 1 <= day <= 31 or not 1970 <= year <= 9999:
         return None
-    return float(
-        calendar.timegm((year, _MONTHS[match[2].lower()], day, hour, minute, second)) - away
-    )
+    local = calendar.timegm((year, _MONTHS[match[2].lower()], day, hour, minute, second))
+    return float(local - 60 * zone), zone
 
 
 @dataclass(frozen=True, slots=True)

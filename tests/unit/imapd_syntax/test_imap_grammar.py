@@ -305,7 +305,7 @@ def test_append() -> None:
     text = b'APPEND "x" () " 7-Feb-1994 21:52:25 -0800" '
     assert parse(grammar.append, text, Literal(b"\0", True), b"") == (
         "x",
-        (AppendMessage((), 760686745.0, b"\0"),),
+        (AppendMessage((), (760686745.0, -480), b"\0"),),
     )
 
 
@@ -329,7 +329,7 @@ def test_append_of_several_messages() -> None:
     )
     assert found[1] == (
         AppendMessage((r"\Seen",), None, b"1"),
-        AppendMessage((), 1767225600.0, STORED),
+        AppendMessage((), (1767225600.0, 0), STORED),
         AppendMessage((), None, b"3"),
         AppendMessage((), None, b"4"),
     )

@@ -119,10 +119,15 @@ def test_internal_date(epoch: float, octets: bytes) -> None:
     assert response.internal_date(epoch) == octets
 
 
-@given(st.integers(-62135596800, 253402300799))
-def test_internal_date_is_read_back(epoch: int) -> None:
-    cursor = Cursor([response.internal_date(epoch)])
-    assert date_time(cursor) == epoch
+def test_internal_date_in_a_zone() -> None:
+    assert response.internal_date(0, -480) == b'"31-Dec-1969 16:00:00 -0800"'
+    assert response.internal_date(86399, 330) == b'" 2-Jan-1970 05:29:59 +0530"'
+
+
+@given(st.integers(-62135510400, 253402214399), st.integers(-1439, 1439))
+def test_internal_date_is_read_back(epoch: int, zone: int) -> None:
+    cursor = Cursor([response.internal_date(epoch, zone)])
+    assert date_time(cursor) == (epoch, zone)
     cursor.end()
 
 

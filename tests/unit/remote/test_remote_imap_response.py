@@ -58,7 +58,8 @@ def test_fetch():
         b'* 5 FETCH (FLAGS (\\Seen $Forwarded) INTERNALDATE " 7-Jul-2019 10:00:00 +0200"'
         b" UID 77 BODY[] {6}\r\nA: b\r\n)"
     )
-    assert fetched(data) == Fetched(77, ("\\Seen", "$Forwarded"), 1562486400.0, b"A: b\r\n")
+    flags = ("\\Seen", "$Forwarded")
+    assert fetched(data) == Fetched(77, flags, 1562486400.0, b"A: b\r\n", zone=120)
     assert fetched(one(b"* 5 FETCH (UID 7 BODY[] NIL MODSEQ (12))")) == Fetched(7)
     assert fetched(one(b'* 5 FETCH (UID 7 BODY[] "a\\"b")')) == Fetched(7, body=b'a"b')
     pieces = (b"* 5 FETCH (UID 7 BODY[] ", Large(200_000), b")")
@@ -93,7 +94,7 @@ def test_namespace_and_status():
 
 
 def test_dates():
-    assert internal_date(b"01-Jan-1970 00:00:00 -0100") == 3600.0
+    assert internal_date(b"01-Jan-1970 00:00:00 -0100") == (3600.0, -60)
     assert internal_date(b"32-Jan-1970 00:00:00 +0000") is None
     assert internal_date(b"yesterday") is None
 

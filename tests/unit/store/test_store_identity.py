@@ -9,7 +9,15 @@ import pytest
 
 from mailsuite.base.clock import SystemClock
 from mailsuite.store import EVERY_FLAG, AccountStore, NewMessage, Store, across
-from mailsuite.store.filename import FileName, delivery_of, identity, parse, saved, undelivered
+from mailsuite.store.filename import (
+    FileName,
+    delivery_of,
+    elsewhere,
+    identity,
+    parse,
+    saved,
+    undelivered,
+)
 
 ALICE = "alice@example.test"
 COLUMNS = ("saved", "identity")
@@ -126,3 +134,56 @@ def test_names() -> None:
     assert delivery_of(undelivered(name.base)) is None
     assert identity(name) == identity(parse("1.M2P3Q4.host,U=7,S=5,W=6"))
     assert identity(name) != identity(parse("1.M2P3Q4.host,U=1,S=5,W=7"))
+
+
+async def zones(account: AccountStore, name: str) -> list[int]:
+    mailbox = await account.open(name)
+    try:
+        rows = await mailbox.rows(mailbox.uids.tolist(), columns=("zone", "size"))
+        return [row[1] for row in rows]
+    finally:
+        mailbox.release()
+
+
+async def test_the_zone_of_the_internal_date(
+    open_store: Callable[[], Awaitable[Store]], maildir: Path
+) -> None:
+    store = await open_store()
+    account = await store.account(ALICE)
+    messages = [NewMessage(b"a\r\n", internal_date=DAY, zone=zone) for zone in (0, -480, 345)]
+    await account.append("INBOX", messages)
+    await account.append("INBOX", [NewMessage(b"a\r\n")])
+    for name in ("1600000000.x.host,Z=1,S=2:2,", "1600000001.x.host,Z=+0100:2,S"):
+        (maildir / "cur" / name).write_bytes(b"a\n")
+    (maildir / "new" / "strange name,Z=-0030").write_bytes(b"a\n")
+    inbox = await account.open("INBOX")
+    assert sorted(await zones(account, "INBOX")) == [-480, -30, 0, 0, 0, 60, 345]
+    await account.copy(inbox, [2], "Archive")
+    await account.move(inbox, [3], "Archive")
+    bob = await store.account("bob@example.test")
+    await across.copy(inbox, [2], bob, "INBOX", EVERY_FLAG)
+    await inbox.store_flags([2], "+", (r"\Seen", "label"))
+    attachment = inbox.attach(lambda change: None, claim_recent=True)
+    await inbox.expunge([2], only_deleted=False)
+    assert await inbox.rows([2], columns=("zone",)) == [(2, -480)]
+    attachment.detach()
+    inbox.release()
+    assert await zones(account, "Archive") == [-480, 345]
+    assert await zones(bob, "INBOX") == [-480]
+
+    await store.close()
+    (maildir.parent / "index.db").unlink()
+    account = await (await open_store()).account(ALICE)
+    assert await zones(account, "Archive") == [-480, 345]
+
+
+@pytest.mark.parametrize(
+    ("field", "zone"),
+    [("+0530", 330), ("-1200", -720), ("+0000", 0), ("+9959", 5999), ("+0060", 0), ("0100", 0),
+     ("+01000", 0), ("+\u0661\u0661\u0661\u0661", 0)],
+)  # fmt: skip
+def test_zones_in_names(field: str, zone: int) -> None:
+    name = parse(f"1.x.host,U=1,S=2,W=3,Z={field}:2,S")
+    assert name.zone == zone
+    assert str(name) == f"1.x.host,U=1,S=2,W=3,Z={field}:2,S"
+    assert elsewhere(str(name), 9, "F", 77).endswith(f",D=77,Z={field}:2,F")
