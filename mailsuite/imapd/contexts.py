@@ -46,8 +46,11 @@ class Context:
     results  UIDs, in the order asked for
     """
 
-    def __init__(self, session: Session, arguments: SearchArguments, *, by_uid: bool) -> None:
+    def __init__(
+        self, session: Session, arguments: SearchArguments, *, by_uid: bool, where: bytes
+    ) -> None:
         view = session.selected
+        self._where = where
         self.tag = session.tag
         self.results: array[int] = array("I")
         self._by_uid = by_uid
@@ -159,14 +162,16 @@ class Context:
     def _response(self, items: bytes) -> bytes:
         uid = b" UID" if self._by_uid else b""
         tag = response.string(self.tag.encode())
-        return b"* ESEARCH (TAG %b)%b%b\r\n" % (tag, uid, items)
+        return b"* ESEARCH (TAG %b%b)%b%b\r\n" % (tag, self._where, uid, items)
 
 
-def begin(session: Session, arguments: SearchArguments, *, by_uid: bool) -> Context | None:
+def begin(
+    session: Session, arguments: SearchArguments, *, by_uid: bool, where: bytes = b""
+) -> Context | None:
     """Start a context, if the command asks for one, before its search; `results` are to be filled.
 
     Where it cannot be, the client is told, and the rest of its command is done (§4.3.1). Raises
-    Bad for a tag in use.
+    Bad for a tag in use. `where`: further correlators, as `results.Extra` has them.
     """
     if "UPDATE" not in (arguments.returns or ()):
         return None
@@ -180,7 +185,7 @@ def begin(session: Session, arguments: SearchArguments, *, by_uid: bool) -> Cont
         why = b"Too many contexts" if not unsteady else b"These results change by themselves"
         refuse(session, why)
         return None
-    context = contexts[session.tag] = Context(session, arguments, by_uid=by_uid)
+    context = contexts[session.tag] = Context(session, arguments, by_uid=by_uid, where=where)
     return context
 
 

@@ -83,8 +83,7 @@ async def run(session: Session, arguments: SearchArguments, order: Order, *, by_
         saved = await numbers_of(view, sorted(chosen), by_uid=True)
         view.saved = array("I", saved)
     if returns != {"SAVE"}:
-        scores = map(found.relevancy, places) if "RELEVANCY" in returns else None
-        extra = Extra(highest, scores)
+        extra = Extra(highest, scores_of(found, arguments, places))
         await write_esearch(session, arguments, numbers, extra, by_uid=by_uid)
     return OK
 
@@ -101,6 +100,17 @@ def told(arguments: SearchArguments, places: Sequence[int]) -> Collection[int]:
     if arguments.partial is not None:
         some["PARTIAL"] = cut(places, arguments.partial)
     return {place for name, these in some.items() if name in returns for place in these}
+
+
+def scores_of(
+    found: Search, arguments: SearchArguments, places: Sequence[int]
+) -> Iterable[int] | None:
+    """RELEVANCY: of all that was found, or with PARTIAL of what is told, in the same order."""
+    if "RELEVANCY" not in (arguments.returns or ()):
+        return None
+    if arguments.partial is not None:
+        places = cut(places, arguments.partial)
+    return map(found.relevancy, places)
 
 
 async def _write_numbers(
@@ -122,7 +132,7 @@ class Extra:
     """What ESEARCH may tell besides.
 
     highest  MODSEQ
-    scores   RELEVANCY, in the order of the numbers
+    scores   RELEVANCY, in the order of the numbers that are told
     where    what stands behind the tag (RFC 7377)
     """
 

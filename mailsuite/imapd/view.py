@@ -163,8 +163,7 @@ class View:
             self._expunge_untold = 0
         if self.wanted is None or self.wanted >= EVENTS:
             self._untold = self._expunge_untold
-        if self.arriving:
-            yield b"* %d EXISTS\r\n" % attachment.grow()
+        yield from self.arrivals()
         if (recent := len(attachment.recent)) != self._recent:
             self._recent = recent
             if not self.enabled.rev2 and self.wants("MESSAGENEW"):
@@ -183,6 +182,11 @@ class View:
     def arriving(self) -> int:
         """How many new messages the next `sync` tells of."""
         return self.attachment.arrived if self.wants("MESSAGENEW") else 0
+
+    def arrivals(self) -> Iterator[bytes]:
+        """EXISTS, where there is something new."""
+        if self.arriving:
+            yield b"* %d EXISTS\r\n" % self.attachment.grow()
 
     def _expunges(self, gone: list[int]) -> Iterator[bytes]:
         """VANISHED for a client that has enabled it (RFC 7162 §3.2.10.2), else EXPUNGE."""

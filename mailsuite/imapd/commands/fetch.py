@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from itertools import chain
 
+from mailsuite.base import ranges
 from mailsuite.imapd.fetching import Batch, Plan
-from mailsuite.imapd.partial import cut
+from mailsuite.imapd.partial import Partial, cut
 from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, UNKNOWN_CTE, Bad, Reply
 from mailsuite.imapd.resync import earlier, known
 from mailsuite.imapd.session import Session
@@ -47,6 +48,8 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
     if "MODSEQ" in plan.names:
         session.enable_condstore()
     session.write_all(view.new_keywords())
+    if arguments.partial is not None:  # before CHANGEDSINCE (RFC 9394 §3.4)
+        found = _part(found, arguments.partial)
     wanted: Iterable[int] = chain.from_iterable(found)
     if since is not None:
         if since <= view.mailbox.highestmodseq:
@@ -55,8 +58,6 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
                 session.write_all(await earlier(view, since, uids))
             since = view.mailbox.known_since(since)
         wanted = view.changed_since(found, since)
-    if arguments.partial is not None:
-        wanted = cut(list(wanted), arguments.partial)
     if plan.names <= {"FLAGS", "UID", "MODSEQ"}:
         for positions in batches(wanted, FLAGS_BATCH):
             _write_flags(session, plan, positions)
@@ -70,6 +71,11 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
     if not decoded:
         return UNKNOWN_CTE
     return OK if complete or by_uid else EXPUNGE_ISSUED
+
+
+def _part(found: Sequence[range], partial: Partial) -> list[range]:
+    """Some of these positions (RFC 9394 §3.3)."""
+    return list(ranges.runs(cut(list(chain.from_iterable(found)), partial)))
 
 
 def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None:

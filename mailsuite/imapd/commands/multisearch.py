@@ -20,7 +20,7 @@ from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import SearchArguments, SearchSequence, SearchUid, Source
 from mailsuite.imapd.syntax.search_keys import contains, dated, has_numbers
 from mailsuite.imapd.view import View
-from mailsuite.store import MailboxInfo, NoSuchMailbox
+from mailsuite.store import InvalidName, MailboxInfo, NoSuchMailbox
 
 
 async def esearch(
@@ -28,19 +28,37 @@ async def esearch(
 ) -> Reply:
     only_selected = all(source.kind == "SELECTED" for source in sources)
     _check(session, sources, arguments, only_selected=only_selected)
-    if "UPDATE" in (arguments.returns or ()):
-        contexts.refuse(session, b"Only SEARCH and SORT are kept up to date")
-    arguments = replace(arguments, key=dated(arguments.key, time.time()))
     names = [] if only_selected else await _names(session, sources)
     if any(source.kind == "SELECTED" for source in sources):
         selected = _title(session, session.selected)
         names = [selected, *(name for name in names if name != selected)]
-    for number, name in enumerate(names):
-        session.report(number, len(names))
-        async with _viewed(session, name) as view:
-            if view is not None:
-                await _one(session, name, view, arguments)
+    context = _context(session, names, arguments)
+    arguments = replace(arguments, key=dated(arguments.key, time.time()))
+    try:
+        for number, name in enumerate(names):
+            session.report(number, len(names))
+            async with _viewed(session, name) as view:
+                if view is not None:
+                    await _one(session, name, view, arguments, context)
+    except BaseException:
+        if context is not None:
+            session.selected.contexts.pop(context.tag, None)
+        raise
     return OK
+
+
+def _context(
+    session: Session, names: Iterable[str], arguments: SearchArguments
+) -> contexts.Context | None:
+    """UPDATE tells of changes in the selected mailbox only (§2.2)."""
+    if "UPDATE" not in (arguments.returns or ()):
+        return None
+    name = _title(session, session.selected)
+    if name not in names:
+        contexts.refuse(session, b"Only the selected mailbox is kept up to date")
+        return None
+    where = _where(session, name, session.selected)
+    return contexts.begin(session, arguments, by_uid=True, where=where)
 
 
 def _check(
@@ -51,7 +69,7 @@ def _check(
     only_selected: bool,
 ) -> None:
     """Raises Bad for what has a meaning in the selected mailbox only (§2.2)."""
-    if any(source.kind == "SELECTED" for source in sources):
+    if any(s.kind == "SELECTED" for s in sources) or "UPDATE" in (arguments.returns or ()):
         session.selected  # noqa: B018 - raises Bad if there is none
     if only_selected:
         results.check_numbers(session, arguments)
@@ -69,9 +87,14 @@ def _check(
 
 
 async def _names(session: Session, sources: Iterable[Source]) -> list[str]:
-    """All mailboxes that are meant, each once."""
+    """All mailboxes that are meant, each once.
+
+    Those that are named need not be in any list: the right "r" is enough there (§2.2).
+    """
+    named = [name for source in sources if source.kind == "MAILBOXES" for name in source.names]
     every = [each for each in await session.store.mailboxes() if each.exists]
-    return [each.name for each in every if any(_fits(session, each, one) for one in sources)]
+    fit = [each.name for each in every if any(_fits(session, each, one) for one in sources)]
+    return list(dict.fromkeys((*named, *fit)))
 
 
 def _fits(session: Session, mailbox: MailboxInfo, source: Source) -> bool:
@@ -82,8 +105,6 @@ def _fits(session: Session, mailbox: MailboxInfo, source: Source) -> bool:
             return not session.store.is_foreign(name)
         case "SUBSCRIBED":
             return mailbox.subscribed
-        case "MAILBOXES":
-            return name in source.names
         case "SUBTREE" | "SUBTREE-ONE":
             return any(
                 name == top
@@ -109,7 +130,7 @@ async def _viewed(session: Session, name: str) -> AsyncIterator[View | None]:
         return
     try:
         mailbox = await session.store.open(name)
-    except (No, NoSuchMailbox):
+    except (No, InvalidName, NoSuchMailbox):
         yield None
         return
     who = session.store.view_of(mailbox)
@@ -120,9 +141,23 @@ async def _viewed(session: Session, name: str) -> AsyncIterator[View | None]:
         view.close()
 
 
-async def _one(session: Session, name: str, view: View, arguments: SearchArguments) -> None:
+def _where(session: Session, name: str, view: View) -> bytes:
+    """What names the mailbox in the response (§2.1)."""
+    mailbox = response.mailbox(name, utf8=session.utf8)
+    return b" MAILBOX %b UIDVALIDITY %d" % (mailbox, view.mailbox.uidvalidity)
+
+
+async def _one(
+    session: Session,
+    name: str,
+    view: View,
+    arguments: SearchArguments,
+    context: contexts.Context | None,
+) -> None:
     search = Search(view, session.door.threads)
     places = positions.listed(await search.run(arguments.key))
+    if context is not None and view is session.view:
+        context.results = array("I", [view.uids[place] for place in places])
     returns = arguments.returns or frozenset()
     told = results.told(arguments, places)
     if "SAVE" in returns:
@@ -130,9 +165,7 @@ async def _one(session: Session, name: str, view: View, arguments: SearchArgumen
     if not places or returns == {"SAVE"}:
         return  # also where only COUNT is wanted (§2)
     highest = modseq.highest(view, told) if modseq.asked(arguments.key) else None
-    scores = map(search.relevancy, places) if "RELEVANCY" in returns else None
-    mailbox = response.mailbox(name, utf8=session.utf8)
-    where = b" MAILBOX %b UIDVALIDITY %d" % (mailbox, view.mailbox.uidvalidity)
+    scores = results.scores_of(search, arguments, places)
     numbers = await results.numbers_of(view, places, by_uid=True)
-    extra = results.Extra(highest, scores, where)
+    extra = results.Extra(highest, scores, _where(session, name, view))
     await results.write_esearch(session, arguments, numbers, extra, by_uid=True)

@@ -1,8 +1,9 @@
 """GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208).
 
 An account's mailboxes have one quota root, named after the account. Without limits it is there all
-the same, with an empty list (§4.2.1). Only the operator sets limits, at the command line; so
-QUOTASET is not announced, and SETQUOTA tells why it fails.
+the same, with an empty list (§4.2.1). Of others' mailboxes no root is told: what their owners keep
+in all is confidential (§8). Only the operator sets limits, at the command line; so QUOTASET is not
+announced, and SETQUOTA tells why it fails.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ UNIT = 1024
 
 async def getquota(session: Session, root: str) -> Reply:
     if root != session.account:
-        # What others keep is nobody's business (§8).
         raise No("No such quota root", "NONEXISTENT")
     session.write(await _quota(session.store.own))
     return OK
@@ -28,6 +28,9 @@ async def getquotaroot(session: Session, name: str) -> Reply:
     """The mailbox need not exist (§4.1.2). Another account's: right "r" (§6)."""
     store = (await session.store.need(name, "r")).store
     mailbox = response.mailbox(name, utf8=session.utf8)
+    if store is not session.store.own:
+        session.write(b"* QUOTAROOT %b\r\n" % mailbox)
+        return OK
     session.write(b"* QUOTAROOT %b %b\r\n" % (mailbox, _root(store)))
     session.write(await _quota(store))
     return OK

@@ -27,7 +27,7 @@ async def uid_replace(
 async def _replace(
     session: Session, number: SequenceSet, target: str, message: AppendMessage, *, by_uid: bool
 ) -> Reply:
-    """APPENDUID comes before EXISTS and EXPUNGE, which the session writes (§4.3)."""
+    """APPENDUID comes first (§4.3), then EXISTS, as in §3.2; EXPUNGE is the session's to write."""
     view = session.selected
     uids = view.uids_in(view.resolve(number, by_uid=by_uid))
     if not uids:
@@ -39,4 +39,6 @@ async def _replace(
     await session.note_own(target, appended.uids)
     code = append.appenduid(appended)
     session.write(f"* OK [{code}] Replacement message ready\r\n".encode())
+    if session.watch is None:  # which wants to tell more of what arrives
+        session.write_all(view.arrivals())
     return OK
