@@ -8,7 +8,7 @@ then to be sent. Memory stays flat.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from mailsuite.imapd import facets
@@ -50,21 +50,21 @@ class Binary:
     def possible(self, parts: bytes) -> bool:
         return self._decoder(parts) is not None
 
-    def answer(self, data: bytes, parts: bytes) -> bytes:
+    def answer(self, data: bytes, parts: bytes) -> Sequence[bytes]:
         found = self.plain.locate(parts, len(data))
         if found is None:
-            return self.name + (b" 0" if self.size_only else b" NIL")
+            return (self.name, b" 0" if self.size_only else b" NIL")
         value = data[found[0] : found[1]]
         if self.plain.selects:
             value = self.plain.pick(value)
         elif (taken_off := self._decoder(parts)) is not None:
             value = taken_off.feed(value) + taken_off.end()
         if self.size_only:
-            return b"%b %d" % (self.name, len(value))
+            return (b"%b %d" % (self.name, len(value)),)
         if self.partial is not None:
             start, end = cut(0, len(value), self.partial)
             value = value[start:end]
-        return self.name + b" " + response.literal(value, binary=0 in value)
+        return (self.name, b" ", response.literal_head(len(value), binary=0 in value), value)
 
     async def send(self, out: Out, file: MessageFile, parts: bytes) -> None:
         found = self.plain.locate(parts, file.size)

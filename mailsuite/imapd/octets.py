@@ -6,6 +6,7 @@ message in memory, or piece by piece from an open one, no faster than the client
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,8 +44,8 @@ class Item(Protocol):
         """Can it be answered? (Not where nobody knows the encoding.)"""
         ...
 
-    def answer(self, data: bytes, parts: bytes) -> bytes:
-        """Name and value, of a message in memory."""
+    def answer(self, data: bytes, parts: bytes) -> Sequence[bytes]:
+        """Name and value, of a message in memory: pieces, so that large ones are not copied."""
         ...
 
     async def send(self, out: Out, file: MessageFile, parts: bytes) -> None:
@@ -67,12 +68,14 @@ class Octets:
     def possible(self, parts: bytes) -> bool:
         return True
 
-    def answer(self, data: bytes, parts: bytes) -> bytes:
+    def answer(self, data: bytes, parts: bytes) -> Sequence[bytes]:
         found = self.locate(parts, len(data))
         if found is None:
-            return self.name + b" NIL"
+            return (self.name, b" NIL")
         piece = data[found[0] : found[1]]
-        return self.name + b" " + response.literal(self.pick(piece) if self.selects else piece)
+        if self.selects:
+            piece = self.pick(piece)
+        return (b"%b {%d}\r\n" % (self.name, len(piece)), piece)
 
     async def send(self, out: Out, file: MessageFile, parts: bytes) -> None:
         out.write(self.name + b" ")
@@ -96,7 +99,7 @@ class Octets:
         Of HEADER.FIELDS it is the whole header; `pick` then takes what was asked for.
         """
         section = self.section
-        whole = section == Section()
+        whole = not section.part and not section.text
         found = (0, size) if whole else facets.locate(parts, section)
         if found is None or self.partial is None or self.selects:
             return found

@@ -176,8 +176,7 @@ class Session:
 
     def write_all(self, chunks: Iterable[bytes]) -> None:
         """Add several pieces."""
-        for chunk in chunks:
-            self.write(chunk)
+        self.wire.write_all(chunks)
 
     async def flush(self) -> None:
         """Send what was written and wait while the client does not read.

@@ -1,10 +1,10 @@
-"""Waiting for the client and for news at the same time (IDLE, NOTIFY)."""
+"""Waiting for several things at the same time: the client and news, one piece of work and another."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -32,3 +32,21 @@ async def either(
         await asyncio.wait([one, change], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     finally:
         change.cancel()
+
+
+async def ahead(works: Iterable[Coroutine[Any, Any, T]]) -> AsyncGenerator[T]:
+    """What pieces of work give, one after the other; the next is done while one is made use of.
+
+    A piece is asked for when the one before it has ended. To be closed (`aclosing`).
+    """
+    rest = iter(works)
+    coming: Coroutine[Any, Any, T] | asyncio.Task[T] | None = next(rest, None)
+    try:
+        while coming is not None:
+            result = await coming
+            following = next(rest, None)
+            coming = None if following is None else asyncio.create_task(following)
+            yield result
+    finally:
+        if isinstance(coming, asyncio.Task) and not coming.cancel() and not coming.cancelled():
+            coming.exception()  # looked at

@@ -8,6 +8,7 @@ than its buffer, and in the end its connection.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from mailsuite.imapd.compression import Deflater, Inflater
 from mailsuite.net import Connection
@@ -38,6 +39,14 @@ class Wire:
         if self._size >= SLICE:
             self.send()
 
+    def write_all(self, pieces: Iterable[bytes]) -> None:
+        """Add several pieces."""
+        before = len(self._out)
+        self._out += pieces
+        self._size += sum(map(len, self._out[before:]))
+        if self._size >= SLICE:
+            self.send()
+
     def send_soon(self) -> None:
         """Hand it over once the session waits for anything, with what is written until then."""
         if self._soon is None:
@@ -62,6 +71,8 @@ class Wire:
         Raises ConnectionError when it is gone or has not read for `timeout` seconds.
         """
         self.send()
+        if self._connection.is_open and not self._connection.is_full:
+            return  # as nearly always: no clock is set
         try:
             async with asyncio.timeout(timeout):
                 await self._connection.drain()

@@ -138,6 +138,11 @@ class Connection(asyncio.Protocol):
         self.write(b"".join(chunks))
 
     @property
+    def is_open(self) -> bool:
+        """It has not been lost: `drain` would raise nothing."""
+        return self._transport is not None
+
+    @property
     def is_full(self) -> bool:
         """The client has yet to take what was sent: `drain` would wait."""
         return self._write_waiter is not None

@@ -24,6 +24,8 @@ from mailsuite.store.values import Row
 T = TypeVar("T")
 SMALL = 1 << 16
 MAP_FROM = 1 << 20
+PLACES_AT_ONCE = 100
+"""Messages that are looked up for reading: no more than will probably fit."""
 INHERIT_AT_ONCE = 500
 
 
@@ -73,12 +75,15 @@ def read(
     files: AccountFiles, folder: Folder, uids: Sequence[int], max_octets: int
 ) -> list[tuple[int, bytes | None]]:
     """Whole messages from the front of `uids`, as `Mailbox.read` promises."""
-    with files.index.reader() as db:
-        places = records.places(db, folder.id, uids)
+    places: dict[int, tuple[int, str, int]] = {}
     found: list[tuple[int, bytes | None]] = []
     left = max_octets
     with content.Folders(folder.new, folder.cur) as folders:
-        for uid in uids:
+        for number, uid in enumerate(uids):
+            if number % PLACES_AT_ONCE == 0:
+                with files.index.reader() as db:
+                    some = uids[number : number + PLACES_AT_ONCE]
+                    places = records.places(db, folder.id, some)
             if (where := places.get(uid)) is not None:
                 place, name, size = where
                 if size > left:

@@ -7,10 +7,10 @@ cost bounded by its buffer; a large message streams from the disk, and only the 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from itertools import chain
+from typing import Any
 
 from mailsuite.base import ranges
 from mailsuite.imapd.fetching import Batch, Plan
@@ -20,6 +20,7 @@ from mailsuite.imapd.resync import earlier, known
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax.model import FetchArguments, FetchItem
 from mailsuite.imapd.view import View, batches
+from mailsuite.imapd.waiting import ahead
 from mailsuite.store import MessageGone
 
 FLAGS_BATCH = 5000
@@ -64,10 +65,12 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
             await session.breathe()
         return OK
     complete = decoded = True
-    for positions in batches(wanted, ROWS_BATCH):
-        batch = _Batch(session, view, plan, positions)
-        complete &= await batch.run()
-        decoded &= batch.decoded
+    loads = (_load(view, plan, positions) for positions in batches(wanted, ROWS_BATCH))
+    async with aclosing(ahead(loads)) as loaded:
+        async for asked, batch in loaded:
+            answers = _Answers(session, view, plan)
+            complete &= await answers.run(asked, batch)
+            decoded &= answers.decoded
     if not decoded:
         return UNKNOWN_CTE
     return OK if complete or by_uid else EXPUNGE_ISSUED
@@ -111,26 +114,37 @@ async def tell_new(
         if plan.names <= {"FLAGS", "UID", "MODSEQ"}:
             _write_flags(session, plan, some)
         else:
-            await _Batch(session, view, plan, some).run()
+            asked, batch = await _load(view, plan, some)
+            await _Answers(session, view, plan).run(asked, batch)
 
 
-class _Batch:
-    """Some messages of one FETCH."""
+async def _load(view: View, plan: Plan, positions: Sequence[int]) -> tuple[list[int], Batch]:
+    """UIDs asked for, and what the index has of these messages."""
+    asked = [view.uids[position] for position in positions]
+    numbers = [position + 1 for position in positions]
+    if not plan.columns:
+        return asked, Batch(view, numbers, [asked])
+    columns = await view.mailbox.table(asked, columns=plan.columns, compute=plan.computes)
+    if len(columns[0]) != len(asked):
+        by_uid = dict(zip(asked, numbers, strict=True))
+        numbers = [by_uid[uid] for uid in columns[0]]
+    return asked, Batch(view, numbers, columns)
 
-    def __init__(self, session: Session, view: View, plan: Plan, positions: Sequence[int]) -> None:
+
+class _Answers:
+    """To some messages of one FETCH."""
+
+    def __init__(self, session: Session, view: View, plan: Plan) -> None:
         self._session = session
         self._view = view
         self._plan = plan
-        self._positions = positions
         self.decoded = True
         """No message was left out because nobody knows how to decode it."""
 
-    async def run(self) -> bool:
-        """Write the answers; False if some of the messages are gone."""
+    async def run(self, asked: Sequence[int], batch: Batch) -> bool:
+        """Write them; False if some of the messages are gone."""
         view, plan, session = self._view, self._plan, self._session
-        asked = [view.uids[position] for position in self._positions]
         seen = await self._mark_seen(asked)
-        batch = await self._load(asked)
         complete = len(batch.uids) == len(asked)
         if not plan.octets and not seen:
             session.write(plan.answers(batch))
@@ -145,17 +159,6 @@ class _Batch:
             complete &= await self._add_octets(heads, self._tables(batch, heads))
         await session.breathe()
         return complete
-
-    async def _load(self, asked: list[int]) -> Batch:
-        view, plan = self._view, self._plan
-        numbers = [position + 1 for position in self._positions]
-        if not plan.columns:
-            return Batch(view, numbers, [asked])
-        columns = await view.mailbox.table(asked, columns=plan.columns, compute=plan.computes)
-        if len(columns[0]) != len(asked):
-            by_uid = dict(zip(asked, numbers, strict=True))
-            numbers = [by_uid[uid] for uid in columns[0]]
-        return Batch(view, numbers, columns)
 
     def _tables(self, batch: Batch, heads: dict[int, bytes]) -> dict[int, bytes]:
         """Parts tables of the messages; those that can't be answered leave `heads`."""
@@ -185,12 +188,20 @@ class _Batch:
         complete = True
         async with aclosing(self._messages(list(heads))) as found:
             async for messages in found:
+                pieces: list[bytes] = []
                 for uid, data in messages:
                     if data is None:
+                        session.write_all(pieces)
+                        pieces.clear()
                         complete &= await self._stream(uid, heads[uid], parts[uid])
                         continue
-                    answers = (item.answer(data, parts[uid]) for item in self._plan.octets)
-                    session.write(b"%b%b)\r\n" % (heads[uid], b" ".join(answers)))
+                    between = heads[uid]
+                    for item in self._plan.octets:
+                        pieces.append(between)
+                        pieces += item.answer(data, parts[uid])
+                        between = b" "
+                    pieces.append(b")\r\n")
+                session.write_all(pieces)
                 await session.breathe()
         return complete
 
@@ -212,19 +223,18 @@ class _Batch:
             session.unfinished = False
         return True
 
-    async def _messages(self, uids: list[int]) -> AsyncGenerator[list[tuple[int, bytes | None]]]:
+    def _messages(self, uids: list[int]) -> AsyncGenerator[list[tuple[int, bytes | None]]]:
         """Small messages some at a time; the next are read while these are being sent."""
-        if not uids:
-            return
-        mailbox = self._view.mailbox
-        reading = asyncio.ensure_future(mailbox.read(uids, max_octets=READ_AHEAD))
-        try:
-            while uids:
-                messages = await reading
-                uids = uids[len(messages) :]
-                if uids:
-                    reading = asyncio.ensure_future(mailbox.read(uids, max_octets=READ_AHEAD))
-                yield messages
-        finally:
-            if not reading.cancel() and not reading.cancelled():
-                reading.exception()  # looked at
+        mailbox, at = self._view.mailbox, 0
+
+        async def some() -> list[tuple[int, bytes | None]]:
+            nonlocal at
+            messages = await mailbox.read(uids[at : at + ROWS_BATCH], max_octets=READ_AHEAD)
+            at += len(messages)
+            return messages
+
+        def rest() -> Iterator[Coroutine[Any, Any, list[tuple[int, bytes | None]]]]:
+            while at < len(uids):
+                yield some()
+
+        return ahead(rest())
