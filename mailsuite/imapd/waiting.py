@@ -1,4 +1,4 @@
-"""Waiting for several things at the same time: the client and news, one piece of work and another."""
+"""Waiting for more than one thing: the client and news, a piece of work and the one before it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 RACY_FINE = 0.05
 RACY_COARSE = 2.0
-RECHECK_AFTER = 2.0
 RECHECK_SHARE = 50  # listing again takes at most 1/50 of the time
 
 
@@ -42,11 +41,12 @@ class _Found:
 
 def is_current(files: AccountFiles, folder: Folder) -> bool:
     """Nothing hints at changes by others. Only stats; may run beside the writer."""
-    if folder.times() != folder.known:
+    times = folder.times()
+    if times != folder.known:
         return False
     if folder.sure or folder.sees_all:
         return True
-    wait = max(RECHECK_AFTER, RECHECK_SHARE * folder.cost)
+    wait = max(_window(times), RECHECK_SHARE * folder.cost)
     return files.clock.monotonic() - folder.checked_at < wait
 
 
@@ -142,9 +142,12 @@ def merge(files: AccountFiles, folder: Folder, *, claim: bool = False) -> None:
 
 
 def _is_racy(files: AccountFiles, times: tuple[int, int]) -> bool:
-    youngest = max(times)
-    window = RACY_FINE if youngest % 1_000_000_000 else RACY_COARSE
-    return files.clock.now() - youngest / 1e9 < window
+    return files.clock.now() - max(times) / 1e9 < _window(times)
+
+
+def _window(times: tuple[int, int]) -> float:
+    """Seconds in which a second change can hide behind these times."""
+    return RACY_FINE if max(times) % 1_000_000_000 else RACY_COARSE
 
 
 def _compare(folder: Folder, known: tuple[dict[str, int], dict[str, int]]) -> _Found:

@@ -102,6 +102,18 @@ async def test_it_is_counted_once(
     assert counting.count == 0
 
 
+async def test_it_is_counted_once_soon_after_a_change(
+    account: AccountStore, clock: SettledClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await account.append("Archive", [NewMessage(MESSAGE)])
+    await account.status("Archive")
+    clock.ahead += 1
+    await account.status("Archive")
+    counting = Counter(monkeypatch, tree, "statuses")
+    assert (await account.status("Archive")).messages == 1
+    assert counting.count == 0
+
+
 async def test_our_own_changes_are_counted(account: AccountStore) -> None:
     await account.append("Archive", [NewMessage(MESSAGE, frozenset({"\\Seen"}))] * 2)
     first = [await account.status("Archive") for _ in range(3)][-1]

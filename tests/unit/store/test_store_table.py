@@ -82,7 +82,13 @@ async def test_kept_values_end_with_their_messages_and_with_their_turn(
 
 
 @pytest.mark.parametrize(
-    "pick", [lambda uid: uid % 2, lambda uid: uid % 40 == 3, lambda uid: uid not in (20, 90)]
+    "pick",
+    [
+        lambda uid: uid % 2,
+        lambda uid: uid % 40 == 3,
+        lambda uid: uid not in (20, 90),
+        lambda uid: uid not in (7, 8, 9) and uid <= COUNT,  # as many as are held
+    ],
 )
 async def test_any_choice_of_messages(mailbox: Mailbox, pick: Callable[[int], bool]) -> None:
     session = mailbox.attach(lambda change: None, claim_recent=True)
@@ -132,3 +138,25 @@ async def test_a_table_is_of_one_moment(mailbox: Mailbox, monkeypatch: pytest.Mo
     found, sizes = await mailbox.table(uids, columns=["size"])
     assert found == [uid for uid in uids if uid != 5]
     assert sizes == [len(message(uid)) for uid in found]
+
+
+async def test_what_is_left_of_gone_messages_is_told_of_nobody(
+    mailbox: Mailbox, maildir: Path
+) -> None:
+    """Facets whose message is gone, and messages whose facets are missing, as many of each."""
+    uids = list(mailbox.uids)
+    await mailbox.table(uids, columns=["start"])
+    with closing(sqlite3.connect(maildir.parent / "index.db")) as db, db:
+        here = "(SELECT id FROM mailbox WHERE folder = '')"
+        db.execute(f"DELETE FROM message WHERE id & 0xffffffff = 30 AND id >> 32 = {here}")
+        db.execute(f"DELETE FROM facet WHERE id & 0xffffffff = 60 AND id >> 32 = {here}")
+    for some in (uids, [uid for uid in uids if uid != 90]):
+        there = [uid for uid in some if uid != 30]
+        starts = [message(uid)[:8] if uid != 60 else None for uid in there]
+        found = await mailbox.table(some, columns=["start"], compute=False)
+        assert found[0] == there
+        assert found[1] == starts
+    assert await mailbox.table(uids, columns=["start"]) == [
+        [uid for uid in uids if uid != 30],
+        [message(uid)[:8] for uid in uids if uid != 30],
+    ]
