@@ -14,6 +14,7 @@ import apsw
 from mailsuite import __version__
 from mailsuite.app.server import Server
 from mailsuite.control import Handler
+from mailsuite.remote import from_dict
 
 
 def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[str, Handler]:
@@ -57,8 +58,13 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
     async def transfer_stop(number: int) -> Any:
         await server.transfers.stop(number)
 
-    async def fetch_add(settings: dict[str, Any], password: str) -> Any:
-        return await server.fetcher.add(settings, password)
+    async def fetch_add(settings: dict[str, Any], credential: dict[str, Any]) -> Any:
+        return await server.fetcher.add(settings, from_dict(credential))
+
+    async def fetch_login(
+        number: int, credential: dict[str, Any], certificate: str, key: str
+    ) -> Any:
+        return await server.fetcher.login(number, from_dict(credential), certificate, key)
 
     async def fetch_list() -> Any:
         return await server.fetcher.listing()
@@ -80,6 +86,7 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
         "queue.release": queue_release,
         "queue.drop": queue_drop,
         "fetch.add": fetch_add,
+        "fetch.login": fetch_login,
         "fetch.list": fetch_list,
         "fetch.run": fetch_run,
         "fetch.remove": fetch_remove,

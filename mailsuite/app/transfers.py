@@ -24,7 +24,8 @@ from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.config.schema import Quota as QuotaDefaults
 from mailsuite.imapd import facets
-from mailsuite.remote import Endpoint
+from mailsuite.remote import Credential, Endpoint, from_dict
+from mailsuite.remote.access import Access
 from mailsuite.sasl import ClientLogin
 from mailsuite.store import Facets, OverQuota, Store, StoreError
 from mailsuite.transfer import (
@@ -168,10 +169,10 @@ class Transfers:
         elif kind == "export mbox":
             await MboxExport(account, paths[0], self._threads, choice, job.progress).run()
         else:
-            remote = _endpoint(request) if kind == "imap" else None
+            remote = _access(request, job.progress) if kind == "imap" else None
             source = f"{kind}:{paths[0] if kind == 'maildir' else ''}"
             state = await self._open_state()
-            name = source if remote is None else remote.name
+            name = source if remote is None else remote.endpoint.name
             target = Target(account, name, state, self._notes, job.progress)
             if remote is not None:
                 connections = int(request["remote"]["connections"])
@@ -191,10 +192,26 @@ class Transfers:
             return self._state
 
 
-def _endpoint(request: dict[str, Any]) -> Endpoint:
+def _access(request: dict[str, Any], progress: Progress) -> Access:
     told = request["remote"]
-    login = ClientLogin(told["user"], told["password"])
-    return Endpoint("imap", told["host"], told["port"], told["tls"], login, told["ca_file"])
+
+    async def keep(_: Credential) -> None:
+        progress.note(
+            "the token endpoint has given another refresh token, which is not kept:"
+            " for the next run --token-command, or sign in with the provider anew"
+        )
+
+    endpoint = Endpoint(
+        "imap",
+        told["host"],
+        told["port"],
+        told["tls"],
+        ClientLogin(told["user"]),
+        told["ca_file"],
+        told["certificate"],
+        told["key"],
+    )
+    return Access(endpoint, from_dict(told["credential"]), keep=keep)
 
 
 def _words(account: str, error: UserError | StoreError) -> str:

@@ -6,7 +6,6 @@ the server begins with it at its start.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
@@ -24,16 +23,19 @@ from mailsuite.cli.options import (
     data_folder,
     open_directory,
 )
-from mailsuite.cli.remote import CaOption, PasswordFile, PasswordStdin, TlsOption
+from mailsuite.cli.remote import NOTHING, CaOption, Given, TlsOption, takes_sign_in
 
 if TYPE_CHECKING:
     from mailsuite.control import Client
     from mailsuite.fetch import FetchDatabase
-    from mailsuite.remote import Endpoint
+    from mailsuite.remote import Credential
 
 RUN_WAIT = 24 * 3600.0  # seconds for the visits that are asked for
 
 app = typer.Typer(help="Mail collected from accounts on other servers.", no_args_is_help=True)
+NoCheck = Annotated[
+    bool, typer.Option("--no-check", help="Don't sign in there now, to see that it works.")
+]
 Number = Annotated[int, typer.Argument(metavar="NUMBER", help="As `fetch list` shows it.")]
 
 
@@ -63,6 +65,7 @@ def _database(folder: Path) -> Iterator[FetchDatabase]:
 
 
 @app.command()
+@takes_sign_in
 def add(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="Whose mail it becomes.")],
     url: Annotated[
@@ -89,30 +92,33 @@ def add(
     only_new: Annotated[
         bool, typer.Option("--only-new", help="Leave alone what is there now.")
     ] = False,
-    no_check: Annotated[
-        bool, typer.Option("--no-check", help="Don't sign in there now, to see that it works.")
-    ] = False,
+    no_check: NoCheck = False,
     tls: TlsOption = None,
     ca: CaOption = None,
-    password_stdin: PasswordStdin = False,
-    password_file: PasswordFile = None,
+    given: Given = NOTHING,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Fetch the mail of an account on another server. Its password is asked for."""
+    """Fetch the mail of an account on another server. Its password is asked for.
+
+    What needs no password: an access token (--token-file, --token-command), a refresh token
+    (--refresh-token-file), a certificate.
+    """
     if delete and delete_after is not None:
         raise typer.BadParameter("give --delete or --delete-after, not both")
     where = remote.location(url, "", tls)
     with open_directory(config, data) as directory:
         account = directory.require_user(address).address
-    ca_file = str(ca.absolute()) if ca is not None else ""
+    endpoint = remote.endpoint(where, ca, given)
     settings = {
         "account": account,
-        "protocol": where.protocol,
-        "host": where.host,
-        "port": where.port,
-        "tls": where.tls,
-        "ca_file": ca_file,
+        "protocol": endpoint.protocol,
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "tls": endpoint.tls,
+        "ca_file": endpoint.ca_file,
+        "certificate": endpoint.certificate,
+        "key": endpoint.key,
         "user": where.user,
         "folder": folder if where.protocol == "imap" else "",
         "leave": 0 if delete else -1 if delete_after is None else delete_after,
@@ -120,15 +126,10 @@ def add(
         "idle": not no_idle,
         "skip": only_new,
     }
-    password = remote.password(where, password_stdin, password_file)
+    credential = remote.credential(where, given)
     if not no_check:
-        from mailsuite.remote import Endpoint
-        from mailsuite.sasl import ClientLogin
-
-        login = ClientLogin(where.user, password)
-        port = int(where.port or 0)
-        asyncio.run(_check(Endpoint(where.protocol, where.host, port, where.tls, login, ca_file)))
-    number = _add(data_folder(config, data), settings, password)
+        credential = remote.tried(endpoint, credential)
+    number = _add(data_folder(config, data), settings, credential)
     output.say(f"mail of {where.user} at {where.host} comes to {account} (number {number})")
 
 
@@ -144,40 +145,74 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-async def _check(endpoint: Endpoint) -> None:
-    """Sign in there and take leave. Raises UserError."""
-    from mailsuite.remote.imap import open_imap
-    from mailsuite.remote.pop3 import open_pop3
+def _add(folder: Path, settings: dict[str, Any], credential: Credential) -> int:
+    from mailsuite.remote import as_dict
 
-    if endpoint.protocol == "imap":
-        await (await open_imap(endpoint)).logout()
-    else:
-        await (await open_pop3(endpoint)).quit()
-
-
-def _add(folder: Path, settings: dict[str, Any], password: str) -> int:
     with _server(folder) as server:
         if server is not None:
-            return int(server.call("fetch.add", settings=settings, password=password))
+            told = as_dict(credential)
+            return int(server.call("fetch.add", settings=settings, credential=told))
     from mailsuite.fetch import make
     from mailsuite.vault import Vault
 
     with _database(folder) as database:
-        return database.add(make(settings, password, Vault(folder / "secrets.key"))).id
+        return database.add(make(settings, credential, Vault(folder / "secrets.key"))).id
+
+
+@app.command()
+@takes_sign_in
+def login(
+    number: Number,
+    no_check: NoCheck = False,
+    given: Given = NOTHING,
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Sign in there with another password, token or certificate from now on.
+
+    What has been fetched stays known.
+    """
+    folder = data_folder(config, data)
+    row = next((row for row in _rows(folder) if row["id"] == number), None)
+    if row is None:
+        raise UserError(f"nothing is fetched under the number {number} (mailsuite fetch list)")
+    from mailsuite.remote import Location
+
+    where = Location(row["protocol"], row["host"], row["port"], row["tls"], row["user"])
+    ca = Path(row["ca_file"]) if row["ca_file"] else None
+    credential = remote.credential(where, given)
+    if not no_check:
+        credential = remote.tried(remote.endpoint(where, ca, given), credential)
+    _login(folder, number, credential, *given.files)
+    output.say(f"{row['user']} at {row['host']}: the new sign-in is kept")
+
+
+def _login(folder: Path, number: int, credential: Credential, certificate: str, key: str) -> None:
+    from mailsuite.remote import as_dict
+
+    with _server(folder) as server:
+        if server is not None:
+            server.call(
+                "fetch.login",
+                number=number,
+                credential=as_dict(credential),
+                certificate=certificate,
+                key=key,
+            )
+            return
+    from mailsuite.fetch import change_login, other_login
+    from mailsuite.vault import Vault
+
+    vault = Vault(folder / "secrets.key")
+    with _database(folder) as database:
+        remote_ = database.require(number)
+        change_login(database, other_login(remote_, credential, certificate, key, vault))
 
 
 @app.command("list")
 def list_(config: ConfigOption = None, data: DataOption = None, json: JsonOption = False) -> None:
     """List the accounts on other servers, and how fetching from them goes."""
-    folder = data_folder(config, data)
-    with _server(folder) as server:
-        if server is not None:
-            rows = list(server.call("fetch.list"))
-        else:
-            from mailsuite.fetch import rows as read
-
-            with _database(folder) as database:
-                rows = read(database)
+    rows = _rows(data_folder(config, data))
     if json:
         output.emit(rows)
         return
@@ -197,6 +232,16 @@ def list_(config: ConfigOption = None, data: DataOption = None, json: JsonOption
         right=["No.", "Fetched"],
         empty="nothing is fetched (mailsuite fetch add alice@example.org imaps://alice@…)",
     )
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    with _server(folder) as server:
+        if server is not None:
+            return list(server.call("fetch.list"))
+    from mailsuite.fetch import rows
+
+    with _database(folder) as database:
+        return rows(database)
 
 
 def _state(row: dict[str, Any]) -> str:

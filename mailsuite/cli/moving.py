@@ -24,7 +24,7 @@ from mailsuite.cli.options import (
     data_folder,
     quota_defaults,
 )
-from mailsuite.cli.remote import CaOption, PasswordFile, PasswordStdin, TlsOption
+from mailsuite.cli.remote import NOTHING, CaOption, Given, TlsOption, takes_sign_in
 
 if TYPE_CHECKING:
     from mailsuite.app.transfers import Transfers
@@ -41,46 +41,52 @@ Without = Annotated[
 ]
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="maildir or mbox, then what to read; or imap://user@host[:port] (STARTTLS),"
+        " imaps://user@host[:port].",
+    ),
+]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH...]", help="A Maildir; mbox files or folders of such."),
+]
+Into = Annotated[str, typer.Option(metavar="FOLDER", help="Put everything below this folder.")]
+RemoveVanished = Annotated[
+    bool,
+    typer.Option(
+        "--remove-vanished",
+        help="Also remove what an earlier run has brought and is gone at the source.",
+    ),
+]
+NewUids = Annotated[
+    bool, typer.Option("--new-uids", help="Give new UIDs, also to folders that are new here.")
+]
+Connections = Annotated[int, typer.Option(min=1, max=20, help="To an IMAP server at once.")]
+
+
 class Bar(Protocol):
     """Shows progress as it is told."""
 
     def show(self, told: dict[str, Any]) -> None: ...
 
 
+@takes_sign_in
 def import_(
     address: Address,
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="maildir or mbox, then what to read; or imap://user@host[:port] (STARTTLS),"
-            " imaps://user@host[:port].",
-        ),
-    ],
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[PATH...]", help="A Maildir; mbox files or folders of such."),
-    ] = None,
+    source: Source,
+    paths: Paths = None,
     only: Only = None,
     without: Without = None,
-    into: Annotated[
-        str, typer.Option(metavar="FOLDER", help="Put everything below this folder.")
-    ] = "",
-    remove_vanished: Annotated[
-        bool,
-        typer.Option(
-            "--remove-vanished",
-            help="Also remove what an earlier run has brought and is gone at the source.",
-        ),
-    ] = False,
-    new_uids: Annotated[
-        bool, typer.Option("--new-uids", help="Give new UIDs, also to folders that are new here.")
-    ] = False,
+    into: Into = "",
+    remove_vanished: RemoveVanished = False,
+    new_uids: NewUids = False,
     tls: TlsOption = None,
     ca: CaOption = None,
-    connections: Annotated[int, typer.Option(min=1, max=20, help="To an IMAP server at once.")] = 3,
-    password_stdin: PasswordStdin = False,
-    password_file: PasswordFile = None,
+    connections: Connections = 3,
+    given: Given = NOTHING,
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -101,27 +107,46 @@ def import_(
     if "://" in source:
         if paths:
             raise typer.BadParameter("an IMAP server has no files")
-        location = remote.location(source, "imap", tls)
         request["kind"] = "imap"
-        request["remote"] = {
-            "host": location.host,
-            "port": location.port,
-            "tls": location.tls,
-            "user": location.user,
-            "password": remote.password(location, password_stdin, password_file),
-            "ca_file": str(ca.absolute()) if ca is not None else "",
-            "connections": connections,
-        }
-    elif source not in ("maildir", "mbox"):
-        raise typer.BadParameter(f"no import from {source!r}: maildir, mbox or imap://user@host")
-    elif source == "maildir" and len(paths or []) != 1:
-        raise typer.BadParameter("name one Maildir")
-    elif not paths:
-        raise typer.BadParameter("name the mbox files")
+        request["remote"] = _remote(source, tls, ca, given) | {"connections": connections}
+    else:
+        _check_files(source, paths or [])
     told = _carry_out(request, config, data)
     if json:
         output.emit(told)
-        return
+    else:
+        _say_brought(told, address)
+
+
+def _remote(source: str, tls: str | None, ca: Path | None, given: Given) -> dict[str, Any]:
+    """An IMAP server as a request names it."""
+    from mailsuite.remote import as_dict
+
+    where = remote.location(source, "imap", tls)
+    endpoint = remote.endpoint(where, ca, given)
+    return {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "tls": endpoint.tls,
+        "user": where.user,
+        "credential": as_dict(remote.credential(where, given)),
+        "ca_file": endpoint.ca_file,
+        "certificate": endpoint.certificate,
+        "key": endpoint.key,
+    }
+
+
+def _check_files(source: str, paths: list[Path]) -> None:
+    """Raises BadParameter."""
+    if source not in ("maildir", "mbox"):
+        raise typer.BadParameter(f"no import from {source!r}: maildir, mbox or imap://user@host")
+    if source == "maildir" and len(paths) != 1:
+        raise typer.BadParameter("name one Maildir")
+    if not paths:
+        raise typer.BadParameter("name the mbox files")
+
+
+def _say_brought(told: dict[str, Any], address: str) -> None:
     _notes(told)
     output.say(
         f"{told['new']} messages ({output.size(told['octets'])}) brought into {address},"

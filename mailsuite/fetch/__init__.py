@@ -5,8 +5,18 @@ is lost, whenever the server or the other one is cut off: see `handing` and the 
 """
 
 from mailsuite.fetch.database import FetchDatabase
-from mailsuite.fetch.fetcher import Fetcher, make, rows
+from mailsuite.fetch.fetcher import Fetcher, change_login, make, other_login, rows
 from mailsuite.fetch.handing import Into
 from mailsuite.fetch.model import KEEP, Remote
 
-__all__ = ["KEEP", "FetchDatabase", "Fetcher", "Into", "Remote", "make", "rows"]
+__all__ = [
+    "KEEP",
+    "FetchDatabase",
+    "Fetcher",
+    "Into",
+    "Remote",
+    "change_login",
+    "make",
+    "other_login",
+    "rows",
+]

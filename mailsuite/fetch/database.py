@@ -18,7 +18,7 @@ from mailsuite.base.private import make_private
 from mailsuite.fetch.model import Fares, Remote
 
 BUSY = 10_000  # milliseconds
-VERSION = 1
+VERSION = 2
 AT_ONCE = 5_000
 MAX_REMOTES = 10_000
 
@@ -37,7 +37,10 @@ CREATE TABLE remote(
     interval REAL NOT NULL,
     idle INTEGER NOT NULL,
     skip INTEGER NOT NULL,
-    sealed BLOB NOT NULL
+    sealed BLOB NOT NULL,
+    method TEXT NOT NULL,
+    certificate TEXT NOT NULL,
+    key TEXT NOT NULL
 );
 CREATE TABLE fares(
     id INTEGER PRIMARY KEY REFERENCES remote(id) ON DELETE CASCADE,
@@ -62,6 +65,12 @@ CREATE TABLE seen(
 ) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 """
+_FROM_1 = f"""
+ALTER TABLE remote ADD COLUMN method TEXT NOT NULL DEFAULT 'password';
+ALTER TABLE remote ADD COLUMN certificate TEXT NOT NULL DEFAULT '';
+ALTER TABLE remote ADD COLUMN key TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = {VERSION};
+"""
 _REMOTE = [field.name for field in fields(Remote)]
 _FARES = [field.name for field in fields(Fares)]
 
@@ -80,9 +89,9 @@ class FetchDatabase:
             self._db.pragma("synchronous", "full")
             self._db.pragma("foreign_keys", True)
             version = self._db.pragma("user_version")
-            if version == 0:
+            if version in (0, 1):
                 with self._db:
-                    self._db.execute(_SCHEMA)
+                    self._db.execute(_FROM_1 if version else _SCHEMA)
             elif version != VERSION:
                 raise UserError(f"{path} is of another version ({version}); update mailsuite")
         except (apsw.Error, OSError) as error:
@@ -120,6 +129,14 @@ class FetchDatabase:
         with self._db:
             self._db.execute("DELETE FROM remote WHERE id = ?", (number,))
         return remote
+
+    def sign_in_by(self, remote: Remote) -> None:
+        """Its method, secret and certificate are these from now on."""
+        with self._db:
+            self._db.execute(
+                "UPDATE remote SET method = ?, sealed = ?, certificate = ?, key = ? WHERE id = ?",
+                (remote.method, remote.sealed, remote.certificate, remote.key, remote.id),
+            )
 
     def remotes(self) -> list[Remote]:
         """All, the oldest first."""

@@ -15,6 +15,7 @@ from mailsuite.fetch.handing import Into
 from mailsuite.fetch.model import Fares, Remote, about
 from mailsuite.fetch.runner import Runner
 from mailsuite.fetch.visit import Needs
+from mailsuite.remote import Credential, kind_of, packed
 from mailsuite.vault import Vault
 
 
@@ -76,24 +77,44 @@ class Fetcher:
 
     # -- the operator ------------------------------------------------------------------------------
 
-    async def add(self, settings: dict[str, Any], password: str) -> int:
+    async def add(self, settings: dict[str, Any], credential: Credential) -> int:
         """A new remote account; visited at once. Its number. Raises UserError."""
         needs = self._started
         if not await asyncio.to_thread(self._exists, settings["account"]):
             raise UserError(f"no such user: {settings['account']}")
-        remote = await asyncio.to_thread(make, settings, password, self._vault)
+        remote = await asyncio.to_thread(make, settings, credential, self._vault)
         remote = await committed(self._threads.run(needs.database.add, remote))
         self._begin(remote)
         return remote.id
+
+    async def login(
+        self, number: int, credential: Credential, certificate: str, key: str
+    ) -> dict[str, Any]:
+        """Sign in with this from now on; visited at once. What it is, for people.
+
+        Raises UserError.
+        """
+        database = self._started.database
+        remote = await self._threads.run(database.require, number)
+        remote = await asyncio.to_thread(
+            other_login, remote, credential, certificate, key, self._vault
+        )
+        await self._end(number)
+        await committed(self._threads.run(change_login, database, remote))
+        self._begin(remote)
+        return shown(remote, Fares())
+
+    async def _end(self, number: int) -> None:
+        runner = self._runners.pop(number, None)
+        if runner is not None:
+            runner[1].cancel()
+            await asyncio.wait([runner[1]])
 
     async def remove(self, number: int) -> dict[str, Any]:
         """Forget one. What it was, for people. Raises UserError."""
         needs = self._started
         await self._threads.run(needs.database.require, number)
-        runner = self._runners.pop(number, None)
-        if runner is not None:
-            runner[1].cancel()
-            await asyncio.wait([runner[1]])
+        await self._end(number)
         remote = await committed(self._threads.run(needs.database.remove, number))
         return shown(remote, Fares())
 
@@ -118,10 +139,31 @@ class Fetcher:
         ]
 
 
-def make(settings: dict[str, Any], password: str, vault: Vault) -> Remote:
-    """A Remote of JSON values, its password sealed. Raises UserError. Blocks."""
-    sealed = vault.seal(password, about(settings["protocol"], settings["user"], settings["host"]))
-    return Remote(id=0, sealed=sealed, **settings)
+def make(settings: dict[str, Any], credential: Credential, vault: Vault) -> Remote:
+    """A Remote of JSON values, its secret sealed. Raises UserError. Blocks."""
+    bound = about(settings["protocol"], settings["user"], settings["host"])
+    sealed = vault.seal(packed(credential), bound)
+    return Remote(id=0, sealed=sealed, method=kind_of(credential), **settings)
+
+
+def other_login(
+    remote: Remote, credential: Credential, certificate: str, key: str, vault: Vault
+) -> Remote:
+    """The same account, signed in to with another secret. Raises UserError. Blocks."""
+    return dataclasses.replace(
+        remote,
+        sealed=vault.seal(packed(credential), remote.about),
+        method=kind_of(credential),
+        certificate=certificate,
+        key=key,
+    )
+
+
+def change_login(database: FetchDatabase, remote: Remote) -> None:
+    """Written down; what failed with the old one is no reason to wait any more. Blocks."""
+    database.sign_in_by(remote)
+    fares = database.fares(remote.id)
+    database.note(remote.id, dataclasses.replace(fares, failures=0, error="", next=0.0))
 
 
 def rows(database: FetchDatabase) -> list[dict[str, Any]]:
@@ -130,7 +172,7 @@ def rows(database: FetchDatabase) -> list[dict[str, Any]]:
 
 
 def shown(remote: Remote, fares: Fares) -> dict[str, Any]:
-    """One of them without its password, for JSON."""
+    """One of them without its secret, for JSON."""
     found = dataclasses.asdict(remote) | dataclasses.asdict(fares)
     del found["sealed"]
     return found | {"visiting": False, "idling": False}

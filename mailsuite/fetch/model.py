@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailsuite.remote.endpoint import Protocol, Tls
+from mailsuite.remote.endpoint import Endpoint, Protocol, Tls
+from mailsuite.sasl import ClientLogin
 
 KEEP = -1
 """`leave`: messages stay at the source for ever."""
@@ -19,7 +20,9 @@ class Remote:
     interval  seconds between two visits
     idle      stay connected and be told of new mail, where the server can (IMAP IDLE)
     skip      what is there at the first visit is not fetched
-    sealed    the password, by the vault
+    method    what it is signed in to with: one of `remote.KINDS`
+    sealed    that secret, by the vault
+    certificate, key  files of a certificate that is shown there, or ""
     """
 
     id: int
@@ -36,10 +39,27 @@ class Remote:
     idle: bool
     skip: bool
     sealed: bytes
+    method: str = "password"
+    certificate: str = ""
+    key: str = ""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """How it is reached, with a name only to sign in."""
+        return Endpoint(
+            self.protocol,
+            self.host,
+            self.port,
+            self.tls,
+            ClientLogin(self.user),
+            self.ca_file,
+            self.certificate,
+            self.key,
+        )
 
     @property
     def about(self) -> str:
-        """What the vault binds the password to."""
+        """What the vault binds the secret to."""
         return about(self.protocol, self.user, self.host)
 
 

@@ -19,10 +19,9 @@ from mailsuite.fetch import imap_visit, pop3_visit
 from mailsuite.fetch.model import Fares, Remote
 from mailsuite.fetch.visit import Needs, Told
 from mailsuite.queue import QueueUnavailable
-from mailsuite.remote import Endpoint, RemoteError, SignInRefused
-from mailsuite.remote.imap import ImapSession, open_imap
-from mailsuite.remote.pop3 import open_pop3
-from mailsuite.sasl import ClientLogin
+from mailsuite.remote import Credential, RemoteError, SignInRefused, packed, unpacked
+from mailsuite.remote.access import Access
+from mailsuite.remote.imap import ImapSession
 from mailsuite.vault import Vault
 
 log = get_logger("fetch")
@@ -61,6 +60,7 @@ class Runner:
         self._vault = vault
         self._gate = gate
         self._exists = exists
+        self._opened: Access | None = None
         self._wake = asyncio.Event()
         self._waiting: list[asyncio.Future[tuple[int, str]]] = []
 
@@ -126,15 +126,15 @@ class Runner:
         try:
             if not await asyncio.to_thread(self._exists, self.remote.account):
                 raise UserError(f"there is no user {self.remote.account} here any more")
-            endpoint = await self._endpoint()
+            access = await self._access()
             if self.remote.protocol == "pop3":
-                pop3 = await open_pop3(endpoint)
+                pop3 = await access.pop3()
                 try:
                     return None, await pop3_visit.visit(self._needs, self.remote, pop3), None
                 finally:
                     pop3.abort()
             if session is None:
-                session = await open_imap(endpoint)
+                session = await access.imap()
             try:
                 told = await imap_visit.visit(self._needs, self.remote, session)
             except BaseException:
@@ -152,13 +152,20 @@ class Runner:
             self.visiting = False
         return None, told, None
 
-    async def _endpoint(self) -> Endpoint:
-        remote = self.remote
-        password = await asyncio.to_thread(self._vault.open, remote.sealed, remote.about)
-        login = ClientLogin(remote.user, password)
-        return Endpoint(
-            remote.protocol, remote.host, remote.port, remote.tls, login, remote.ca_file
-        )
+    async def _access(self) -> Access:
+        """Opened once: an access token is kept in it. Raises UserError."""
+        if self._opened is None:
+            remote = self.remote
+            secret = await asyncio.to_thread(self._vault.open, remote.sealed, remote.about)
+            self._opened = Access(remote.endpoint, unpacked(remote.method, secret), keep=self._keep)
+        return self._opened
+
+    async def _keep(self, credential: Credential) -> None:
+        """Another refresh token has taken its place."""
+        sealed = await asyncio.to_thread(self._vault.seal, packed(credential), self.remote.about)
+        self.remote = replace(self.remote, sealed=sealed)
+        call = self._needs.database.sign_in_by
+        await committed(self._needs.threads.run(call, self.remote))
 
     def _after(self, fares: Fares, told: Told, error: Exception | None) -> Fares:
         now = self._now()

@@ -31,8 +31,11 @@ _SCHEMES: dict[str, tuple[Protocol, Tls]] = {
 class Endpoint:
     """An account on another server.
 
-    tls      implicit: from the first octet; starttls: asked for at once, or nothing is said; none
-    ca_file  PEM with the authorities to believe; "": the system's
+    tls          implicit: from the first octet; starttls: asked for at once, or nothing is said;
+                 none
+    ca_file      PEM with the authorities to believe; "": the system's
+    certificate  PEM with the certificate to show, and those above it; "": none
+    key          PEM with its key; "": it stands beside the certificate
     """
 
     protocol: Protocol
@@ -41,6 +44,8 @@ class Endpoint:
     tls: Tls
     login: ClientLogin
     ca_file: str = ""
+    certificate: str = ""
+    key: str = ""
 
     @property
     def name(self) -> str:

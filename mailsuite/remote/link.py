@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import ssl
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,7 +19,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from mailsuite.net import Connection, connect
 from mailsuite.remote.endpoint import Endpoint
 from mailsuite.remote.errors import RemoteError, TlsFailed, Unreachable
+from mailsuite.remote.steps import Compute, Handshake, Receive, Send, Step
 
+T = TypeVar("T")
 CONNECT_WAIT = 30.0  # seconds
 ANSWER_WAIT = 300.0
 
@@ -81,6 +86,36 @@ class Link:
         except OSError as error:
             raise _failure(self._endpoint, error) from error
 
+    async def carry_out(
+        self,
+        steps: Generator[Step, Any, T],
+        receive: Callable[[], Awaitable[object]],
+        forget: Callable[[], None],
+    ) -> T:
+        """Do what a dialogue says, until its result. Raises RemoteError.
+
+        receive  the next response
+        forget   what was received before TLS counts for nothing
+        """
+        result: object = None
+        while True:
+            try:
+                step = steps.send(result)
+            except StopIteration as end:
+                found: T = end.value
+                return found
+            result = None
+            match step:
+                case Send(octets):
+                    await self.write(octets)
+                case Receive():
+                    result = await receive()
+                case Handshake():
+                    forget()
+                    await self.start_tls()
+                case Compute(call):
+                    result = await asyncio.to_thread(call)
+
     def close(self) -> None:
         """Send what is to be sent, and hang up."""
         self._connection.close()
@@ -118,7 +153,28 @@ def _context(endpoint: Endpoint) -> ssl.SSLContext:
         why = error.strerror or error
         raise TlsFailed(f"{endpoint.ca_file}: no certificates can be read there: {why}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if endpoint.certificate:
+        _show(context, endpoint.certificate, endpoint.key)
     return context
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """The certificate to sign in with. Raises TlsFailed."""
+
+    def locked() -> str:
+        raise TlsFailed(f"{key or certificate}: the key is locked by a passphrase")
+
+    try:
+        context.load_cert_chain(certificate, key or None, password=locked)
+    except ssl.SSLError as error:
+        files = f"{certificate}, {key}" if key else certificate
+        why = "no certificate with its key" if error.reason is None else error.reason
+        raise TlsFailed(f"{files}: can't be used as certificate and key: {why}") from error
+    except OSError as error:
+        # OpenSSL does not say which of the two.
+        missing = [name for name in (certificate, key) if name and not os.access(name, os.R_OK)]
+        name = missing[0] if missing else certificate
+        raise TlsFailed(f"{name}: {error.strerror or error}") from error
 
 
 def _failure(endpoint: Endpoint, error: Exception) -> RemoteError:

@@ -9,10 +9,11 @@ The interface that everything which signs in elsewhere uses (relay, fetch):
     # None: give up with `*` (the server has not shown that it knows the password, say)
     # when the server says that we are signed in, believe it only if exchange.complete
 
-With a `token` in the Login it is OAUTHBEARER or XOAUTH2, with a password PLAIN, LOGIN, CRAM-MD5 or
-SCRAM. Encoding to base64 and back is `sasl.encode` and `sasl.decode`. Nothing here waits or knows
-sockets, but `answer` may compute for a tenth of a second (SCRAM): call it in a thread where other
-work must go on. Never sends a password in the clear where the connection is not `secure`.
+With a `token` in the Login it is OAUTHBEARER or XOAUTH2, with `certificate` EXTERNAL, with a
+password PLAIN, LOGIN, CRAM-MD5 or SCRAM. Encoding to base64 and back is `sasl.encode` and
+`sasl.decode`. Nothing here waits or knows sockets, but `answer` may compute for a tenth of a second
+(SCRAM): call it in a thread where other work must go on. Never sends a password in the clear where
+the connection is not `secure`.
 """
 
 import hmac
@@ -28,11 +29,20 @@ from mailsuite.sasl.saslprep import saslprep
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A name and its password, or an access token; no log shows either."""
+    """A name and its password, or an access token; no log shows either.
+
+    certificate  neither: the TLS session shows a certificate that says who it is
+    """
 
     name: str
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    certificate: bool = False
+
+    @property
+    def means(self) -> str:
+        """What it signs in with, in words."""
+        return "token" if self.token else "certificate" if self.certificate else "password"
 
 
 class ClientExchange(Protocol):
@@ -104,6 +114,21 @@ class CramMd5:
         self.complete = True
         digest = hmac.new(self._login.password.encode(), challenge, "md5").hexdigest()
         return self._login.name.encode() + b" " + digest.encode()
+
+
+class External:
+    """RFC 4422 appendix A: the certificate has said it; the name is whom to act as."""
+
+    __slots__ = ("initial",)
+    mechanism = "EXTERNAL"
+    complete = True
+
+    def __init__(self, login: Login) -> None:
+        self.initial = login.name.encode()
+
+    def answer(self, challenge: bytes) -> bytes | None:
+        """A server that has taken the initial response asks nothing."""
+        return None
 
 
 class Bearer:
@@ -231,6 +256,8 @@ def choose(
     if login.token:
         names = [name for name in ("OAUTHBEARER", "XOAUTH2") if name in known and secure]
         return Bearer(names[0], login) if names else None
+    if login.certificate:
+        return External(login) if "EXTERNAL" in known and secure else None
     found = _scram(known, login, bindings or {})
     if found is not None:
         return found

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from mailsuite.remote import Endpoint, Nonsense, Refused, Unreachable
-from mailsuite.remote.imap import Data, Fetched, ImapSession, fetched, open_imap, sets
+from mailsuite.remote import Nonsense, Refused, Unreachable
+from mailsuite.remote.access import Access
+from mailsuite.remote.imap import Data, Fetched, ImapSession, fetched, sets
 from mailsuite.store import TempMessage
 from mailsuite.transfer.choice import Choice
 from mailsuite.transfer.filling import Filling
@@ -57,10 +58,8 @@ class _Comparison:
 class ImapImport:
     """See the module."""
 
-    def __init__(
-        self, endpoint: Endpoint, target: Target, choice: Choice, *, connections: int
-    ) -> None:
-        self._endpoint = endpoint
+    def __init__(self, access: Access, target: Target, choice: Choice, *, connections: int) -> None:
+        self._access = access
         self._target = target
         self._choice = choice
         self._connections = connections
@@ -69,8 +68,8 @@ class ImapImport:
 
     async def run(self) -> None:
         """Bring everything over. Raises UserError, StoreError."""
-        self._progress.doing = f"asking {self._endpoint.host} for folders"
-        session = await open_imap(self._endpoint)
+        self._progress.doing = f"asking {self._access.endpoint.host} for folders"
+        session = await self._access.imap()
         try:
             found = await folders(session, self._choice)
         except BaseException:
@@ -102,7 +101,7 @@ class ImapImport:
                 compared = _Comparison()
                 try:
                     if session is None:
-                        session = await open_imap(self._endpoint)
+                        session = await self._access.imap()
                     await self._folder(session, folder, self._choice.placed(local), compared)
                 except Unreachable as error:
                     if session is not None:

@@ -25,14 +25,26 @@ PASSWORD = "old-secret"
 class Dovecot:
     """``with make_dovecot() as dovecot``; `dovecot.maildir` has its mail, also after the block."""
 
-    def __init__(self, *, certificate: tuple[Path, Path] | None = None) -> None:
-        """`certificate`: PEM files (chain, key), for STARTTLS and TLS on its own ports."""
+    def __init__(
+        self,
+        *,
+        certificate: tuple[Path, Path] | None = None,
+        users_ca: Path | None = None,
+        introspection: str = "",
+    ) -> None:
+        """
+        certificate    PEM files (chain, key), for STARTTLS and TLS on its own ports
+        users_ca       who signs the certificates of those who come by EXTERNAL
+        introspection  URL at which access tokens are asked about
+        """
         # Not in a test's folder: its sockets' names have a bound, and others must come down to it.
         self.folder = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.folder.chmod(0o755)
         self.maildir = self.folder / "home" / "Maildir"
         self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port = free_ports(4)
         self._certificate = certificate
+        self._users_ca = users_ca
+        self._introspection = introspection
         self._process: subprocess.Popen[bytes] | None = None
         self.maildir.mkdir(parents=True)
 
@@ -89,12 +101,36 @@ class Dovecot:
         log = self.folder / "log"
         return log.read_text() if log.exists() else ""
 
+    def _more_ways(self) -> tuple[str, str]:
+        """Mechanisms beside passwords, and what they need."""
+        mechanisms, settings = "", ""
+        if self._introspection:
+            file = self.folder / "oauth2.conf"
+            file.write_text(
+                f"introspection_mode = post\nintrospection_url = {self._introspection}\n"
+                "username_attribute = email\nactive_attribute = active\nactive_value = true\n"
+            )
+            mechanisms += " oauthbearer xoauth2"
+            settings += (
+                "passdb {\n  driver = oauth2\n  mechanisms = oauthbearer xoauth2\n"
+                f"  args = {file}\n}}\n"
+            )
+        if self._users_ca is not None:
+            mechanisms += " external"
+            settings += (
+                f"ssl_ca = <{self._users_ca}\nssl_verify_client_cert = yes\nssl_require_crl = no\n"
+                "auth_ssl_username_from_cert = yes\n"
+                "passdb {\n  driver = static\n  mechanisms = external\n  args = nopassword=y\n}\n"
+            )
+        return mechanisms, settings
+
     def _settings(self) -> str:
         account = pwd.getpwnam(OWNER)
         tls = "ssl = no"
         if self._certificate is not None:
             chain, key = self._certificate
             tls = f"ssl = yes\nssl_cert = <{chain}\nssl_key = <{key}"
+        mechanisms, sources = self._more_ways()
         ports = {
             "imap": (self.imap_port, self.imaps_port),
             "pop3": (self.pop3_port, self.pop3s_port),
@@ -123,7 +159,7 @@ log_path = {self.folder}/log
 protocols = imap pop3
 {tls}
 disable_plaintext_auth = no
-auth_mechanisms = plain login
+auth_mechanisms = plain login {mechanisms}
 default_login_user = {OWNER}
 default_internal_user = {OWNER}
 default_internal_group = nogroup
@@ -136,12 +172,17 @@ namespace inbox {{
   }}
 }}
 {listeners}
+auth_failure_delay = 0
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =
 }}
+{sources}
 passdb {{
   driver = static
   args = password={PASSWORD}

@@ -1,8 +1,7 @@
 """Pure. How a session with an IMAP server begins: greeting, STARTTLS, sign-in, capabilities.
 
 Promises: nothing that is secret is said before TLS where TLS is asked for; what the server said
-before TLS is not believed after it (RFC 9051 §11.1); a mechanism that is refused is not the end
-while there is another.
+before TLS is not believed after it (RFC 9051 §11.1).
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from mailsuite.remote.errors import Nonsense, Refused, SignInRefused, TlsFailed
+from mailsuite.remote.errors import Nonsense, Refused, TlsFailed
 from mailsuite.remote.imap.command import string
 from mailsuite.remote.imap.response import Continuation, Data, Response, Status, words
+from mailsuite.remote.signing import Answer, Try, sign_in
 from mailsuite.remote.steps import Compute, Handshake, Receive, Send, Step
 from mailsuite.sasl import CANCEL, ClientExchange, ClientLogin, choose, decode, encode
 
@@ -102,53 +102,35 @@ class Beginning:
     # -- sign-in -----------------------------------------------------------------------------------
 
     def _sign_in(self) -> Generator[Step, Any, None]:
-        tried: list[str] = []
-        refusal = ""
         offered = [name[5:] for name in self._capabilities if name.startswith("AUTH=")]
-        while exchange := self._choose(offered, tried):
-            status, others = yield from self._authenticate(exchange)
-            if status.kind == "OK" and exchange.complete:
-                self._signed_in(status, others)
-                return
-            if status.kind == "OK":
-                raise SignInRefused(f"{self._host} has not shown that it knows the password")
-            self._check(status)
-            refusal = str(status)
-            tried.append(exchange.mechanism)
-        if not tried and self._may_login():
-            name = self._login.name.encode()
-            status, others = yield from self._login_command(name, self._login.password.encode())
-            if status.kind == "OK":
-                self._signed_in(status, others)
-                return
-            self._check(status)
-            refusal = str(status)
-        elif not tried:
-            safe = "" if self._secure else " without TLS"
-            raise SignInRefused(f"{self._host} offers no way to sign in that is safe{safe}")
-        raise SignInRefused(f"{self._host} refuses the user or password: {refusal}")
-
-    def _choose(self, offered: list[str], tried: list[str]) -> ClientExchange | None:
-        return choose(
-            offered, self._login, secure=self._secure, bindings=self._bindings(), without=tried
+        yield from sign_in(
+            self._host,
+            self._login,
+            choose=lambda tried: choose(
+                offered, self._login, secure=self._secure, bindings=self._bindings(), without=tried
+            ),
+            authenticate=self._authenticate,
+            plainly=self._plainly,
+            secure=self._secure,
         )
 
-    def _check(self, status: Status) -> None:
-        if status.code in PASSING:
-            raise Refused(f"{self._host} takes no sign-in now: {status}", status.code)
+    def _plainly(self) -> Try | None:
+        if not self._secure or "LOGINDISABLED" in self._capabilities:
+            return None
+        return self._login_command(self._login.name.encode(), self._login.password.encode())
 
-    def _may_login(self) -> bool:
-        wanted = self._secure and not self._login.token
-        return wanted and "LOGINDISABLED" not in self._capabilities
+    def _answered(self, status: Status, others: list[Response]) -> Answer:
+        if status.kind == "OK":
+            self._signed_in(status, others)
+        passes = status.code in PASSING
+        return Answer(status.kind == "OK", str(status), status.code, passes)
 
     def _signed_in(self, status: Status, others: list[Response]) -> None:
         """Capabilities are others from now on (RFC 9051 §6.2.2)."""
         self._capabilities = frozenset()
         self._take([*others, status])
 
-    def _authenticate(
-        self, exchange: ClientExchange
-    ) -> Generator[Step, Any, tuple[Status, list[Response]]]:
+    def _authenticate(self, exchange: ClientExchange) -> Try:
         tag = self._next_tag()
         line = tag + b" AUTHENTICATE " + exchange.mechanism.encode()
         initial = exchange.initial
@@ -167,7 +149,7 @@ class Beginning:
                     answer = yield from self._answer(exchange, response.text)
                 yield Send((CANCEL if answer is None else encode(answer)) + b"\r\n")
             elif isinstance(response, Status) and response.tag:
-                return self._tagged(tag, response), others
+                return self._answered(self._tagged(tag, response), others)
             else:
                 others.append(self._untagged(response))
 
@@ -180,9 +162,7 @@ class Beginning:
         answer: bytes | None = yield Compute(lambda: exchange.answer(challenge))
         return answer
 
-    def _login_command(
-        self, name: bytes, password: bytes
-    ) -> Generator[Step, Any, tuple[Status, list[Response]]]:
+    def _login_command(self, name: bytes, password: bytes) -> Try:
         tag = self._next_tag()
         line = tag + b" LOGIN"
         others: list[Response] = []
@@ -195,13 +175,13 @@ class Beginning:
             response: Response = yield Receive()
             while not isinstance(response, Continuation):
                 if isinstance(response, Status) and response.tag:
-                    return self._tagged(tag, response), others
+                    return self._answered(self._tagged(tag, response), others)
                 others.append(self._untagged(response))
                 response = yield Receive()
             line = octets
         yield Send(line + b"\r\n")
         status = yield from self._end(tag, others)
-        return status, others
+        return self._answered(status, others)
 
     # -- commands ----------------------------------------------------------------------------------
 

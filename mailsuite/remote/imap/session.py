@@ -20,7 +20,6 @@ from mailsuite.remote.imap.command import string
 from mailsuite.remote.imap.receiver import Begins, Event, Octets, Receiver, Whole
 from mailsuite.remote.imap.response import Continuation, Data, Response, Status, parse
 from mailsuite.remote.link import ANSWER_WAIT, Link, open_link
-from mailsuite.remote.steps import Compute, Handshake, Receive, Send
 
 MAX_COLLECTED = 100_000
 
@@ -63,25 +62,14 @@ class ImapSession:
             bindings=self._link.bindings,
             next_tag=self._next_tag,
         )
-        steps = beginning.run()
-        result: object = None
-        while True:
-            try:
-                step = steps.send(result)
-            except StopIteration as end:
-                self.capabilities = end.value
-                return
-            result = None
-            if isinstance(step, Send):
-                await self._link.write(step.octets)
-            elif isinstance(step, Receive):
-                result = await self._response()
-            elif isinstance(step, Handshake):
-                self._receiver = Receiver()
-                self._events.clear()
-                await self._link.start_tls()
-            elif isinstance(step, Compute):
-                result = await asyncio.to_thread(step.call)
+        self.capabilities = await self._link.carry_out(
+            beginning.run(), self._response, self._forget
+        )
+
+    def _forget(self) -> None:
+        """What has come before TLS."""
+        self._receiver = Receiver()
+        self._events.clear()
 
     async def logout(self) -> None:
         """Take leave."""

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from mailsuite.remote.errors import Nonsense, Refused, SignInRefused, TlsFailed
 from mailsuite.remote.pop3.reader import Reply, reply
+from mailsuite.remote.signing import Answer, Try, sign_in
 from mailsuite.remote.steps import Compute, Handshake, Receive, Send, Step
 from mailsuite.sasl import CANCEL, ClientExchange, ClientLogin, choose, decode, encode
 
@@ -91,42 +92,24 @@ class Beginning:
     # -- sign-in -----------------------------------------------------------------------------------
 
     def _sign_in(self) -> Generator[Step, Any, None]:
-        tried: list[str] = []
-        refusal = ""
         offered = self._capabilities.get("SASL", [])
-        while exchange := self._choose(offered, tried):
-            answer = yield from self._authenticate(exchange)
-            if answer.ok and not exchange.complete:
-                raise SignInRefused(f"{self._host} has not shown that it knows the password")
-            if answer.ok:
-                return
-            self._check(answer)
-            refusal = answer.text
-            tried.append(exchange.mechanism)
-        if not tried and not self._login.token:
-            if not self._secure and not self._timestamp:
-                raise SignInRefused(
-                    f"{self._host} offers no way to sign in that is safe without TLS"
-                )
-            answer = yield from (self._user() if self._secure else self._apop())
-            if answer.ok:
-                return
-            self._check(answer)
-            refusal = answer.text
-        elif not tried:
-            raise SignInRefused(f"{self._host} offers no sign-in with a token")
-        raise SignInRefused(f"{self._host} refuses the user or password: {refusal}")
-
-    def _choose(self, offered: list[str], tried: list[str]) -> ClientExchange | None:
-        return choose(
-            offered, self._login, secure=self._secure, bindings=self._bindings(), without=tried
+        yield from sign_in(
+            self._host,
+            self._login,
+            choose=lambda tried: choose(
+                offered, self._login, secure=self._secure, bindings=self._bindings(), without=tried
+            ),
+            authenticate=self._authenticate,
+            plainly=self._plainly,
+            secure=self._secure,
         )
 
-    def _check(self, answer: Reply) -> None:
-        if answer.passes:
-            raise Refused(f"{self._host} takes no sign-in now: {answer.text}", answer.code)
+    def _plainly(self) -> Try | None:
+        if self._secure:
+            return self._user()
+        return self._apop() if self._timestamp else None
 
-    def _authenticate(self, exchange: ClientExchange) -> Generator[Step, Any, Reply]:
+    def _authenticate(self, exchange: ClientExchange) -> Try:
         """RFC 5034 §4."""
         line = b"AUTH " + exchange.mechanism.encode()
         initial = exchange.initial
@@ -137,7 +120,7 @@ class Beginning:
         while True:
             answer: bytes = yield Receive()
             if not answer.startswith(b"+ ") and answer != b"+":
-                return reply(answer)
+                return _answer(reply(answer))
             if initial is not None:
                 octets: bytes | None = initial
                 initial = None
@@ -154,7 +137,7 @@ class Beginning:
         answer: bytes | None = yield Compute(lambda: exchange.answer(challenge))
         return answer
 
-    def _user(self) -> Generator[Step, Any, Reply]:
+    def _user(self) -> Try:
         for word, text in (("USER", self._login.name), ("PASS", self._login.password)):
             if any(character in text for character in "\r\n\0"):
                 raise SignInRefused("no POP3 command holds such a user name or password")
@@ -162,12 +145,16 @@ class Beginning:
             answer = yield from self._reply()
             if not answer.ok:
                 break
-        return answer
+        return _answer(answer)
 
-    def _apop(self) -> Generator[Step, Any, Reply]:
+    def _apop(self) -> Try:
         """RFC 1939 §7: without TLS at least no password is said."""
         secret = (self._timestamp + self._login.password).encode()
         digest = hashlib.md5(secret, usedforsecurity=False).hexdigest()
         yield Send(f"APOP {self._login.name} {digest}\r\n".encode())
         answer = yield from self._reply()
-        return answer
+        return _answer(answer)
+
+
+def _answer(told: Reply) -> Answer:
+    return Answer(told.ok, told.text, told.code, told.passes)

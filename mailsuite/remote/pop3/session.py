@@ -6,7 +6,6 @@ is deleted by `quit` alone.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from mailsuite.remote.errors import Nonsense, Refused
 from mailsuite.remote.link import Link, open_link
 from mailsuite.remote.pop3.dialogue import Beginning
 from mailsuite.remote.pop3.reader import MAX_LINE, Reader, Reply, reply
-from mailsuite.remote.steps import Compute, Handshake, Receive, Send
 
 MAX_MESSAGES = 1_000_000
 
@@ -47,24 +45,11 @@ class Pop3Session:
             secure=self._link.is_secure,
             bindings=self._link.bindings,
         )
-        steps = beginning.run()
-        result: object = None
-        while True:
-            try:
-                step = steps.send(result)
-            except StopIteration as end:
-                self.capabilities = end.value
-                return
-            result = None
-            if isinstance(step, Send):
-                await self._link.write(step.octets)
-            elif isinstance(step, Receive):
-                result = await self._line()
-            elif isinstance(step, Handshake):
-                self._reader = Reader()
-                await self._link.start_tls()
-            elif isinstance(step, Compute):
-                result = await asyncio.to_thread(step.call)
+        self.capabilities = await self._link.carry_out(beginning.run(), self._line, self._forget)
+
+    def _forget(self) -> None:
+        """What has come before TLS."""
+        self._reader = Reader()
 
     async def items(self) -> list[Item]:
         """All messages, by number. Raises RemoteError, also when the server has no unique ids."""

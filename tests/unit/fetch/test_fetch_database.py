@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mailsuite.base.errors import UserError
-from mailsuite.fetch import KEEP, FetchDatabase, make
+from mailsuite.fetch import KEEP, FetchDatabase, change_login, make, other_login
 from mailsuite.fetch.model import Fares
+from mailsuite.remote import Password, RefreshToken, unpacked
 from mailsuite.vault import Vault
 
 SETTINGS = {
@@ -42,13 +45,13 @@ def database(tmp_path: Path) -> Iterator[FetchDatabase]:
 
 
 def test_there_and_back(database, vault, tmp_path):
-    remote = database.add(make(SETTINGS, "secret", vault))
+    remote = database.add(make(SETTINGS, Password("secret"), vault))
     assert vault.open(remote.sealed, remote.about) == "secret"
     assert b"secret" not in (tmp_path / "fetch.db").read_bytes()
     assert database.remotes() == [remote]
     assert database.require(remote.id).idle is True
     with pytest.raises(UserError, match="already"):
-        database.add(make(SETTINGS, "secret", vault))
+        database.add(make(SETTINGS, Password("secret"), vault))
     fares = Fares(1.0, 2.0, 3.0, 0, 4, "no answer", "")
     database.note(remote.id, fares)
     database.fetched(remote.id, ["1.7"], 5.0, high=7)
@@ -61,7 +64,7 @@ def test_there_and_back(database, vault, tmp_path):
 
 
 def test_what_has_been_seen(database, vault):
-    number = database.add(make(SETTINGS, "secret", vault)).id
+    number = database.add(make(SETTINGS, Password("secret"), vault)).id
     database.fetched(number, ["a", "b"], 10.0)
     database.fetched(number, ["c"], 20.0)
     database.fetched(number, ["d"], 20.0, remember=False)
@@ -73,7 +76,7 @@ def test_what_has_been_seen(database, vault):
 
 
 def test_another_uidvalidity_forgets(database, vault):
-    number = database.add(make(SETTINGS, "secret", vault)).id
+    number = database.add(make(SETTINGS, Password("secret"), vault)).id
     database.set_place(number, 5, 0)
     database.fetched(number, ["5.1"], 10.0, high=1)
     database.set_place(number, 5, 1)
@@ -84,7 +87,36 @@ def test_another_uidvalidity_forgets(database, vault):
 
 
 def test_nothing_is_noted_of_one_that_was_removed_meanwhile(database, vault):
-    number = database.add(make(SETTINGS, "secret", vault)).id
+    number = database.add(make(SETTINGS, Password("secret"), vault)).id
     database.remove(number)
     database.fetched(number, ["a"], 10.0)
     assert database.seen(number, ["a"]) == {}
+
+
+def test_another_way_to_sign_in(database, vault):
+    """What has been fetched stays known, and nothing of the old failure is left to wait for."""
+    remote = database.add(make(SETTINGS, Password("secret"), vault))
+    database.fetched(remote.id, ["a"], 10.0)
+    database.note(remote.id, Fares(1.0, 2.0, 3e9, 0, 4, "refused", "one left"))
+    refresh = RefreshToken("https://id.test/token", "me", "long")
+    change_login(database, other_login(remote, refresh, "/a.pem", "/a.key", vault))
+    found = database.require(remote.id)
+    assert unpacked(found.method, vault.open(found.sealed, found.about)) == refresh
+    assert (found.certificate, found.key) == ("/a.pem", "/a.key")
+    fares = database.fares(remote.id)
+    assert (fares.failures, fares.error, fares.next, fares.trouble) == (0, "", 0.0, "one left")
+    assert database.seen(remote.id, ["a"]) == {"a": 10.0}
+
+
+def test_a_database_of_the_first_version(tmp_path, vault):
+    """Written before there was anything but passwords."""
+    path = tmp_path / "fetch.db"
+    with closing(FetchDatabase(path)) as database:
+        remote = database.add(make(SETTINGS, Password("secret"), vault))
+    with closing(apsw.Connection(str(path))) as old:
+        for column in ("method", "certificate", "key"):
+            old.execute(f"ALTER TABLE remote DROP COLUMN {column}")
+        old.pragma("user_version", 1)
+    for _ in range(2):
+        with closing(FetchDatabase(path)) as database:
+            assert database.remotes() == [remote]

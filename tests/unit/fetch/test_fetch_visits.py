@@ -15,9 +15,11 @@ import pytest
 from mailsuite.app.dev import DevOptions, prepare_accounts, settings
 from mailsuite.app.server import Server
 from mailsuite.app.sockets import bind_all
+from mailsuite.base.errors import UserError
 from mailsuite.base.tasks import Threads
 from mailsuite.fetch import FetchDatabase
 from mailsuite.queue import QueueUnavailable
+from mailsuite.remote import Password
 from mailsuite.store import NewMessage
 from mailsuite.tls import ServerTls, ensure_dev_tls
 
@@ -84,7 +86,7 @@ class House:
             "idle": False,
             "skip": False,
         }
-        number = await self.server.fetcher.add(chosen | changed, "secret")
+        number = await self.server.fetcher.add(chosen | changed, Password("secret"))
         await self.visit(number)
         return number
 
@@ -350,3 +352,20 @@ async def test_what_was_noted_survives_a_restart(tmp_path):
         assert row["fetched"] == 1
         assert database.place(row["id"])[1] == 1
         threads.close()
+
+
+async def test_another_way_to_sign_in(house, tmp_path):
+    """A password that was refused is changed, and what was fetched does not come again."""
+    await house.put("one")
+    number = await house.add("imap")
+    directory = house.server.directory
+    directory.set_password(FAR, "another")
+    assert "refuses the user or password" in (await house.visit(number))[1]
+    await house.server.fetcher.login(number, Password("another"), "", "")
+    await house.put("two")
+    assert (await house.visit(number))[1] == ""
+    assert await house.subjects() == ["one", "two"]
+    (row,) = await house.server.fetcher.listing()
+    assert (row["failures"], row["method"], row["fetched"]) == (0, "password", 2)
+    with pytest.raises(UserError, match="nothing is fetched under the number"):
+        await house.server.fetcher.login(number + 1, Password("x"), "", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from base64 import b64decode, b64encode
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from mailsuite.sasl import ClientLogin
 PLAIN = b64encode(b"\0bob\0secret")
 
 
-def played(script: str, *, starttls: bool = False, secure: bool = True, **login: str) -> frozenset:
+def played(script: str, *, starttls: bool = False, secure: bool = True, **login: Any) -> frozenset:
     """Play a dialogue: lines "S: …" are the server's, "C: …" must be ours, "TLS" is a handshake.
 
     "C: *" is whatever we say.
@@ -45,7 +46,8 @@ def played(script: str, *, starttls: bool = False, secure: bool = True, **login:
             if isinstance(step, Handshake):
                 assert line == "TLS"
             elif isinstance(step, Send):
-                assert line == "C: *" or f"C: {step.octets.decode()}" == line + "\r\n"
+                said = f"C: {step.octets.decode()}".rstrip()
+                assert line == "C: *" or said == line
             elif isinstance(step, Receive):
                 (event,) = Receiver().feed(line.removeprefix("S:").lstrip().encode() + b"\r\n")
                 assert line.startswith("S:"), f"it waits, and not: {line}"
@@ -157,6 +159,19 @@ def test_the_next_mechanism_after_a_refusal():
     """)
 
 
+def test_a_wrong_password_is_not_said_again_and_again():
+    """Servers count guesses, and lock out."""
+    script = "S: * OK [CAPABILITY SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256"
+    script += f""" AUTH=SCRAM-SHA-1 AUTH=PLAIN AUTH=LOGIN AUTH=CRAM-MD5] hello
+        C: *
+        S: A1 NO [AUTHENTICATIONFAILED] no
+        C: A2 AUTHENTICATE PLAIN {PLAIN.decode()}
+        S: A2 NO [AUTHENTICATIONFAILED] no
+    """
+    with pytest.raises(SignInRefused, match="refuses the user or password"):
+        played(script)
+
+
 def test_a_wrong_password_and_a_server_out_of_order():
     script = f"""
         S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello
@@ -203,3 +218,42 @@ def test_a_token():
         """,
         token="abc",
     )
+
+
+def test_a_token_that_is_refused():
+    """The server's own word for it is told; the other mechanism is tried; no LOGIN."""
+    first = b64encode(b"n,a=bob,\x01auth=Bearer abc\x01\x01").decode()
+    second = b64encode(b"user=bob\x01auth=Bearer abc\x01\x01").decode()
+    with pytest.raises(SignInRefused, match=r"refuses the token: .*no \(invalid_token\)"):
+        played(
+            f"""
+            S: * OK [CAPABILITY IMAP4rev1 AUTH=OAUTHBEARER AUTH=XOAUTH2 AUTH=PLAIN SASL-IR] hello
+            C: A1 AUTHENTICATE OAUTHBEARER {first}
+            S: + {b64encode(b'{"status":"invalid_request"}').decode()}
+            C: AQ==
+            S: A1 NO no
+            C: A2 AUTHENTICATE XOAUTH2 {second}
+            S: + {b64encode(b'{"status":"invalid_token"}').decode()}
+            C:
+            S: A2 NO [AUTHENTICATIONFAILED] no
+            """,
+            token="abc",
+        )
+    with pytest.raises(SignInRefused, match="offers no sign-in with a token"):
+        played("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello", token="abc")
+
+
+def test_a_certificate():
+    """EXTERNAL says whom to act as; nothing else is tried, and not without TLS."""
+    script = f"""
+        S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=EXTERNAL] hello
+        C: A1 AUTHENTICATE EXTERNAL
+        S: +
+        C: {b64encode(b"bob").decode()}
+    """
+    played(script + "S: A1 OK [CAPABILITY IMAP4rev1] welcome", certificate=True)
+    with pytest.raises(SignInRefused, match="refuses the certificate"):
+        played(script + "S: A1 NO [AUTHENTICATIONFAILED] no", certificate=True)
+    for offered, secure in (("AUTH=PLAIN", True), ("AUTH=EXTERNAL", False)):
+        with pytest.raises(SignInRefused, match="offers no sign-in with this certificate"):
+            played(f"S: * OK [CAPABILITY {offered}] hello", certificate=True, secure=secure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from base64 import b64encode
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,10 +78,15 @@ def test_replies():
         reader.line()
 
 
-def played(script: str, *, starttls: bool = False, secure: bool = True) -> frozenset[str]:
+def played(
+    script: str, *, starttls: bool = False, secure: bool = True, **login: Any
+) -> frozenset[str]:
     """Lines "S: …" are the server's, "C: …" must be ours, "TLS" is a handshake."""
     beginning = Beginning(
-        "mail.test", ClientLogin("bob", "secret"), starttls=starttls, secure=secure
+        "mail.test",
+        ClientLogin("bob", **(login or {"password": "secret"})),
+        starttls=starttls,
+        secure=secure,
     )
     lines = [line.strip() for line in script.strip().splitlines() if line.strip()]
     steps = beginning.run()
@@ -132,6 +138,19 @@ def test_stls_and_sasl():
         S: +OK welcome
     """
     assert played(script + END, starttls=True, secure=False) == {"UIDL"}
+
+
+def test_a_certificate_and_a_token():
+    bob = b64encode(b"bob").decode()
+    begin = "S: +OK ready\nC: CAPA\nS: +OK\nS: SASL PLAIN EXTERNAL XOAUTH2\nS: .\n"
+    script = begin + f"C: AUTH EXTERNAL {bob}\nS: "
+    assert played(script + "+OK welcome" + END, certificate=True) == {"UIDL"}
+    with pytest.raises(SignInRefused, match=r"refuses the certificate: \[AUTH\] no"):
+        played(script + "-ERR [AUTH] no", certificate=True)
+    # Too long for a command's line (RFC 5034 §4): it goes as the answer to a challenge.
+    message = b64encode(b"user=bob\x01auth=Bearer " + b"a" * 200 + b"\x01\x01").decode()
+    script = begin + f"C: AUTH XOAUTH2\nS: +\nC: {message}\nS: +OK"
+    assert played(script + END, token="a" * 200) == {"UIDL"}
 
 
 def test_user_and_pass_for_servers_of_old():

@@ -91,3 +91,12 @@ def test_tokens(name: str, initial: bytes, acknowledged: bytes) -> None:
 def test_no_log_shows_the_secret() -> None:
     assert "secret" not in repr(LOGIN)
     assert "vF9" not in repr(TOKEN)
+
+
+def test_a_certificate_signs_in_by_external_alone() -> None:
+    login = ClientLogin("al,ice", certificate=True)
+    found = choose([*ALL, "external"], login, secure=True)
+    assert found and found.mechanism == "EXTERNAL" and found.initial == b"al,ice"
+    assert found.complete and found.answer(b"") is None
+    assert chosen(ALL, login) == "" and chosen(["EXTERNAL"], login, secure=False) == ""
+    assert chosen(["EXTERNAL"], LOGIN) == ""
