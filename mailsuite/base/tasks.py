@@ -95,6 +95,23 @@ async def settled(future: "asyncio.Future[Any]") -> None:
         future.remove_done_callback(wake)
 
 
+async def ends_within(future: "asyncio.Future[Any]", seconds: float) -> bool:
+    """Wait until `future` has its end, but no longer than `seconds`; never cancels it."""
+    if future.done():
+        return True
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+    wake = partial(_wake, waiter)
+    future.add_done_callback(wake)
+    timer = loop.call_later(seconds, wake, future)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        future.remove_done_callback(wake)
+    return future.done()
+
+
 def _wake(waiter: "asyncio.Future[None]", future: "asyncio.Future[Any]") -> None:
     if not waiter.done():
         waiter.set_result(None)

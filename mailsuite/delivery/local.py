@@ -20,6 +20,7 @@ from mailsuite.mail import (
     Deferred,
     FollowUp,
     Job,
+    Mailbox,
     Outcome,
     QueuedMessage,
     Recipient,
@@ -78,6 +79,10 @@ class LocalCourier:
         self._forwarded_as = forwarded_as
         self._route = route
         self._threads = threads
+
+    def direct(self, job: Job) -> bool:
+        """See `mail.DirectCourier`: accounts only, since mail may follow from an alias."""
+        return all(isinstance(self._route(each.address), Mailbox) for each in job.recipients)
 
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""
@@ -167,7 +172,7 @@ def _new_message(job: Job, place: int) -> NewMessage:
     if job.envelope.collected:
         # After a crash it may have been collected, and queued, a second time.
         delivery_id, repeat = f"{job.envelope.collected}.{job.indexes[place]}", True
-    if message.prefixed:
+    if message.prefixed and message.path:
         return NewMessage(Path(message.path), delivery_id=delivery_id, repeat=repeat, exact=True)
     prefix = return_path(job.envelope.sender) + delivered(job.recipients[place].address)
     return NewMessage(

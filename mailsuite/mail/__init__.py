@@ -1,7 +1,7 @@
 """Pure. Values that travel between rooms: envelope, outcome, route, job. They only hold."""
 
 from mailsuite.mail.envelope import DeliverBy, Envelope, Recipient
-from mailsuite.mail.job import Courier, Job, QueuedMessage
+from mailsuite.mail.job import Courier, DirectCourier, Job, QueuedMessage
 from mailsuite.mail.notice import Notices, Notifier, Report
 from mailsuite.mail.outcome import Bounced, Contact, Deferred, FollowUp, Outcome, Sent
 from mailsuite.mail.route import Alias, Mailbox, Remote, Route, Unknown
@@ -14,6 +14,7 @@ __all__ = [
     "Courier",
     "Deferred",
     "DeliverBy",
+    "DirectCourier",
     "Envelope",
     "FollowUp",
     "Job",

@@ -6,7 +6,7 @@ here only hold; the spool file they name belongs to the queue and is never writt
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mailsuite.mail.envelope import Envelope, Recipient
 from mailsuite.mail.outcome import Outcome
@@ -16,7 +16,8 @@ from mailsuite.mail.outcome import Outcome
 class QueuedMessage:
     """Where the octets of a queued message are.
 
-    path      absolute name of the spool file; readable as long as the attempt lasts
+    path      absolute name of the spool file; readable as long as the attempt lasts. "": there is
+              no such file (see `DirectCourier`)
     offset    octets before the message in that file; a relay skips them
     size      octets of the message itself, without those before it
     prefixed  the octets before the message are the local trace fields for this very envelope
@@ -70,4 +71,18 @@ class Courier(Protocol):
         with `repeat`. Follow-up mail in an outcome is taken in the commit that records it, so a
         courier that tells things once does so where `attempt` is 1 and nowhere else.
         """
+        ...
+
+
+@runtime_checkable
+class DirectCourier(Courier, Protocol):
+    """One that also takes mail which is not in the queue yet, so that it need not go there at all.
+
+    `deliver` is then given a job whose message is in memory only. What it answers `Sent` for is
+    durable where it belongs, once and for all; with any other outcome the message is queued, and
+    comes again with `repeat`.
+    """
+
+    def direct(self, job: Job) -> bool:
+        """Whether to try that with `job`: nothing may follow from its success."""
         ...

@@ -7,10 +7,11 @@ free again; an unexpected error of a courier defers, it never loses.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
+from typing import Any
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
@@ -113,6 +114,28 @@ class Attempts(Boarding):
             log.error("courier failed", id=job.id, courier=flight.lane.name, exc_info=error)
             ended = [await self._unexpected(flight)] * len(job.recipients)
         await committed(self._settle(flight, ended))
+
+    def start_direct(self, lane: Lane, job: Job) -> "asyncio.Task[Sequence[Outcome]]":
+        """An attempt for a message that is not in the queue; it ends with the queue."""
+        return self._tasks.start(self._deliver_directly(lane, job), "direct")
+
+    async def _deliver_directly(self, lane: Lane, job: Job) -> Sequence[Outcome]:
+        lane.direct += 1
+        try:
+            return await lane.courier.deliver(job)
+        finally:
+            lane.direct -= 1
+
+    def record_direct(self, lane: Lane, job: Job, ended: Sequence[Outcome], now: float) -> None:
+        """It has reached all its recipients: tell the log and whoever watches."""
+        change = outcomes.recorded(job, lane.name, ended, now, 0.0, self._settings)
+        watch = self.watches.get(job.id)
+        if watch is not None:
+            watch.note(change.results)
+
+    def finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what is left of the way into the queue to its end."""
+        self._tasks.start(work, "finish")
 
     def _too_late(self, job: Job) -> Sequence[Outcome]:
         """RFC 2852 §4.1.3: after its time a message in mode R goes back, and nowhere else."""

@@ -84,8 +84,13 @@ class Boarding:
 
     # -- into memory ----------------------------------------------------------------------------
 
-    def plan(self, received: Received, envelope: Envelope, now: float) -> Arriving:
-        """The rows of a new message, and places in line for it. ValueError: text not Unicode."""
+    def plan(
+        self, received: Received, envelope: Envelope, now: float, *, tried: bool = False
+    ) -> Arriving:
+        """The rows of a new message, and places in line for it. ValueError: text not Unicode.
+
+        `tried`: it may be where it belongs already.
+        """
         groups = self._by_courier(envelope, range(len(envelope.recipients)))
         data = received.data
         if data is not None and len(data) > self._settings.keep:
@@ -101,7 +106,7 @@ class Boarding:
                 names[index] = name
             if due[name] <= now and self.lanes[name].room > 0 and not self._stopping.is_set():
                 recipients = tuple(envelope.recipients[index] for index in indexes)
-                job = Job(received.id, envelope, recipients, indexes, message, 1, False, now)
+                job = Job(received.id, envelope, recipients, indexes, message, 1, tried, now)
                 flights.append(Flight(self.lanes[name], job))
         leased = {flight.lane.name for flight in flights}
         change = arrival(
@@ -114,6 +119,7 @@ class Boarding:
             couriers=names,
             leased=leased,
             due=due,
+            tried=tried,
         )
         for flight in flights:
             flight.lane.reserved += 1
@@ -124,6 +130,16 @@ class Boarding:
             if name in self._settings.parked
         )
         return Arriving(change, tuple(flights), waiting, due, parked)
+
+    def idle_lane(self, envelope: Envelope) -> Lane | None:
+        """The lane of all recipients, where there is one and nothing would have to wait in it."""
+        if self._stopping.is_set():
+            return None
+        names = {self._courier_for(each.address, envelope) for each in envelope.recipients}
+        lane = self.lanes[names.pop()]
+        if names or lane.in_line or lane.reserved or lane.direct + lane.workers >= lane.limit:
+            return None
+        return lane
 
     def _first_due(self, name: str, envelope: Envelope, now: float) -> float:
         if name in self._settings.parked:

@@ -32,10 +32,11 @@ def arrival(
     couriers: Sequence[str],
     leased: Iterable[str],
     due: Mapping[str, float],
+    tried: bool = False,
 ) -> Arrival:
     """The rows of a message; `couriers` by recipient; those of couriers in `leased` are leased.
 
-    `due`: when the first attempt of each courier falls due.
+    `due`: when the first attempt of each courier falls due; `tried`: one was made before.
 
     Raises ValueError for an envelope whose text can't be kept.
     """
@@ -52,6 +53,7 @@ def arrival(
                 courier,
                 int(courier in taken),
                 due[courier],
+                int(tried),
             ]
             for index, (recipient, courier) in enumerate(
                 zip(envelope.recipients, couriers, strict=True)

@@ -27,6 +27,8 @@ class Lane:
 
     Where a bound per domain is set, domains take turns, each with so many jobs at once; otherwise
     all jobs stand in one line. A job counts for the domain of its first recipient.
+
+    direct  direct attempts under way, which never stood in line
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class Lane:
         "_turns",
         "capacity",
         "courier",
+        "direct",
         "in_line",
         "limit",
         "name",
@@ -53,6 +56,7 @@ class Lane:
         self.in_line = 0
         self.reserved = 0
         self.workers = 0
+        self.direct = 0
         self._per_domain = per_domain
         self._lines: dict[str, deque[Flight]] = {}
         self._running: dict[str, int] = {}

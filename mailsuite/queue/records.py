@@ -21,8 +21,8 @@ ADD_MESSAGES = (
     " FROM json_each(?)"
 )
 ADD_RECIPIENTS = (
-    "INSERT INTO recipient (message, idx, address, params, courier, leased, next_attempt)"
-    " SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6"
+    "INSERT INTO recipient (message, idx, address, params, courier, leased, next_attempt, tried)"
+    " SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7"
     " FROM json_each(?)"
 )
 RECORD = (
