@@ -20,7 +20,7 @@ def fsync_dir(folder: Path) -> None:
 
 
 def write_new(
-    path: Path, chunks: Iterable[bytes], *, mode: int = 0o600, mtime: float | None = None
+    path: str | Path, chunks: Iterable[bytes], *, mode: int = 0o600, mtime: float | None = None
 ) -> int:
     """Write a new file and fsync its octets, not yet its name.
 
@@ -28,26 +28,58 @@ def write_new(
     the modification time. Returns the file's size in octets.
     Raises FileExistsError when the name is taken, OSError otherwise; the file is then gone again.
     """
+    fd, size = begin_new(path, chunks, mode=mode, mtime=mtime)
+    settle(fd, path)
+    return size
+
+
+def begin_new(
+    path: str | Path, chunks: Iterable[bytes], *, mode: int = 0o600, mtime: float | None = None
+) -> tuple[int, int]:
+    """As `write_new`, but its octets are durable only after `settle` of the descriptor given.
+
+    Where several files are begun first, they are on their way to the disk together. Gives the
+    descriptor and the size.
+    """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     size = 0
     try:
+        for chunk in chunks:
+            written = os.write(fd, chunk)
+            size += written
+            if written < len(chunk):
+                size += _write_rest(fd, memoryview(chunk)[written:])
+        if mtime is not None:
+            os.utime(fd, (mtime, mtime))
+    except BaseException:
+        os.close(fd)
+        _unlink(path)
+        raise
+    return fd, size
+
+
+def _write_rest(fd: int, view: memoryview) -> int:
+    size = len(view)
+    while view:
+        view = view[os.write(fd, view) :]
+    return size
+
+
+def settle(fd: int, path: str | Path) -> None:
+    """Make what `begin_new` has written durable. Raises OSError; the file is then gone again."""
+    try:
         try:
-            for chunk in chunks:
-                view = memoryview(chunk)
-                while view:
-                    written = os.write(fd, view)
-                    size += written
-                    view = view[written:]
-            if mtime is not None:
-                os.utime(fd, (mtime, mtime))
             os.fsync(fd)
         finally:
             os.close(fd)
     except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        _unlink(path)
         raise
-    return size
+
+
+def _unlink(path: str | Path) -> None:
+    with contextlib.suppress(OSError):
+        Path(path).unlink()
 
 
 def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:

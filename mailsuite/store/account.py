@@ -329,9 +329,9 @@ class AccountStore:
             prepared += [link for link in links if link is not None]
             if len(prepared) < len(messages):
                 prepared.clear()
-                if submit is None and not self.writer.busy and _is_small(messages):
+                if submit is None and _is_small(messages):
                     # One thread's turn, not two one after the other.
-                    request.first = partial(self._prepare, messages, prepared)
+                    request.begin = partial(self._prepare, messages, prepared, settle=False)
                 else:
                     await self._prepare_all(messages, prepared)
             appended = await (submit or self.writer.append)(request)
@@ -366,7 +366,13 @@ class AccountStore:
             if isinstance(result, BaseException):
                 raise result
 
-    def _prepare(self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]) -> None:
+    def _prepare(
+        self,
+        messages: Sequence[NewMessage],
+        prepared: list[deliver.Prepared],
+        *,
+        settle: bool = True,
+    ) -> None:
         for message in messages:
             source = message.source
             dated = message
@@ -375,7 +381,7 @@ class AccountStore:
                 if isinstance(source, Path) and not message.prefix:
                     # The file has its date already, and can be linked.
                     dated = dataclasses.replace(message, internal_date=None)
-            prepared.append(deliver.prepare(self.files, dated, source))
+            prepared.append(deliver.prepare(self.files, dated, source, settle=settle))
 
     async def copy(
         self, source: Mailbox, uids: Sequence[int], target: str, *, within: Scope = EVERY_FLAG

@@ -9,7 +9,7 @@ import mmap
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -37,6 +37,14 @@ class BareCounter:
             lone -= 1
         self.bare += lone
         self._after_cr = data.endswith(b"\r")
+
+
+def count_bare(pieces: Iterable[bytes]) -> int:
+    """LF without CR before it, in octets that are all here."""
+    counter = BareCounter()
+    for piece in pieces:
+        counter.feed(piece)
+    return counter.bare
 
 
 def to_wire(data: bytes) -> bytes:

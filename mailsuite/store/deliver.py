@@ -37,6 +37,7 @@ class Prepared:
     uid    the UID that it brings from elsewhere
     zone   minutes east of UTC, of the internal date
     link   `path` is a durable file elsewhere, to be linked; what it is like is not known yet
+    fd     descriptor of `path` while its octets are not yet known to be durable, or -1
     """
 
     path: str
@@ -52,34 +53,52 @@ class Prepared:
     uid: int | None = None
     link: bool = False
     zone: int = 0
+    fd: int = -1
+
+    def settle(self) -> None:
+        """Make the octets durable, where they are not. Raises OSError."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            durable.settle(fd, self.path)
 
 
 @dataclass(slots=True)
 class Request:
     """One caller's append.
 
-    first  makes the messages' files: for small ones that the writer has time for
+    begin  begins the messages' files, where that is left to the writer: small ones
     """
 
     name: str
     messages: list[Prepared]
-    first: Callable[[], None] | None = None
+    begin: Callable[[], None] | None = None
 
     def make_ready(self) -> None:
-        """Make the files, once. Raises OSError, CannotChange."""
-        first, self.first = self.first, None
-        if first is not None:
-            first()
+        """Begin the files, once; `settle` follows. Raises OSError, CannotChange."""
+        begin, self.begin = self.begin, None
+        if begin is not None:
+            begin()
+
+    def settle(self) -> None:
+        """Make them durable. Raises OSError."""
+        for message in self.messages:
+            message.settle()
 
 
 # -- aside, in parallel ----------------------------------------------------------------------------
 
 
-def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> Prepared:
-    """Make the durable file. Raises OSError, CannotChange (an unknown flag)."""
+def prepare(
+    files: AccountFiles, message: NewMessage, source: bytes | Path, *, settle: bool = True
+) -> Prepared:
+    """Make the file, durable unless it is told not to `settle` octets that are in memory.
+
+    Raises OSError, CannotChange (an unknown flag).
+    """
     letters, keywords = flags.split(message.flags)
     base = files.new_base(message.delivery_id)
     path = f"{files.tmp}/{base}"
+    fd = -1
     if isinstance(source, Path):
         size, bare, mtime = _from_file(message, source, path, files.clock.now())
     else:
@@ -87,7 +106,11 @@ def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> P
         mtime = files.clock.now() if given is None else given
         # One call to the disk for both, as long as a copy costs less than the call.
         pieces = (message.prefix + source,) if len(source) <= JOINED else (message.prefix, source)
-        size, bare = _write(path, pieces, mtime, count=not message.exact)
+        bare = 0 if message.exact else content.count_bare(pieces)
+        if settle:
+            size = durable.write_new(path, pieces, mtime=mtime)
+        else:
+            fd, size = durable.begin_new(path, pieces, mtime=mtime)
     delivery = None if message.delivery_id is None else delivery_mark(message.delivery_id)
     return Prepared(
         path,
@@ -101,6 +124,7 @@ def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> P
         message.repeat,
         uid=message.uid,
         zone=message.zone,
+        fd=fd,
     )
 
 
@@ -159,7 +183,7 @@ def _write(path: str, pieces: Iterable[bytes], mtime: float, *, count: bool) -> 
                 counter.feed(piece)
             yield piece
 
-    size = durable.write_new(Path(path), counted(), mtime=mtime)
+    size = durable.write_new(path, counted(), mtime=mtime)
     return size, counter.bare
 
 
@@ -173,12 +197,16 @@ def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | 
     """
     results: dict[int, Appended | Exception] = {}
     groups: dict[str, list[tuple[int, Request]]] = {}
+    # All are begun before the first is waited for, which pays for most of the others.
+    for step in (Request.make_ready, Request.settle):
+        for number, request in enumerate(requests):
+            if number not in results:
+                try:
+                    step(request)
+                except (StoreError, OSError) as error:
+                    results[number] = _neutral(error)
     for number, request in enumerate(requests):
-        try:
-            request.make_ready()
-        except (StoreError, OSError) as error:
-            results[number] = _neutral(error)
-        else:
+        if number not in results:
             groups.setdefault(request.name, []).append((number, request))
     for name, group in groups.items():
         try:
@@ -363,5 +391,8 @@ def clean_up(messages: Iterable[Prepared]) -> None:
     for message in messages:
         if message.link:
             continue  # the file is another's
+        if message.fd >= 0:
+            os.close(message.fd)
+            message.fd = -1
         with contextlib.suppress(OSError):
             Path(message.path).unlink(missing_ok=True)
