@@ -65,18 +65,22 @@ async def committed(work: Coroutine[Any, Any, T]) -> T:
     When the caller is cancelled meanwhile, `work` still completes, and only then is the
     cancellation delivered.
     """
-    task = asyncio.get_running_loop().create_task(work)
+    return await outlasted(asyncio.get_running_loop().create_task(work))
+
+
+async def outlasted(future: "asyncio.Future[T]") -> T:
+    """As `committed`, for what is under way already and is never cancelled."""
     cancelled: asyncio.CancelledError | None = None
-    while not task.done():
+    while not future.done():
         try:
-            await settled(task)
+            await settled(future)
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        if not task.cancelled() and (failure := task.exception()) is not None:
+        if not future.cancelled() and (failure := future.exception()) is not None:
             log.error("commit failed after its caller had gone", exc_info=failure)
         raise cancelled
-    return task.result()
+    return future.result()
 
 
 async def settled(future: "asyncio.Future[Any]") -> None:

@@ -23,7 +23,7 @@ LONGEST = 2000  # characters of one value
 _NOT_KEPT = frozenset({"id", "of", "message_id", "level", "timestamp", "exc_info", "exception"})
 INSERT = (
     "INSERT INTO event (message, parent, message_id, at, fields)"
-    " SELECT value->>0, value->>1, value->>2, value->>3, value->>4 FROM json_each(?)"
+    " SELECT value->>0, value->>1, value->>2, value->>3, value->4 FROM json_each(?)"
 )
 
 
@@ -71,9 +71,7 @@ class Recorder:
         rows: list[list[Any]] = []
         while self._events:
             with contextlib.suppress(IndexError):
-                row = self._events.popleft()
-                row[4] = json.dumps(row[4], ensure_ascii=True)
-                rows.append(row)
+                rows.append(self._events.popleft())
         if not rows:
             return
         with self._lock:

@@ -11,7 +11,15 @@ from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.date import format_date, parse_date
 from mailsuite.message.decoding import Decoder, decoder
 from mailsuite.message.domain import MAX_DOMAIN, among, domain_of, normalise_domain
-from mailsuite.message.header import Field, Octets, fields, first_field, split_header, unfold
+from mailsuite.message.header import (
+    Field,
+    Octets,
+    fields,
+    first_field,
+    first_value,
+    split_header,
+    unfold,
+)
 from mailsuite.message.limits import Limits
 from mailsuite.message.nul import without_nul
 from mailsuite.message.parameters import Params, decode_params
@@ -81,6 +89,7 @@ __all__ = [
     "examine",
     "fields",
     "first_field",
+    "first_value",
     "fold",
     "format_date",
     "header_text",

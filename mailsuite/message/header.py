@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from mailsuite.message.limits import DEFAULT, Limits
@@ -76,6 +77,21 @@ def split_header(data: bytes) -> tuple[int, int]:
     """
     end, body = header_end(data, 0, len(data))
     return body, end
+
+
+def first_value(block: bytes, name: bytes) -> bytes | None:
+    """The unfolded body of the first field called `name` (lower case) in a header block, or None.
+
+    As `first_field` of all `fields` finds it, without making them.
+    """
+    found = _field_called(name).search(block)
+    return None if found is None else unfold(found[1])
+
+
+@lru_cache(64)
+def _field_called(name: bytes) -> re.Pattern[bytes]:
+    pattern = rb"(?:\A|\n)" + re.escape(name) + rb"[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)"
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def header_end(data: Octets, start: int, end: int) -> tuple[int, int]:

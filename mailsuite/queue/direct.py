@@ -6,19 +6,20 @@ recipients needs neither a spool file nor rows.
 
 from collections.abc import Sequence
 
-from mailsuite.mail import DirectCourier, Envelope, Job, Outcome, QueuedMessage, Sent
+from mailsuite.mail import Envelope, Job, Outcome, QueuedMessage, Sent
 from mailsuite.queue.incoming import Received
 from mailsuite.queue.lanes import Lane
 
 
 def direct_job(received: Received, envelope: Envelope, lane: Lane, now: float) -> Job | None:
     """The direct attempt for a message, all of whose recipients `lane` serves; None: not for it."""
-    if received.data is None or not isinstance(lane.courier, DirectCourier):
+    courier = lane.direct_courier
+    if received.data is None or courier is None:
         return None
     message = QueuedMessage("", received.offset, received.size, received.prefixed, received.data)
     indexes = tuple(range(len(envelope.recipients)))
     job = Job(received.id, envelope, envelope.recipients, indexes, message, 1, False, now)
-    return job if lane.courier.direct(job) else None
+    return job if courier.direct(job) else None
 
 
 def must_be_queued(envelope: Envelope, now: float) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from mailsuite.mail import Courier, Job
+from mailsuite.mail import Courier, DirectCourier, Job
 
 
 class Flight:
@@ -28,7 +28,8 @@ class Lane:
     Where a bound per domain is set, domains take turns, each with so many jobs at once; otherwise
     all jobs stand in one line. A job counts for the domain of its first recipient.
 
-    direct  direct attempts under way, which never stood in line
+    direct_courier  the courier, where it takes mail that is not in the queue
+    direct          such attempts under way, which never stood in line
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Lane:
         "capacity",
         "courier",
         "direct",
+        "direct_courier",
         "in_line",
         "limit",
         "name",
@@ -56,6 +58,7 @@ class Lane:
         self.in_line = 0
         self.reserved = 0
         self.workers = 0
+        self.direct_courier = courier if isinstance(courier, DirectCourier) else None
         self.direct = 0
         self._per_domain = per_domain
         self._lines: dict[str, deque[Flight]] = {}

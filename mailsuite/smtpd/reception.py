@@ -19,7 +19,7 @@ from mailsuite.message import (
     Submitter,
     count_received,
     fields,
-    first_field,
+    first_value,
     protocol,
     received,
     repair_submission,
@@ -313,8 +313,8 @@ def _shortened(data: bytes | mmap.mmap) -> Iterable[bytes] | None:
 
 
 def _message_id(block: bytes) -> str:
-    found = first_field(fields(block), "message-id")
-    return "" if found is None else found.unfolded[:LONGEST_ID].decode("utf-8", "replace")
+    found = first_value(block, b"message-id")
+    return "" if found is None else found[:LONGEST_ID].decode("utf-8", "replace")
 
 
 def unavailable(error: QueueUnavailable) -> Reply:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from mailsuite.base.tasks import Tasks, Threads, committed
+from mailsuite.base.tasks import Tasks, Threads, committed, outlasted
 from mailsuite.store import (
     deliver,
     disk,
@@ -289,7 +289,34 @@ class AccountStore:
 
         Raises NoSuchMailbox, OverQuota, LimitReached, CannotChange, StoreUnavailable.
         """
-        return await committed(self._append(names.canonical(name), messages))
+        name = names.canonical(name)
+        request = self._plain(name, messages[0]) if len(messages) == 1 else None
+        if request is None:
+            return await committed(self._append(name, messages))
+        return await self._append_plain(request)
+
+    def _plain(self, name: str, message: NewMessage) -> deliver.Request | None:
+        """The usual delivery, if it is one: nothing is to be done before the writer's turn."""
+        request = deliver.Request(name, [])
+        if message.repeat:
+            return None
+        if isinstance(message.source, bytes) and len(message.source) <= SMALL:
+            request.begin = partial(self._prepare, [message], request.messages, settle=False)
+        elif (link := deliver.to_link(self.files, message)) is not None:
+            request.messages.append(link)
+        else:
+            return None
+        return request
+
+    async def _append_plain(self, request: deliver.Request) -> Appended:
+        self._busy += 1
+        try:
+            return await outlasted(self.writer.appending(request))
+        except Exception:
+            await committed(self.threads.run(deliver.clean_up, request.messages))
+            raise
+        finally:
+            self._busy -= 1
 
     async def replace(
         self,

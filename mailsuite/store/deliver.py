@@ -96,7 +96,8 @@ def prepare(
     Raises OSError, CannotChange (an unknown flag).
     """
     letters, keywords = flags.split(message.flags)
-    base = files.new_base(message.delivery_id)
+    mark = None if message.delivery_id is None else delivery_mark(message.delivery_id)
+    base = files.new_base(mark)
     path = f"{files.tmp}/{base}"
     fd = -1
     if isinstance(source, Path):
@@ -111,7 +112,6 @@ def prepare(
             size = durable.write_new(path, pieces, mtime=mtime)
         else:
             fd, size = durable.begin_new(path, pieces, mtime=mtime)
-    delivery = None if message.delivery_id is None else delivery_mark(message.delivery_id)
     return Prepared(
         path,
         base,
@@ -120,7 +120,7 @@ def prepare(
         mtime,
         letters,
         keywords,
-        delivery,
+        mark,
         message.repeat,
         uid=message.uid,
         zone=message.zone,
@@ -145,9 +145,9 @@ def to_link(files: AccountFiles, message: NewMessage) -> Prepared | None:
         or message.uid is not None
     ):
         return None
-    base = files.new_base(message.delivery_id)
-    delivery = None if message.delivery_id is None else delivery_mark(message.delivery_id)
-    return Prepared(str(source), base, 0, 0, 0.0, set(), [], delivery, message.repeat, link=True)
+    mark = None if message.delivery_id is None else delivery_mark(message.delivery_id)
+    base = files.new_base(mark)
+    return Prepared(str(source), base, 0, 0, 0.0, set(), [], mark, message.repeat, link=True)
 
 
 def _from_file(message: NewMessage, source: Path, path: str, now: float) -> tuple[int, int, float]:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from mailsuite.base import durable
@@ -54,6 +55,14 @@ def unlink_quietly(path: str) -> None:
 def changed_at(path: str) -> int:
     """Modification time, ns. Raises FileNotFoundError."""
     return os.stat(path).st_mtime_ns  # noqa: PTH116 (a Path costs more than the look itself)
+
+
+def is_folder(path: str) -> bool:
+    """It is there, and a folder."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 (as above)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def list_messages(path: str) -> list[str]:

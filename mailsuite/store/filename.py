@@ -199,12 +199,11 @@ def delivery_of(base: str) -> str | None:
     return None
 
 
-def make_base(now: float, token: str, counter: int, host: str, delivery_id: str | None) -> str:
+def make_base(now: float, token: str, counter: int, host: str, mark: str | None) -> str:
     """A base that no other message has: `token` is the process's own, `counter` counts in it."""
     seconds = int(now)
     micro = int((now - seconds) * 1_000_000)
-    mark = "" if delivery_id is None else delivery_mark(delivery_id)
-    return f"{seconds}.M{micro}P{token}Q{counter}{mark}.{host}"
+    return f"{seconds}.M{micro}P{token}Q{counter}{mark or ''}.{host}"
 
 
 def safe_host(host: str) -> str:

@@ -190,9 +190,9 @@ class AccountFiles:
 
     # -- names of files ----------------------------------------------------------------------------
 
-    def new_base(self, delivery_id: str | None = None) -> str:
-        """A file name base that no other message has."""
-        return filename.make_base(self.clock.now(), _token, next(_counter), _host, delivery_id)
+    def new_base(self, mark: str | None = None) -> str:
+        """A file name base that no other message has; `mark`: of a delivery."""
+        return filename.make_base(self.clock.now(), _token, next(_counter), _host, mark)
 
     def scratch(self) -> str:
         """A path in tmp/ that nobody has used."""
@@ -254,7 +254,7 @@ class AccountFiles:
     def find(self, name: str) -> str | None:
         """The folder name of a mailbox, None when it does not exist."""
         folder = names.to_folder(name)
-        if (self.maildir / folder).is_dir():
+        if disk.is_folder(f"{self.maildir}/{folder}"):
             return folder
         return self.tree.folder_of(name)
 

@@ -83,16 +83,26 @@ class Writer:
 
     async def append(self, request: deliver.Request) -> Appended:
         """Append, together with others that wait."""
-        result: Appended = await self._submit(_Job(_nothing, None, _future(), request))
-        return result
+        future = self.appending(request)
+        await settled(future)
+        return future.result()
+
+    def appending(self, request: deliver.Request) -> asyncio.Future[Appended]:
+        """As `append`; the future that will hold the result, and must not be cancelled."""
+        job = _Job(_nothing, None, _future(), request)
+        self._hand_in(job)
+        return job.done
 
     async def _submit(self, job: _Job) -> Any:
+        self._hand_in(job)
+        await settled(job.done)
+        return job.done.result()
+
+    def _hand_in(self, job: _Job) -> None:
         self._jobs.append(job)
         if not self._running:
             self._running = True
             self._tasks.start(self._drain(), "writer")
-        await settled(job.done)
-        return job.done.result()
 
     async def _drain(self) -> None:
         try:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsuite.message import Limits, fields, first_field, split_header, unfold
+from mailsuite.message import Limits, fields, first_field, first_value, split_header, unfold
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,18 @@ def test_fields_joined_are_the_block(data: bytes) -> None:
     for field in fields(data):
         assert not field.raw.startswith(b"\n")
         assert field.name == "" or field.raw.startswith(field.name.encode())
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"Message-ID:", b"message-id :", b"X: ", b" <a@b>", b"\r\n", b"\n", b"\t", b"\r", b":"]
+        ),
+        max_size=12,
+    )
+)
+def test_the_first_value_is_that_of_the_first_field(pieces: list[bytes]) -> None:
+    block = b"".join(pieces)
+    head = block[: split_header(block)[1]]
+    found = first_field(fields(head), "message-id")
+    assert first_value(head, b"message-id") == (None if found is None else found.unfolded)
