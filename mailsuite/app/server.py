@@ -64,7 +64,7 @@ RELAY_THREADS = 4
 # A message that another host has and is thinking about would go there twice.
 QUEUE_GRACE = 5.0
 SIGN_IN_THREADS = 2
-DIRECTORY_LAG = 0.01  # seconds; no command that changes accounts ends as fast
+DIRECTORY_LAG = 0.05  # seconds; no command that changes accounts ends as fast
 SEARCH_THREADS = 2
 LOCAL = "local"
 Session = Callable[[Connection], Awaitable[None]]

@@ -11,6 +11,7 @@ from typing import Any, TextIO, cast
 import structlog
 
 from mailsuite.base.log_lines import PlainLines, visible
+from mailsuite.base.log_output import Lines
 
 Logger = structlog.stdlib.BoundLogger
 Event = MutableMapping[str, Any]
@@ -49,6 +50,7 @@ def configure(*, json: bool = False, level: str = "info", stream: TextIO | None 
             raise structlog.DropEvent
         return event
 
+    lines = Lines(out)
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -67,7 +69,7 @@ def configure(*, json: bool = False, level: str = "info", stream: TextIO | None 
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(min(threshold, logging.INFO)),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
     # Libraries that use the standard log (asyncio, aiosmtpd) report here only what went wrong.
