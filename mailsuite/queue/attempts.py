@@ -117,14 +117,10 @@ class Attempts(Boarding):
 
     def start_direct(self, lane: Lane, job: Job) -> "asyncio.Task[Sequence[Outcome]]":
         """An attempt for a message that is not in the queue; it ends with the queue."""
-        return self._tasks.start(self._deliver_directly(lane, job), "direct")
-
-    async def _deliver_directly(self, lane: Lane, job: Job) -> Sequence[Outcome]:
         lane.direct += 1
-        try:
-            return await lane.courier.deliver(job)
-        finally:
-            lane.direct -= 1
+        task = self._tasks.start(_deliver(lane.courier, job), "direct")
+        task.add_done_callback(lane.direct_ended)
+        return task
 
     def record_direct(self, lane: Lane, job: Job, ended: Sequence[Outcome], now: float) -> None:
         """It has reached all its recipients: tell the log and whoever watches."""
@@ -307,6 +303,10 @@ class Attempts(Boarding):
             self._forget(flight)
             for _, due in _when(flight, now):
                 self.note_due(flight.lane.name, due)
+
+
+async def _deliver(courier: Courier, job: Job) -> Sequence[Outcome]:
+    return await courier.deliver(job)
 
 
 def _when(flight: Flight, now: float) -> list[tuple[tuple[int, ...], float]]:

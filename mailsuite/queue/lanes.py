@@ -110,6 +110,10 @@ class Lane:
         if full and key in self._lines:
             self._turns.append(key)
 
+    def direct_ended(self, task: object) -> None:
+        """A direct attempt has its end."""
+        self.direct -= 1
+
     def _may_begin(self, key: str) -> bool:
         return self._per_domain is None or self._running.get(key, 0) < self._per_domain
 
