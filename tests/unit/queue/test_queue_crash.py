@@ -33,8 +33,8 @@ async def run(root: Path, first: int, count: int, *, kill_after: int | None = No
         # A last line may be cut by the kill.
         if line.endswith(b"\n"):
             lines.append(line.decode().strip())
-        if len(lines) == kill_after:
-            child.kill()
+            if len(lines) == kill_after:
+                child.kill()
     await child.wait()
     return lines
 
