@@ -1,12 +1,14 @@
 """Computes facets of messages that have come, in the background.
 
-Promises: it gives way to whatever the account's writer has to do, until very much waits; what waits
-is bounded, and what is not computed here is when somebody asks for it.
+Promises: it gives way to whatever the account's writer has to do, and to whoever brings one message
+after the other, until very much waits; what waits is bounded, and what is not computed here is when
+somebody asks for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +24,10 @@ AT_ONCE = 32
 COPIES_AT_ONCE = 500
 MAX_WAITING = 50_000
 PAUSE = 0.05
+QUIET = 0.1
+"""Seconds without another message, after which its facets are worth the time."""
+GIVE_WAY = 2.0
+"""Seconds that are waited for that at most, from one step to the next."""
 
 
 class Filler:
@@ -30,7 +36,8 @@ class Filler:
     def __init__(self, account: AccountStore) -> None:
         self._account = account
         self._waiting: deque[tuple[Folder, int]] = deque()
-        self._stopped = False
+        self._stopped = asyncio.Event()
+        self._noticed = 0.0
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -43,26 +50,27 @@ class Filler:
         """These messages have come."""
         room = MAX_WAITING - len(self._waiting)
         self._waiting.extend((folder, uid) for uid in uids[:room])
-        if self._waiting and self.idle.is_set() and not self._stopped:
+        self._noticed = asyncio.get_running_loop().time()
+        if self._waiting and self.idle.is_set() and not self._stopped.is_set():
             self.idle.clear()
             self._account.tasks.start(self._run(), "facets")
 
     def stop(self) -> None:
         """Begin nothing new."""
-        self._stopped = True
+        self._stopped.set()
         self._waiting.clear()
 
     def resume(self) -> None:
         """Allow for new work after `stop`."""
-        self._stopped = False
+        self._stopped.clear()
 
     async def _run(self) -> None:
-        waiting, writer = self._waiting, self._account.writer
+        waiting = self._waiting
         try:
             while waiting:
-                if writer.busy and len(waiting) < MAX_WAITING // 2:
-                    await asyncio.sleep(PAUSE)
-                    continue
+                await self._rest()
+                if not waiting:  # stopped
+                    return
                 folder, uid = waiting.popleft()
                 uids = [uid]
                 most = COPIES_AT_ONCE if self._account.files.origins else AT_ONCE
@@ -71,6 +79,17 @@ class Filler:
                 await self._account.beside_writer(partial(self._fill, folder, uids))
         finally:
             self.idle.set()
+
+    async def _rest(self) -> None:
+        """Wait until there is quiet, or too much waits."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + GIVE_WAY
+        while len(self._waiting) < MAX_WAITING // 2 and not self._stopped.is_set():
+            seconds = min(self._noticed + QUIET, latest) - loop.time()
+            if seconds <= 0 and not self._account.writer.busy:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), max(seconds, PAUSE))
 
     def _fill(self, folder: Folder, uids: list[int]) -> None:
         """In a thread."""

@@ -262,7 +262,7 @@ def _unpack(row: tuple[Any, ...], columns: Sequence[Column]) -> Table:
         if name == "size":
             lists.append(list(map(int, next(cells).split(","))))
         elif name == "zone":
-            lists.append(list(map(filename.zone_minutes, next(cells).split(","))))
+            lists.append(_zones(next(cells)))
         elif name == "internal_date":
             lists.append(list(map(float, next(cells).split(","))))
         elif isinstance(name, str) and (tells := FROM_NAME.get(name)) is not None:
@@ -270,6 +270,13 @@ def _unpack(row: tuple[Any, ...], columns: Sequence[Column]) -> Table:
         else:
             lists.append(_cut(next(cells), next(cells) or b""))
     return lists
+
+
+def _zones(text: str) -> list[int]:
+    commas = text.count(",")
+    if commas == len(text):  # as with mail that has been delivered
+        return [0] * (commas + 1)
+    return list(map(filename.zone_minutes, text.split(",")))
 
 
 def _cut(lengths: str, octets: bytes) -> list[bytes | None]:

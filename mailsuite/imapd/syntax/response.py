@@ -18,6 +18,7 @@ _ASTRING = re.compile(rb"(?!NIL\Z)[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++\Z", 
 _UNSAFE_TEXT = re.compile(r"[\x00-\x1f\x7f]+")
 _EPOCH = date(1970, 1, 1).toordinal()
 _MINUTES = [b"%02d:%02d" % divmod(minute, 60) for minute in range(24 * 60)]
+_SECONDS = [b":%02d " % second for second in range(60)]
 _MONTHS = b" Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(b" ")
 _SYSTEM_RANK = {flag: rank for rank, flag in enumerate(SYSTEM_FLAGS)}
 
@@ -92,20 +93,20 @@ def internal_date(epoch: float, zone: int = 0) -> bytes:
 
     zone  minutes east of UTC
     """
+    # As many as a mailbox has messages: pieces that are there already, put together.
     days, seconds = divmod(int(epoch // 1) + 60 * zone, 86400)
-    minute, second = divmod(seconds, 60)
-    offset = _zone(zone) if zone else b"+0000"
-    return b'"%b %b:%02d %b"' % (_day(days), _MINUTES[minute], second, offset)
+    value = _day(days) + _MINUTES[seconds // 60] + _SECONDS[seconds % 60]
+    return value + _zone(zone) if zone else value + b'+0000"'
 
 
 def _zone(minutes: int) -> bytes:
-    return b"%c%02d%02d" % (b"-" if minutes < 0 else b"+", *divmod(abs(minutes), 60))
+    return b'%c%02d%02d"' % (b"-" if minutes < 0 else b"+", *divmod(abs(minutes), 60))
 
 
 @lru_cache(maxsize=4096)
 def _day(days: int) -> bytes:
     day = date.fromordinal(min(max(days + _EPOCH, 1), date.max.toordinal()))
-    return b"%2d-%b-%04d" % (day.day, _MONTHS[day.month], day.year)
+    return b'"%2d-%b-%04d ' % (day.day, _MONTHS[day.month], day.year)
 
 
 def sequence_set(numbers: Sequence[int]) -> bytes:
