@@ -94,6 +94,11 @@ class News:
                 self._count += 1
                 known[entry] = None
 
+    @property
+    def waiting(self) -> bool:
+        """There is something to `take`."""
+        return bool(self._lines or self._annotated)
+
     def take(self, *, utf8: bool) -> Iterable[bytes]:
         """What is to be said, and METADATA without values (RFC 5464 §4.4.2); each is told once."""
         lines, self._lines = self._lines, {}

@@ -236,6 +236,8 @@ class Namespace:
 
     async def status(self, name: str) -> Status:
         """Right "r"."""
+        if not self.is_foreign(name):
+            return await self.own.status(name)
         place = await self.need(name, "r")
         return await place.store.status(place.name)
 

@@ -129,8 +129,13 @@ class Session:
 
     async def synchronize(self, *, may_expunge: bool, by_uid: bool = False) -> None:
         """Tell what has happened, in the selected mailbox and, after NOTIFY, elsewhere."""
-        self.write_all(self.news.take(utf8=self.utf8))
         view, arrived = self.view, list[int]()
+        if self.news.waiting:
+            self.write_all(self.news.take(utf8=self.utf8))
+        if self.watch is None and (view is None or view.is_synced):
+            if view is not None:
+                view.own_new.clear()
+            return
         if view is not None:
             if view.deleted:
                 raise Goodbye("The selected mailbox has been deleted")
@@ -146,9 +151,12 @@ class Session:
             for context in list(view.contexts.values()):
                 self.write_all(await context.updates(self))
 
-    def answer(self, tag: str, reply: Reply) -> None:
-        """The one place where commands are answered, and errors counted."""
-        self.write(self._tagged(tag, reply))
+    def answer(self, tag: str, reply: Reply, text: str = "") -> None:
+        """The one place where commands are answered, and errors counted.
+
+        `text`: what to say where the reply says nothing.
+        """
+        self.write(self._tagged(tag, reply, text))
         if reply.condition == "OK":
             self._errors = 0
         elif reply.condition == "BAD":
@@ -157,9 +165,10 @@ class Session:
                 raise Goodbye("Too many errors")
 
     @staticmethod
-    def _tagged(tag: str, reply: Reply) -> bytes:
+    def _tagged(tag: str, reply: Reply, text: str = "") -> bytes:
         code = f"[{reply.code}] " if reply.code else ""
-        return f"{tag} {reply.condition} {code}".encode() + response.text(reply.text) + b"\r\n"
+        said = response.text(reply.text or text)
+        return b"%b%b\r\n" % (f"{tag} {reply.condition} {code}".encode(), said)
 
     def enable_condstore(self) -> None:
         """The client has shown that it knows mod-sequences (RFC 7162 §3.1)."""

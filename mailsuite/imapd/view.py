@@ -43,6 +43,7 @@ class View:
         "_own_gone",
         "_recent",
         "_settable",
+        "_synced",
         "_untold",
         "_who",
         "attachment",
@@ -87,6 +88,7 @@ class View:
         self.contexts: dict[str, Context] = {}
         """By tag: searches whose results are kept up to date (RFC 5267)."""
         self.attachment = mailbox.attach(self._on_change, claim_recent=not self.read_only)
+        self._synced = False
         self._changed: set[int] = set()
         self._own_gone: set[int] = set()
         self._untold = 0
@@ -121,6 +123,7 @@ class View:
 
     def _on_change(self, change: Change) -> None:
         own = change.origin is self.attachment
+        self._synced = False
         if change.kind == "deleted":
             self.deleted = True
         elif change.kind == "flags":
@@ -173,6 +176,15 @@ class View:
             for uid in sorted(changed):
                 if (number := attachment.sequence(uid)) is not None:
                     yield self.flags_line(number, uid, by_uid=by_uid)
+        self._synced = not self._changed and not attachment.expunged
+
+    @property
+    def is_synced(self) -> bool:
+        """The client knows all, as after nearly every command: a look at no more than this.
+
+        Nobody has been told of a change since the last `sync`, which told of everything.
+        """
+        return self._synced and self.wanted is None and self._who is None and not self.contexts
 
     def wants(self, event: str) -> bool:
         """Does the client want to be told of this?"""
@@ -248,6 +260,7 @@ class View:
 
     def tell_again(self, uids: Iterable[int]) -> None:
         """The client has a wrong idea of these messages' flags."""
+        self._synced = False
         self._changed.update(uids)
 
     def told_flags(self, uids: Iterable[int]) -> None:

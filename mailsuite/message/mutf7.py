@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from functools import lru_cache
 
 _SHIFTED = re.compile(r"[^ -~]+")
 _UNIT = re.compile(rb"&([A-Za-z0-9+,]*)-")
@@ -22,6 +23,7 @@ def _encode_run(run: re.Match[str]) -> str:
     return f"&{base64.decode('ascii')}-"
 
 
+@lru_cache(maxsize=4096)
 def decode(octets: bytes) -> str:
     """Strict: raises ValueError for anything that `encode` would not have produced."""
     name = _UNIT.sub(_decode_run, octets).decode("utf-8", "surrogatepass")

@@ -248,8 +248,11 @@ class AccountStore:
 
     async def status(self, name: str) -> Status:
         """Counts of a mailbox without opening it. Raises NoSuchMailbox, InvalidName."""
-        found = await self.counts.of([name])
-        if (status := found.get(names.canonical(name))) is None:
+        name = names.canonical(name)
+        status = self.counts.known(name)
+        if status is None:
+            status = (await self.counts.of([name])).get(name)
+        if status is None:
             raise NoSuchMailbox(name)
         return status
 

@@ -59,7 +59,7 @@ class Counts:
         found: dict[str, Status] = {}
         unknown: list[str] = []
         for name in map(names.canonical, wanted):
-            known = self._known(name)
+            known = self.known(name)
             if known is None:
                 unknown.append(name)
             else:
@@ -86,8 +86,8 @@ class Counts:
             watcher.lineages.give_back(maildir, self._lineage)
             self._lineage = None
 
-    def _known(self, name: str) -> Status | None:
-        """What is known without a look at the disk."""
+    def known(self, name: str) -> Status | None:
+        """What is known of a mailbox (canonical name) without a look at the disk."""
         account = self._account
         view = account.view(name)
         if view is None or not view.attached:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import sys
 from collections.abc import Iterator
 from struct import Struct
@@ -41,6 +42,8 @@ class Inotify:
         """Raises OSError: no more instances are to be had."""
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fd = self._call("inotify_init1", os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self.fd, select.POLLIN)
 
     def _call(self, name: str, *arguments: int | bytes) -> int:
         result = int(getattr(self._libc, name)(*arguments))
@@ -56,6 +59,11 @@ class Inotify:
     def remove(self, watch: int) -> None:
         """End a watch. Raises OSError when it has ended with its folder."""
         self._call("inotify_rm_watch", self.fd, watch)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing has happened that `events` would tell of."""
+        return not self._poll.poll(0)
 
     def events(self) -> Iterator[tuple[int, int, str]]:
         """(watch, mask, name) of some of what has happened; "" is the folder itself.

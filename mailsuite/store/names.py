@@ -8,6 +8,7 @@ point outside the account, whatever a client asks for.
 
 import binascii
 import re
+from functools import lru_cache
 from hashlib import blake2b
 
 from mailsuite.store.errors import InvalidName
@@ -20,6 +21,7 @@ _PLAIN = re.compile(r"""[^\x00-\x1f\x7f-\U0010ffff&./\\~:*?"<>|]*\Z""")
 _SAFE_IN_PATH = re.compile(r"[^a-z0-9_+=@.-]")
 
 
+@lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
     """Check a mailbox name and spell INBOX, alone or as the first level, in capitals.
 
@@ -38,6 +40,7 @@ def canonical(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)
 def to_folder(name: str) -> str:
     """The folder of a canonical name: "" for INBOX (the Maildir itself), else ".A.B"."""
     return "" if name == INBOX else _encode(name.split("/"))

@@ -59,7 +59,10 @@ class Notices:
 
     def drain(self) -> bool:
         """Tell of all that has happened up to now; False: there is too much to do it at once."""
-        return self._inotify is None or any(not self._read(self._inotify) for _ in range(GULPS))
+        source = self._inotify
+        if source is None or source.is_quiet:
+            return True
+        return any(not self._read(source) for _ in range(GULPS))
 
     def close(self) -> None:
         """Watch nothing any more."""

@@ -77,9 +77,9 @@ async def status(session: Session, name: str, items: tuple[str, ...]) -> Reply:
 
 def status_response(session: Session, name: str, items: tuple[str, ...], found: Status) -> bytes:
     """Untagged STATUS."""
-    values = " ".join(_status_value(session, item, found) for item in items)
+    values = " ".join([_status_value(session, item, found) for item in items])
     mailbox = response.mailbox(name, utf8=session.utf8)
-    return b"* STATUS " + mailbox + b" (" + values.encode() + b")\r\n"
+    return b"* STATUS %b (%b)\r\n" % (mailbox, values.encode())
 
 
 def _status_value(session: Session, item: str, found: Status) -> str:

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+
 from mailsuite.imapd.syntax.cursor import BadMailboxName, Cursor
 from mailsuite.imapd.syntax.entries import entry_list
 from mailsuite.imapd.syntax.model import ListArguments
@@ -34,6 +37,7 @@ MAX_PATTERNS = 100
 MAX_NAMES = 1000
 
 _SPECIAL_USES = (r"\All", r"\Archive", r"\Drafts", r"\Flagged", r"\Junk", r"\Sent", r"\Trash")
+_PLAIN_ITEMS = re.compile(rb"\(([A-Z-]++(?: [A-Z-]++)*+)\)", re.IGNORECASE)
 _CANONICAL_USE = {use.lower(): use for use in _SPECIAL_USES}
 
 
@@ -131,16 +135,24 @@ def status(cursor: Cursor) -> tuple[str, tuple[str, ...]]:
 
 
 def _status_items(cursor: Cursor) -> tuple[str, ...]:
+    if (plain := cursor.match(_PLAIN_ITEMS)) is not None:
+        items, unknown = _items(plain[1])
+        if unknown:
+            raise cursor.problem(f"unknown status item '{unknown[:40]}'")
+        return items
     cursor.expect(b"(")
-    items: dict[str, None] = {}
-    while True:
+    while True:  # to the place where it is wrong
         item = cursor.word("a status item")
         if item not in STATUS_ITEMS:
             raise cursor.problem(f"unknown status item '{item[:40]}'")
-        items[item] = None
-        if cursor.skip(b")"):
-            return tuple(items)
         cursor.sp()
+
+
+@lru_cache(maxsize=64)
+def _items(text: bytes) -> tuple[tuple[str, ...], str]:
+    """The items, and the first that is not one. A client asks the same of all its mailboxes."""
+    items = tuple(dict.fromkeys(text.decode("ascii").upper().split(" ")))
+    return items, next((item for item in items if item not in STATUS_ITEMS), "")
 
 
 def list_(cursor: Cursor) -> tuple[ListArguments]:

@@ -66,6 +66,7 @@ def literal_head(size: int, *, binary: bool = False) -> bytes:
     return b"~{%d}\r\n" % size if binary else b"{%d}\r\n" % size
 
 
+@lru_cache(maxsize=256)
 def text(value: str) -> bytes:
     """A `text` safe for a response line: control characters become spaces, the rest is UTF-8."""
     return _UNSAFE_TEXT.sub(" ", value).encode("utf-8", "replace")
