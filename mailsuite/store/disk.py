@@ -70,6 +70,17 @@ def list_messages(path: str) -> list[str]:
     return [name for name in os.listdir(path) if not name.startswith(".")]
 
 
+def names_sum(path: str) -> tuple[int, int]:
+    """How many names `list_messages` would give, and the sum of their hashes."""
+    count = total = 0
+    with os.scandir(path) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                count += 1
+                total += hash(entry.name)
+    return count, total
+
+
 def throw_away(path: Path) -> None:
     """Remove a file or a whole folder; what cannot be removed now goes at the next start."""
     try:

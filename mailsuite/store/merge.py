@@ -118,6 +118,35 @@ def merge(files: AccountFiles, folder: Folder, *, claim: bool = False) -> None:
         raise NoSuchMailbox(folder.name)
     disk.make_maildir(folder.path)
     times = folder.times()
+    stale = folder.journal != journal.size(folder.path)
+    if stale:
+        folder.forget_keywords()
+    renamed = False
+    if stale or not _is_as_known(files, folder):
+        renamed = _merge_names(files, folder, stale=stale, claim=claim)
+    folder.known = folder.times() if renamed else times
+    folder.sure = not renamed and not _is_racy(files, times)
+    folder.cost = files.clock.monotonic() - began
+    folder.checked_at = files.clock.monotonic()
+    with files.index.transaction() as db:
+        folder.save(db)
+
+
+def _is_as_known(files: AccountFiles, folder: Folder) -> bool:
+    """There are just the names that the index has: a glance, as it mostly turns out.
+
+    In as much memory for any number of messages: names are not kept but added up, as numbers of 64
+    bits under a key that nobody knows (`hash`). Other names give another sum.
+    """
+    with files.index.reader() as db:
+        for place, path in ((NEW, folder.new), (CUR, folder.cur)):
+            if records.names_sum(db, folder.id, place) != disk.names_sum(path):
+                return False
+    return True
+
+
+def _merge_names(files: AccountFiles, folder: Folder, *, stale: bool, claim: bool) -> bool:
+    """Compare name by name, and take in what is different; True when files were renamed."""
     with files.index.reader() as db:
         known = records.names(db, folder.id)
     found = _compare(folder, known)
@@ -125,20 +154,10 @@ def merge(files: AccountFiles, folder: Folder, *, claim: bool = False) -> None:
         # A file being renamed while the folder is listed can be missed: look twice.
         again = _compare(folder, known)
         found = _Found(again.moved, again.fresh, sorted({*found.vanished} & {*again.vanished}))
-    stale = folder.journal != journal.size(folder.path)
-    if stale:
-        folder.forget_keywords()
-    if found.moved or found.fresh or found.vanished or stale:
-        used = set(known[0].values()) | set(known[1].values())
-        renamed = _take_in(files, folder, found, used, claim)
-    else:
-        renamed = False
-    folder.known = folder.times() if renamed else times
-    folder.sure = not renamed and not _is_racy(files, times)
-    folder.cost = files.clock.monotonic() - began
-    folder.checked_at = files.clock.monotonic()
-    with files.index.transaction() as db:
-        folder.save(db)
+    if not (found.moved or found.fresh or found.vanished or stale):
+        return False
+    used = set(known[0].values()) | set(known[1].values())
+    return _take_in(files, folder, found, used, claim)
 
 
 def _is_racy(files: AccountFiles, times: tuple[int, int]) -> bool:

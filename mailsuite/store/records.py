@@ -20,6 +20,7 @@ from mailsuite.store.sql import ids, pieces, row_id, span, value
 NEW, CUR, TMP = 0, 1, 2
 MAX_EXPUNGED = 100_000
 READ_AT_ONCE = 10_000
+SUM_AT_ONCE = 2_000
 FEW = 64
 PLACES = ("new", "cur", "tmp")
 _FIELDS = "place, name, state, modseq, internal_date, size, delivery"
@@ -252,6 +253,25 @@ def names(db: apsw.Connection, mailbox: int) -> tuple[dict[str, int], dict[str, 
             found[place].update(zip(row[0].split("\n"), numbers, strict=True))
             last = row[2]
     return found
+
+
+def names_sum(db: apsw.Connection, mailbox: int, place: int) -> tuple[int, int]:
+    """How many file names the index has in new/ or cur/, and the sum of their hashes."""
+    count = total = 0
+    last, high = span(mailbox)
+    while True:
+        row = db.execute(
+            "SELECT group_concat(name, char(10)), max(id)"
+            " FROM (SELECT id, name FROM message WHERE id > ? AND id < ? AND place = ?"
+            " ORDER BY id LIMIT ?)",
+            (last, high, place, SUM_AT_ONCE),
+        ).fetchone()
+        if row is None or row[0] is None:
+            return count, total
+        names_ = row[0].split("\n")
+        count += len(names_)
+        total += sum(map(hash, names_))
+        last = row[1]
 
 
 def add(db: apsw.Connection, mailbox: int, new: Sequence[Entry]) -> None:
