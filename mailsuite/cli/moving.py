@@ -64,6 +64,14 @@ RemoveVanished = Annotated[
 NewUids = Annotated[
     bool, typer.Option("--new-uids", help="Give new UIDs, also to folders that are new here.")
 ]
+Pop3Uidl = Annotated[
+    str,
+    typer.Option(
+        "--pop3-uidl",
+        metavar="FORM",
+        help="The other server's pop3_uidl_format, where it is Dovecot and has not its default.",
+    ),
+]
 Connections = Annotated[int, typer.Option(min=1, max=20, help="To an IMAP server at once.")]
 
 
@@ -83,6 +91,7 @@ def import_(
     into: Into = "",
     remove_vanished: RemoveVanished = False,
     new_uids: NewUids = False,
+    pop3_uidl: Pop3Uidl = "",
     tls: TlsOption = None,
     ca: CaOption = None,
     connections: Connections = 3,
@@ -102,6 +111,7 @@ def import_(
             "into": into.strip("/"),
             "remove_vanished": remove_vanished,
             "keep_uids": not new_uids,
+            "unique_ids": _unique_ids(pop3_uidl),
         },
     }
     if "://" in source:
@@ -116,6 +126,16 @@ def import_(
         output.emit(told)
     else:
         _say_brought(told, address)
+
+
+def _unique_ids(form: str) -> str:
+    from mailsuite.store import Form
+
+    try:
+        Form.read(form or "%u", 1)
+    except ValueError as error:
+        raise typer.BadParameter(f"--pop3-uidl {form}: {error}") from None
+    return form
 
 
 def _remote(source: str, tls: str | None, ca: Path | None, given: Given) -> dict[str, Any]:

@@ -7,7 +7,7 @@ to the mailbox; nothing is deleted but by `update`, which runs to its end once b
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ from mailsuite.message.surrogate import Edit, surrogate
 from mailsuite.pop3d.ahead import ReadAhead
 from mailsuite.pop3d.policy import DAY
 from mailsuite.pop3d.syntax import number
-from mailsuite.store import AccountStore, Mailbox, MessageFile, MessageGone, StoreError
+from mailsuite.store import AccountStore, Mailbox, MessageFile, MessageGone, StoreError, UniqueIds
 
 log = get_logger("pop3d")
 RETRIEVED = "$Retrieved"
@@ -78,6 +78,7 @@ class Maildrop:
         "_sizes",
         "_total",
         "_uids",
+        "_unique_ids",
         "_wholes",
     )
 
@@ -89,6 +90,7 @@ class Maildrop:
         self._marked: set[int] = set()
         self._marked_size = 0
         self._retrieved: set[int] = set()
+        self._unique_ids: UniqueIds | None = None
         self._wholes = ReadAhead(mailbox.read, uids, sizes)
         self._headers = ReadAhead(self._read_headers, uids, sizes)
 
@@ -121,23 +123,31 @@ class Maildrop:
 
     def sizes(self) -> Iterator[bytes]:
         """Lines of number and size of those not marked as deleted, many at a time."""
-        return self._lines(b"%d %d\r\n", self._sizes)
+        return self._rows(_sized, self._sizes)
 
-    def unique_ids(self) -> Iterator[bytes]:
-        """The same of numbers and unique-ids."""
-        return self._lines(b"%%d %d.%%d\r\n" % self._mailbox.uidvalidity, self._uids)
+    async def unique_ids(self) -> Iterator[bytes]:
+        """The same of numbers and unique-ids. Raises StoreError."""
+        return self._rows((await self._names()).lines, self._uids)
 
-    def _lines(self, form: bytes, values: array[int]) -> Iterator[bytes]:
+    async def unique_id(self, message: Message) -> str:
+        """Never used for another message, the same in every session (RFC 1939 §7 UIDL)."""
+        return (await self._names()).of(message.uid)
+
+    async def _names(self) -> UniqueIds:
+        if self._unique_ids is None:
+            self._unique_ids = await self._mailbox.unique_ids()
+        return self._unique_ids
+
+    def _rows(
+        self, write: Callable[[Sequence[int], Sequence[int]], bytes], values: array[int]
+    ) -> Iterator[bytes]:
         for start in range(0, len(values), LINES_AT_ONCE):
             some: Sequence[int] = values[start : start + LINES_AT_ONCE]
             numbers: Sequence[int] = range(start + 1, start + 1 + len(some))
             if self._marked:
                 kept = [n not in self._marked for n in numbers]
                 some, numbers = list(compress(some, kept)), list(compress(numbers, kept))
-            # One formatting for all: a hundred thousand lines take some hundredths of a second.
-            cells = [0] * (2 * len(some))
-            cells[::2], cells[1::2] = numbers, some
-            yield form * len(some) % tuple(cells)
+            yield write(numbers, some)
 
     def find(self, word: bytes) -> Message:
         """The message of that number. Raises NotThere."""
@@ -147,10 +157,6 @@ class Maildrop:
         if n in self._marked:
             raise NotThere(f"message {n} is marked as deleted")
         return Message(n, self._uids[n - 1], self._sizes[n - 1])
-
-    def unique_id(self, message: Message) -> str:
-        """Never used for another message, the same in every session (RFC 1939 §7 UIDL)."""
-        return f"{self._mailbox.uidvalidity}.{message.uid}"
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -257,6 +263,13 @@ class Maildrop:
                 if saved is not None and saved <= before
             )
         return expired
+
+
+def _sized(numbers: Sequence[int], sizes: Sequence[int]) -> bytes:
+    # One formatting for all: a hundred thousand lines take some hundredths of a second.
+    cells = [0] * (2 * len(sizes))
+    cells[::2], cells[1::2] = numbers, sizes
+    return b"%d %d\r\n" * len(sizes) % tuple(cells)
 
 
 def _surrogate(octets: Octets) -> tuple[tuple[Edit, ...] | None]:

@@ -27,6 +27,7 @@ from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.message import MessageFile
 from mailsuite.store.store import Store
 from mailsuite.store.temp import TempMessage
+from mailsuite.store.unique_ids import OWN_FORM, Form, UniqueIds
 from mailsuite.store.values import (
     SYSTEM_COLUMNS,
     Appended,
@@ -49,6 +50,7 @@ __all__ = [
     "ALL_RIGHTS",
     "EVERYBODY",
     "EVERY_FLAG",
+    "OWN_FORM",
     "RIGHTS",
     "SPECIAL_USES",
     "SYSTEM_COLUMNS",
@@ -66,6 +68,7 @@ __all__ = [
     "Facets",
     "FlagTable",
     "FlagsStored",
+    "Form",
     "HasChildren",
     "InvalidName",
     "LimitReached",
@@ -85,6 +88,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "TempMessage",
+    "UniqueIds",
     "Usage",
     "Where",
     "across",

@@ -119,18 +119,20 @@ class AccountStore:
         return await self._commit(lambda: tree.set_special_use(self.files, name, use))
 
     async def take_over(
-        self, name: str, uidvalidity: int, uidnext: int, *, whole: bool = False
+        self, name: str, uidvalidity: int, uidnext: int, *, whole: bool = False, form: str = ""
     ) -> bool:
         """Let an empty mailbox go on under UIDVALIDITY and UIDs that it had elsewhere.
 
         UIDs below `uidnext` then go only to messages that bring theirs (`NewMessage.uid`), until
         it is `whole`. For sessions that have it open it is another mailbox from then on. Whether
         the mailbox has that UIDVALIDITY now: False, and nothing changed, when it holds messages
-        under another one. Raises NoSuchMailbox, CannotChange for numbers that can't be.
+        under another one. `form`, of its messages' unique ids there (`store.unique_ids`), is taken
+        over with the UIDs. Raises NoSuchMailbox, CannotChange for numbers that can't be.
         """
         name = names.canonical(name)
+        numbers = (uidvalidity, uidnext)
         taken = await self._commit(
-            lambda: takeover.take_over(self.files, name, uidvalidity, uidnext, whole=whole)
+            lambda: takeover.take_over(self.files, name, *numbers, whole=whole, form=form)
         )
         self.counts.changed(names.to_folder(name))
         return taken

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailsuite.base import durable
-from mailsuite.store import content, flags, journal, records, usage
+from mailsuite.store import content, flags, journal, records, unique_ids, usage
 from mailsuite.store.change import Change
 from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.filename import FileName, delivery_mark
@@ -36,6 +36,7 @@ class Prepared:
     saved  when it is saved in its mailbox, seconds; None: when `base` was made
     uid    the UID that it brings from elsewhere
     zone   minutes east of UTC, of the internal date
+    unique_id  that it brings from elsewhere, or ""
     link   `path` is a durable file elsewhere, to be linked; what it is like is not known yet
     fd     descriptor of `path` while its octets are not yet known to be durable, or -1
     """
@@ -53,6 +54,7 @@ class Prepared:
     uid: int | None = None
     link: bool = False
     zone: int = 0
+    unique_id: str = ""
     fd: int = -1
 
     def settle(self) -> None:
@@ -125,6 +127,7 @@ def prepare(
         uid=message.uid,
         zone=message.zone,
         fd=fd,
+        unique_id=message.unique_id,
     )
 
 
@@ -143,6 +146,7 @@ def to_link(files: AccountFiles, message: NewMessage) -> Prepared | None:
         or message.internal_date is not None
         or message.flags
         or message.uid is not None
+        or message.unique_id
     ):
         return None
     mark = None if message.delivery_id is None else delivery_mark(message.delivery_id)
@@ -306,6 +310,7 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
     """Number the messages, name them into the folder, make that durable, write the rows."""
     words = [[folder.keywords().learn(word) for word in message.keywords] for message in messages]
     uids = _take_uids(folder, messages)
+    _name_uniquely(folder, uids, messages)
     modseq = folder.take_modseq()
     entries: list[Entry] = []
     with files.changing(folder) as change:
@@ -358,6 +363,20 @@ def _take_uids(folder: Folder, messages: list[Prepared]) -> list[int]:
         folder.take_uids(1) if message.uid is None else folder.take_uid(message.uid)
         for message in messages
     ]
+
+
+def _name_uniquely(folder: Folder, uids: list[int], messages: list[Prepared]) -> None:
+    """Unique ids from elsewhere are kept, before anybody can see the messages."""
+    wanted = [
+        (uid, message.unique_id)
+        for uid, message in zip(uids, messages, strict=True)
+        if message.unique_id and unique_ids.is_name(message.unique_id)
+    ]
+    if wanted:
+        form = folder.name_form
+        unique_ids.append(
+            folder.path, ((uid, name) for uid, name in wanted if form.of(uid) != name)
+        )
 
 
 def _name(files: AccountFiles, change: Change, message: Prepared, path: str) -> None:

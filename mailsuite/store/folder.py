@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import apsw
 
-from mailsuite.store import disk, flags, journal, records
+from mailsuite.store import disk, flags, journal, records, unique_ids
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
 from mailsuite.store.filename import MAX_UID
 from mailsuite.store.sidecar import MailboxSidecar
@@ -137,6 +137,11 @@ class Folder:
     def file(self, place: int, name: str) -> str:
         """Path of a message file in new/ or cur/."""
         return f"{self.new if place == records.NEW else self.cur}/{name}"
+
+    @property
+    def name_form(self) -> unique_ids.Form:
+        """How its messages are named to clients that want unique ids."""
+        return unique_ids.form_of(self.sidecar.names, self.sidecar.uidvalidity)
 
     @property
     def highestmodseq(self) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mailsuite.base import ranges
 from mailsuite.message import Octets
-from mailsuite.store import alter, merge, reading, records
+from mailsuite.store import alter, merge, reading, records, unique_ids
 from mailsuite.store.alter import FlagRequest
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import CannotChange, NoSuchMailbox
@@ -21,6 +21,7 @@ from mailsuite.store.folder import Folder, Name
 from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.message import MessageFile
 from mailsuite.store.table import Table, check_columns, table
+from mailsuite.store.unique_ids import UniqueIds
 from mailsuite.store.values import Column, FlagsStored, Row
 from mailsuite.store.view import View
 
@@ -193,6 +194,13 @@ class Mailbox(View):
             return found
 
         return await self._account.beside_writer(ask)
+
+    async def unique_ids(self) -> UniqueIds:
+        """How its messages are named to clients that want unique ids; never changes for one."""
+        folder = self.folder
+        return await self._account.beside_writer(
+            lambda: unique_ids.read(folder.path, folder.name_form)
+        )
 
     async def read(
         self, uids: Sequence[int], *, max_octets: int = 1 << 20

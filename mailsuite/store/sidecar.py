@@ -32,6 +32,7 @@ class MailboxSidecar:
     first_recent     messages from this UID on had been \Recent for nobody when it was written
     reserved         UIDs below are only given to messages that had them with another server, whose
                      mailbox this one goes on (0: none)
+    names            the form of messages' unique ids (`store.unique_ids`), "": our own
     """
 
     uidvalidity: int
@@ -41,6 +42,7 @@ class MailboxSidecar:
     first_recent: int = 1
     special_use: str | None = None
     reserved: int = 0
+    names: str = ""
 
     def write(self, folder: Path) -> None:
         """Replace the folder's sidecar."""
@@ -59,6 +61,8 @@ class MailboxSidecar:
             lines.append(f"special_use {self.special_use}")
         if self.reserved:
             lines.append(f"reserved {self.reserved}")
+        if self.names:
+            lines.append(f"names {self.names}")
         return ("\n".join(lines) + "\n").encode()
 
 
@@ -79,6 +83,7 @@ def read_mailbox(folder: Path) -> MailboxSidecar | None:
             first_recent=int(values.get("first_recent", "1")),
             special_use=values.get("special_use"),
             reserved=int(values.get("reserved", "0")),
+            names=values.get("names", ""),
         )
     except (KeyError, ValueError):
         return None

@@ -116,6 +116,7 @@ class NewMessage:
                    files known to have CRLF everywhere, and for binary messages (RFC 3516)
     uid            the UID it brings from elsewhere, kept where the mailbox has not given it or a
                    greater one (see `AccountStore.take_over`); None: the next one
+    unique_id      the unique id it brings from elsewhere (`store.unique_ids`), or ""; it is kept
     """
 
     source: bytes | TempMessage | Path
@@ -128,6 +129,7 @@ class NewMessage:
     repeat: bool = False
     exact: bool = False
     uid: int | None = None
+    unique_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

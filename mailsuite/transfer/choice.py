@@ -15,6 +15,8 @@ class Choice:
     into             a folder above all that is brought over, or ""
     remove_vanished  take out what has come over and is gone at the source
     keep_uids        UIDs of the source where the local mailbox is new
+    unique_ids       form of the source's POP3 unique ids (`store.unique_ids`); "": Dovecot's own
+                     where the source is Dovecot, else none are known
     """
 
     only: Sequence[str] = ()
@@ -22,6 +24,7 @@ class Choice:
     into: str = ""
     remove_vanished: bool = False
     keep_uids: bool = True
+    unique_ids: str = ""
 
     def takes(self, name: str) -> bool:
         """Is this folder wanted? A pattern also names what lies below."""

@@ -20,10 +20,11 @@ from mailsuite.remote.imap import Data, Fetched, ImapSession, fetched, sets
 from mailsuite.store import TempMessage
 from mailsuite.transfer.choice import Choice
 from mailsuite.transfer.filling import Filling
-from mailsuite.transfer.imap_source import ImapFolder, folders
+from mailsuite.transfer.imap_source import ImapFolder, folders, is_dovecot
 from mailsuite.transfer.names import assign
 from mailsuite.transfer.state import Key, Known
 from mailsuite.transfer.target import Arrival, Target, TargetFolder, clean
+from mailsuite.transfer.uidlist import POP3_FORM
 
 FLAGS_AT_ONCE = 1000
 BODIES_AT_ONCE = 100
@@ -64,6 +65,7 @@ class ImapImport:
         self._choice = choice
         self._connections = connections
         self._progress = target.progress
+        self._usual_form = ""
         self._flags: dict[tuple[str, ...], frozenset[str]] = {}
 
     async def run(self) -> None:
@@ -71,6 +73,8 @@ class ImapImport:
         self._progress.doing = f"asking {self._access.endpoint.host} for folders"
         session = await self._access.imap()
         try:
+            if await is_dovecot(session):
+                self._usual_form = POP3_FORM
             found = await folders(session, self._choice)
         except BaseException:
             session.abort()
@@ -139,6 +143,7 @@ class ImapImport:
             uidvalidity=selected.uidvalidity,
             uidnext=selected.uidnext,
             keep_uids=self._choice.keep_uids,
+            unique_ids=self._choice.unique_ids or self._usual_form,
             subscribed=folder.subscribed,
         )
         if selected.messages:

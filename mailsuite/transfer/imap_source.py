@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mailsuite.message import mutf7
 from mailsuite.remote import Refused
-from mailsuite.remote.imap import ImapSession, Listed, listed, namespaces, status, string
+from mailsuite.remote.imap import ImapSession, Listed, Text, listed, namespaces, status, string
 from mailsuite.transfer.choice import Choice
 from mailsuite.transfer.names import INBOX, Named, is_virtual, local_name, without_prefix
 
@@ -51,6 +51,17 @@ async def folders(session: ImapSession, choice: Choice) -> list[ImapFolder]:
             found[name] = ImapFolder(row.name, named, row.name in subscribed)
     counted = await _counted(session, list(found.values()))
     return sorted(counted, key=lambda folder: -folder.messages)
+
+
+async def is_dovecot(session: ImapSession) -> bool:
+    """By its own word (RFC 2971 §3.3)."""
+    if "ID" not in session.capabilities:
+        return False
+    for data in await session.call(b"ID", b"NIL"):
+        if data.name == "ID" and data.values and isinstance(pairs := data.values[0], list):
+            told = [value.octets if isinstance(value, Text) else b"" for value in pairs]
+            return dict(zip(told[::2], told[1::2], strict=False)).get(b"name") == b"Dovecot"
+    return False
 
 
 def distinct(rows: Iterable[Listed], prefixes: list[str]) -> dict[str, Listed]:

@@ -98,12 +98,12 @@ class MaildirExport:
             for uid, octets in read:
                 if octets is None and not await self._large(files, mailbox, messages[uid]):
                     gone.add(uid)
-        is_inbox = mailbox.name == INBOX
+        names = await mailbox.unique_ids() if mailbox.name == INBOX else None
 
         def number() -> None:
             for uid, message in messages.items():
                 if uid not in gone:
-                    files.number(message, f"{mailbox.uidvalidity}.{uid}" if is_inbox else "")
+                    files.number(message, "" if names is None else names.of(uid))
 
         await committed(self._threads.run(number))
         self._progress.known += len(messages) - len(missing)

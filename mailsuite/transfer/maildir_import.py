@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mailsuite.base.errors import UserError
 from mailsuite.base.tasks import Threads, committed
+from mailsuite.store import TempMessage
 from mailsuite.transfer import maildir_source as source
 from mailsuite.transfer.choice import Choice
 from mailsuite.transfer.filling import Filling
@@ -19,6 +20,7 @@ from mailsuite.transfer.maildir_source import MaildirFolder, MaildirListing, Mai
 from mailsuite.transfer.names import assign
 from mailsuite.transfer.state import Known
 from mailsuite.transfer.target import Arrival, Target, TargetFolder
+from mailsuite.transfer.uidlist import POP3_FORM
 
 AT_ONCE = 200
 IN_MEMORY = 1 << 20
@@ -64,6 +66,7 @@ class MaildirImport:
             uidvalidity=listing.uidvalidity,
             uidnext=listing.uidnext,
             keep_uids=self._choice.keep_uids,
+            unique_ids=self._choice.unique_ids or POP3_FORM,
             subscribed=subscribed,
         )
         fresh = await self._compare(target, listing)
@@ -111,11 +114,8 @@ class MaildirImport:
             self._progress.done += 1
 
     async def _add(self, filling: Filling, message: MaildirMessage, opened: source.Opened) -> None:
-        uid = message.uid or None
         if opened.octets is not None:
-            await filling.add(
-                Arrival(message.key, opened.octets, opened.size, message.flags, opened.date, uid)
-            )
+            await filling.add(_arrival(message, opened.octets, opened.size, opened.date))
             return
         temp = await self._target.account.new_temp()
         try:
@@ -125,4 +125,11 @@ class MaildirImport:
         except BaseException:
             await asyncio.shield(temp.discard())
             raise
-        await filling.add(Arrival(message.key, temp, temp.size, message.flags, opened.date, uid))
+        await filling.add(_arrival(message, temp, temp.size, opened.date))
+
+
+def _arrival(
+    message: MaildirMessage, octets: bytes | TempMessage, size: int, date: float
+) -> Arrival:
+    uid, unique_id = message.uid or None, message.unique_id
+    return Arrival(message.key, octets, size, message.flags, date, uid, unique_id=unique_id)

@@ -50,12 +50,16 @@ class MaildirFolder:
 
 @dataclass(frozen=True, slots=True)
 class MaildirMessage:
-    """One file. `key` stays the same when its flags change; `uid` 0: it has none yet."""
+    """One file. `key` stays the same when its flags change; `uid` 0: it has none yet.
+
+    unique_id  its own one of POP3, or ""
+    """
 
     key: str
     path: str
     flags: frozenset[str]
     uid: int
+    unique_id: str = ""
 
 
 class MaildirListing:
@@ -64,12 +68,22 @@ class MaildirListing:
     A name a message and not more is held, for there may be many.
     """
 
-    __slots__ = ("_letters", "_names", "_path", "_sets", "_uids", "uidnext", "uidvalidity")
+    __slots__ = (
+        "_letters",
+        "_names",
+        "_path",
+        "_pop3",
+        "_sets",
+        "_uids",
+        "uidnext",
+        "uidvalidity",
+    )
 
     def __init__(self, path: Path, uids: uidlist.UidList, letters: dict[str, str]) -> None:
         self.uidvalidity = uids.uidvalidity
         self.uidnext = uids.uidnext
         self._path = path
+        self._pop3 = uids.pop3
         self._letters = letters
         self._sets: dict[str, frozenset[str]] = {}
         found = [(uids.uids.get(_head(name), 0), name) for name in _files(path)]
@@ -88,7 +102,9 @@ class MaildirListing:
         if flags is None:
             known = (self._letters[each] for each in info if each in self._letters)
             flags = self._sets[info] = frozenset(known)
-        return MaildirMessage(key_of(name), f"{self._path}/{name}", flags, self._uids[place])
+        uid = self._uids[place]
+        path = f"{self._path}/{name}"
+        return MaildirMessage(key_of(name), path, flags, uid, self._pop3.get(uid, ""))
 
     def keys(self) -> Iterator[str]:
         """What names the messages."""

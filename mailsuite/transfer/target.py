@@ -17,11 +17,13 @@ from mailsuite.base.tasks import Threads, committed
 from mailsuite.store import (
     AccountStore,
     CannotChange,
+    Form,
     Mailbox,
     MailboxExists,
     NewMessage,
     TempMessage,
 )
+from mailsuite.transfer.names import INBOX
 from mailsuite.transfer.progress import Progress
 from mailsuite.transfer.state import Key, Known, State
 
@@ -43,6 +45,7 @@ class Arrival:
     date    INTERNALDATE, seconds since the epoch; None: now
     uid     the UID to keep, where the folder keeps UIDs
     zone    in which the date is told, minutes east of UTC
+    unique_id  by which POP3 clients know it over there; "": by its UID (`Target.folder`)
     """
 
     key: Key
@@ -52,6 +55,7 @@ class Arrival:
     date: float | None
     uid: int | None = None
     zone: int = 0
+    unique_id: str = ""
 
 
 def clean(flags: Iterable[str]) -> frozenset[str]:
@@ -100,11 +104,13 @@ class Target:
         uidvalidity: int = 0,
         uidnext: int = 0,
         keep_uids: bool = True,
+        unique_ids: str = "",
         subscribed: bool,
     ) -> TargetFolder:
         """The local mailbox for a folder over there; made where there is none.
 
-        `uidvalidity` 0: over there messages have no UIDs.
+        uidvalidity  0: over there messages have no UIDs
+        unique_ids   form of the unique ids that POP3 clients know there; "": not known
         """
         try:
             await self.account.create(local)
@@ -115,8 +121,9 @@ class Target:
                 await self.account.subscribe(local)
         keeps = False
         if uidvalidity and keep_uids:
+            form = unique_ids if local == INBOX else ""
             try:
-                keeps = await self.account.take_over(local, uidvalidity, max(uidnext, 1))
+                keeps = await self.account.take_over(local, uidvalidity, max(uidnext, 1), form=form)
             except CannotChange as error:
                 self.progress.note(f"{local}: UIDs are not kept: {error}")
         number = await self.work(
@@ -127,7 +134,10 @@ class Target:
                 f"{local}: the source has numbered it anew (UIDVALIDITY): its messages come again"
             )
         mark = f"{self._source}\n{name}\n{uidvalidity}\n"
-        return TargetFolder(self, local, number, mark, keeps=keeps)
+        names = None
+        if local == INBOX and unique_ids and uidvalidity:
+            names = Form.read(unique_ids, uidvalidity)
+        return TargetFolder(self, local, number, mark, names, keeps=keeps)
 
     async def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A call of the state, in its thread."""
@@ -145,8 +155,18 @@ class TargetFolder:
     keeps_uids  the mailbox has the UIDVALIDITY from over there
     """
 
-    def __init__(self, target: Target, local: str, number: int, mark: str, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        target: Target,
+        local: str,
+        number: int,
+        mark: str,
+        names: Form | None,
+        *,
+        keeps: bool,
+    ) -> None:
         self.local = local
+        self._names = names
         self.keeps_uids = keeps
         self._target = target
         self._number = number
@@ -174,6 +194,7 @@ class TargetFolder:
                 repeat=True,
                 exact=True,
                 uid=arrival.uid if self.keeps_uids else None,
+                unique_id=self._unique_id(arrival),
             )
             for arrival, its_flags in zip(arrivals, flags, strict=True)
         ]
@@ -185,6 +206,14 @@ class TargetFolder:
         await self._target.work(self._target.state.record, self._number, rows)
         progress.new += len(arrivals)
         progress.octets += sum(arrival.size for arrival in arrivals)
+
+    def _unique_id(self, arrival: Arrival) -> str:
+        """By which a POP3 client knows it, which only sees INBOX."""
+        if self.local != INBOX:
+            return ""
+        if arrival.unique_id or self._names is None or arrival.uid is None:
+            return arrival.unique_id
+        return self._names.of(arrival.uid)
 
     def _delivery_id(self, key: Key) -> str:
         return (

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 UIDLIST = "dovecot-uidlist"
 KEYWORDS = "dovecot-keywords"
 SUBSCRIPTIONS = "subscriptions"
+POP3_FORM = "%08Xu%08Xv"
+"""Dovecot's `pop3_uidl_format` where its owner has said nothing else."""
 MAX_KEYWORDS = 26
 """Letters a to z of a file name; Dovecot keeps what is more in its index only."""
 
@@ -27,11 +29,13 @@ class UidList:
 
     uidvalidity, uidnext  0 when the file does not tell
     uids                  by file name without its flags (all before ":")
+    pop3                  POP3 unique ids that messages have kept from elsewhere, by UID
     """
 
     uidvalidity: int = 0
     uidnext: int = 0
     uids: dict[str, int] = field(default_factory=dict)
+    pop3: dict[int, str] = field(default_factory=dict)
 
 
 def read_uidlist(octets: bytes) -> UidList:
@@ -49,9 +53,11 @@ def read_uidlist(octets: bytes) -> UidList:
         entries = (_old_entry(line) for line in lines[1:])
     else:
         return found
-    for uid, name in entries:
+    for uid, name, pop3 in entries:
         if uid and name:
             found.uids[name.partition(":")[0]] = uid
+            if pop3:
+                found.pop3[uid] = pop3
     if found.uids:
         found.uidnext = max(found.uidnext, min(max(found.uids.values()) + 1, _MAX))
     return found
@@ -65,15 +71,17 @@ def _read_header(found: UidList, rest: str) -> None:
             found.uidnext = _number(word[1:])
 
 
-def _entry(line: str) -> tuple[int, str]:
+def _entry(line: str) -> tuple[int, str, str]:
     """`<uid> [<letter><value> …] :<file name>`."""
     head, _, name = line.partition(" :")
-    return _number(head.split(" ")[0]), name
+    uid, *more = head.split(" ")
+    pop3 = next((word[1:] for word in more if word.startswith("P")), "")
+    return _number(uid), name, pop3
 
 
-def _old_entry(line: str) -> tuple[int, str]:
+def _old_entry(line: str) -> tuple[int, str, str]:
     uid, _, name = line.partition(" ")
-    return _number(uid), name
+    return _number(uid), name, ""
 
 
 def _number(text: str) -> int:

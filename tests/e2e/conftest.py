@@ -5,6 +5,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dovecot_peer import Dovecot
@@ -100,7 +101,7 @@ def make_dovecot() -> Iterator[Callable[..., Dovecot]]:
     """Dovecots of the test's own, not yet started; nothing is left of them at its end."""
     made: list[Dovecot] = []
 
-    def make(**options: tuple[Path, Path]) -> Dovecot:
+    def make(**options: Any) -> Dovecot:
         made.append(Dovecot(**options))
         return made[-1]
 

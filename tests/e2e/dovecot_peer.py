@@ -31,11 +31,13 @@ class Dovecot:
         certificate: tuple[Path, Path] | None = None,
         users_ca: Path | None = None,
         introspection: str = "",
+        uidl_format: str = "",
     ) -> None:
         """
         certificate    PEM files (chain, key), for STARTTLS and TLS on its own ports
         users_ca       who signs the certificates of those who come by EXTERNAL
         introspection  URL at which access tokens are asked about
+        uidl_format    of POP3's unique ids, where it is not Dovecot's default
         """
         # Not in a test's folder: its sockets' names have a bound, and others must come down to it.
         self.folder = Path(tempfile.mkdtemp(prefix="dovecot-"))
@@ -45,6 +47,7 @@ class Dovecot:
         self._certificate = certificate
         self._users_ca = users_ca
         self._introspection = introspection
+        self._uidl = f"pop3_uidl_format = {uidl_format}" if uidl_format else ""
         self._process: subprocess.Popen[bytes] | None = None
         self.maildir.mkdir(parents=True)
 
@@ -157,6 +160,7 @@ base_dir = {self.folder}/run
 state_dir = {self.folder}/state
 log_path = {self.folder}/log
 protocols = imap pop3
+{self._uidl}
 {tls}
 disable_plaintext_auth = no
 auth_mechanisms = plain login {mechanisms}

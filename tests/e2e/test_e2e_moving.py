@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import poplib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,14 @@ def seen(client: imaplib.IMAP4, folder: str) -> tuple[object, ...]:
     return (*numbers, found)
 
 
+def uidl(client: poplib.POP3) -> list[bytes]:
+    """By what a POP3 client knows the messages: it must not download them again."""
+    lines = client.uidl()[1]
+    client.quit()
+    assert len(lines) > 5
+    return lines
+
+
 def test_in_and_out(server: Server, account: Account, make_dovecot: Made) -> None:
     data = ("--data", str(server.data))
     with make_dovecot() as dovecot:
@@ -61,6 +70,7 @@ def test_in_and_out(server: Server, account: Account, make_dovecot: Made) -> Non
         fill(client)
         before = {name: seen(client, name) for name in FOLDERS}
         client.logout()
+        unique_ids = uidl(dovecot.pop3())
     moved = server.mailsuite("import", account.address, "maildir", str(dovecot.maildir), *data)
     assert b"9 messages (" in moved.stdout
     ours = {name: "Sent" if name == "Gesendet" else name for name in FOLDERS}
@@ -71,7 +81,7 @@ def test_in_and_out(server: Server, account: Account, make_dovecot: Made) -> Non
     assert b"0 messages (0 B) brought" in again.stdout
 
     with server.pop3(account) as pop3:
-        unique_ids = pop3.uidl()[1]
+        assert uidl(pop3) == unique_ids
     new = make_dovecot()
     server.mailsuite("export", account.address, str(new.maildir), *data)
     with new as dovecot:
@@ -79,9 +89,31 @@ def test_in_and_out(server: Server, account: Account, make_dovecot: Made) -> Non
         assert {name: seen(client, own) for name, own in ours.items()} == before
         assert b"Gr&APw-n" in b"".join(client.lsub()[1])
         client.logout()
-        pop3 = dovecot.pop3()
-        assert pop3.uidl()[1] == unique_ids
-        pop3.quit()
+        assert uidl(dovecot.pop3()) == unique_ids
+
+
+def test_unique_ids_of_another_form(
+    server: Server, account: Account, make_dovecot: Made, token: str
+) -> None:
+    """Where Dovecot's owner has chosen one, and what messages had before they came to Dovecot."""
+    words = ("import", account.address, "--data", str(server.data))
+    with make_dovecot(uidl_format="%v-%u") as dovecot:
+        client = dovecot.imap()
+        fill(client)
+        client.logout()
+        dovecot.stop()
+        path = dovecot.maildir / "dovecot-uidlist"
+        path.write_text(re.sub(r"^(6 )", rf"\1P{token} ", path.read_text(), flags=re.MULTILINE))
+        dovecot.start()
+        unique_ids = uidl(dovecot.pop3())
+        assert sum(token.encode() in line for line in unique_ids) == 1
+        source = f"imap://{USER}@127.0.0.1:{dovecot.imap_port}"
+    told = server.mailsuite(*words, "maildir", str(dovecot.maildir), "--pop3-uidl", "%v-%u")
+    assert b"9 messages (" in told.stdout
+    with server.pop3(account) as pop3:
+        assert uidl(pop3) == unique_ids
+    told = server.mailsuite(*words, source, "--pop3-uidl", "%f", expect=2)
+    assert b"--pop3-uidl" in told.stderr
 
 
 @pytest.fixture
@@ -108,6 +140,7 @@ def test_over_imap(
         client = dovecot.imap()
         fill(client)
         before = {name: seen(client, name) for name in FOLDERS}
+        unique_ids = uidl(dovecot.pop3())
         words = ["import", account.address, "--password-stdin", "--data", str(server.data)]
 
         def bring(url: str, *more: str, expect: int = 0) -> str:
@@ -122,6 +155,8 @@ def test_over_imap(
             assert {name: seen(own, local) for name, local in ours.items()} == before
             own.select("Work/2024")
             own.store("1", "+FLAGS", "mine")
+        with server.pop3(account) as pop3:
+            assert uidl(pop3) == unique_ids
 
         client.select("Work/2024")
         client.store("1", "-FLAGS", "\\Flagged")

@@ -24,12 +24,12 @@ async def list_(session: Context, arguments: list[bytes]) -> Reply:
 async def uidl(session: Context, arguments: list[bytes]) -> Reply:
     maildrop = session.maildrop
     if not arguments:
-        return Blocks("unique-ids follow", maildrop.unique_ids())
+        return Blocks("unique-ids follow", await maildrop.unique_ids())
     try:
         message = maildrop.find(arguments[0])
     except NotThere as error:
         return Err(str(error))
-    return Ok(f"{message.number} {maildrop.unique_id(message)}")
+    return Ok(f"{message.number} {await maildrop.unique_id(message)}")
 
 
 async def noop(session: Context, _: list[bytes]) -> Reply:

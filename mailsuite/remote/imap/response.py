@@ -15,7 +15,7 @@ from mailsuite.remote.errors import Nonsense
 from mailsuite.remote.imap.receiver import Large, Literal, Piece
 
 MAX_DEPTH = 20
-_NEEDED = frozenset({"CAPABILITY", "FETCH", "LIST", "LSUB", "NAMESPACE", "SEARCH", "STATUS"})
+_NEEDED = frozenset({"CAPABILITY", "FETCH", "ID", "LIST", "LSUB", "NAMESPACE", "SEARCH", "STATUS"})
 _ATOM = re.compile(rb'[^ ()"\x00-\x1f\x7f]+')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n]|\\.)*)"')
 _ESCAPE = re.compile(rb"\\(.)")

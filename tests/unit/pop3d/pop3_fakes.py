@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mailsuite.store import MessageGone, StoreUnavailable
+from mailsuite.store import Form, MessageGone, StoreUnavailable, UniqueIds
 
 PASSWORDS = {"alice@example.test": "open sesame", "bob@example.test": "b"}
 
@@ -50,6 +50,9 @@ class FakeInbox:
         self._fail("open")
         self.users += 1
         return self
+
+    async def unique_ids(self) -> UniqueIds:
+        return UniqueIds(Form.read("%v.%u", self.uidvalidity))
 
     def release(self) -> None:
         self.users -= 1

@@ -20,6 +20,7 @@ def test_a_list_of_dovecots():
         "1795838469.M897683P29481.vm,S=25,W=29": 2,
         "name with spaces ": 4,
     }
+    assert found.pop3 == {2: "0000000a4b"}
 
 
 def test_a_list_of_version_1():
