@@ -5,8 +5,9 @@ sort_subject      the base subject (RFC 5256 §2.1)
 sort_from …       mailbox of the first address (RFC 5256), sort_displayfrom … its name (RFC 5957)
 thread_ids        8 octets each: 1 for a reply or forward, else 0; the message's ID; its references
 
-Texts are folded (RFC 5255, i;unicode-casemap) and in UTF-8, so that they compare as they are. An ID
-is eight octets of its hash, 0 where there is none. Never raises.
+Texts are folded (RFC 5255, i;unicode-casemap) and in UTF-8, so that they compare as they are; those
+that could not be decoded come after all others, by an octet that UTF-8 has not (§4.6). An ID is
+eight octets of its hash, 0 where there is none. Never raises.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ NAMES = (
     "sort_displayto",
     "thread_ids",
 )
+UNREADABLE = "\ufffd"
 MAX_TEXT = 1000
 """Characters of a text that count."""
 
@@ -70,7 +72,9 @@ def _date(value: bytes) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    return fold(text[:MAX_TEXT]).encode("utf-8", "replace")
+    folded = fold(text[:MAX_TEXT])
+    octets = folded.encode("utf-8", "replace")
+    return b"\xff" + octets if UNREADABLE in folded else octets
 
 
 def _mailbox(first: AddressList) -> bytes:

@@ -157,7 +157,8 @@ def _merge_names(files: AccountFiles, folder: Folder, *, stale: bool, claim: boo
     if not (found.moved or found.fresh or found.vanished or stale):
         return False
     used = set(known[0].values()) | set(known[1].values())
-    return _take_in(files, folder, found, used, claim)
+    renamed = _tidy(folder, found)
+    return _take_in(files, folder, found, used, claim) or renamed
 
 
 def _is_racy(files: AccountFiles, times: tuple[int, int]) -> bool:
@@ -200,6 +201,23 @@ def _compare(folder: Folder, known: tuple[dict[str, int], dict[str, int]]) -> _F
             found.fresh.append((place, name))
     found.vanished = sorted(missing.values())
     return found
+
+
+def _tidy(folder: Folder, found: _Found) -> bool:
+    """Take out of renamed files' flags what the index can't keep; True when any was renamed."""
+    renamed = False
+    for uid, (place, name) in list(found.moved.items()):
+        if name.isascii() and name.isprintable():
+            continue
+        clean = filename.relettered(name, filename.letters_of(name))
+        try:
+            disk.rename(folder.file(place, name), folder.file(place, clean))
+        except FileNotFoundError:
+            del found.moved[uid]  # it has moved on: the next merge tells
+        else:
+            found.moved[uid] = (place, clean)
+        renamed = True
+    return renamed
 
 
 def _take_in(

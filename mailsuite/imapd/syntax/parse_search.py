@@ -35,7 +35,7 @@ from mailsuite.imapd.syntax.model import (
 from mailsuite.imapd.syntax.parse_fetch import item_list
 from mailsuite.imapd.syntax.parse_values import date_, mod_sequence, partial_range, sequence_set
 
-_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+(?![A-Za-z0-9_-])")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+")
 MAX_DEPTH = 100
 MAX_KEYS = 2000
 RETURN_OPTIONS = {"MIN", "MAX", "ALL", "COUNT", "SAVE", "RELEVANCY", "PARTIAL", "CONTEXT", "UPDATE"}
@@ -249,14 +249,14 @@ def _saved(relation: str) -> KeyParser:
 
 
 def _object_id(name: str) -> KeyParser:
-    """RFC 8474 §6"""
+    """RFC 8474 §6. Some libraries put all that is not a number into quotes: taken as well."""
 
     def parse(program: Program) -> SearchKey:
         program.cursor.sp()
-        found = program.cursor.match(_OBJECT_ID)
-        if found is None:
-            raise program.cursor.unexpected("an object id")
-        return SearchObjectId(name, found[0].decode("ascii"))
+        value = program.cursor.astring("an object id")
+        if not _OBJECT_ID.fullmatch(value):
+            raise program.cursor.problem("an object id has letters, digits, '-' and '_' only")
+        return SearchObjectId(name, value.decode("ascii"))
 
     return parse
 

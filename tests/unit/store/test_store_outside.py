@@ -292,3 +292,19 @@ async def test_new_files_are_named_once(store: Store, maildir: Path, claim: bool
     assert [mailbox.flags(uid) for uid in mailbox.uids] == [frozenset(), {"\\Seen"}]
     attachment.detach()
     mailbox.release()
+
+
+@pytest.mark.parametrize("flags", [b"S\nF", b"\xffFS", b"F S\x7f"])
+async def test_flags_that_no_index_could_keep(store: Store, maildir: Path, flags: bytes) -> None:
+    """Another program writes nonsense into a file's flags: what is sense in it counts."""
+    account = await store.account("alice@example.test")
+    await account.append("INBOX", [NewMessage(b"a: b\r\n\r\n", frozenset({SEEN}))] * 2)
+    mailbox = await account.open("INBOX")
+    path = next(p for p in (maildir / "cur").iterdir() if ",U=1," in p.name)
+    path.rename(os.fsdecode(os.fsencode(path).removesuffix(b"S") + flags))
+    await mailbox.refresh()
+    assert mailbox.flags(1) == {SEEN, r"\Flagged"}
+    assert await mailbox.rows([1, 2], columns=("size",)) == [(1, 8), (2, 8)]
+    await mailbox.store_flags([1], "-", (SEEN,))
+    assert sorted(p.name[-4:] for p in (maildir / "cur").iterdir()) == [":2,F", ":2,S"]
+    mailbox.release()
