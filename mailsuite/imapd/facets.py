@@ -25,12 +25,14 @@ from mailsuite.imapd.parts import Located, encode_parts, locate, part_at
 from mailsuite.imapd.syntax.model import Section
 from mailsuite.imapd.syntax.response import string
 from mailsuite.message import (
+    NO_CHARSET,
     Address,
     AddressList,
     Group,
     Limits,
     Params,
     Part,
+    join_continuations,
     parse_addresses,
     preview,
     scan,
@@ -52,7 +54,7 @@ __all__ = [
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
-FACETS_VERSION = 4
+FACETS_VERSION = 5
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
 NAMES = (*sort_keys.NAMES, "thread", "preview", "envelope", "bodystructure", "parts")
 """The short ones first: SQLite reads a row up to what is asked for."""
@@ -205,7 +207,7 @@ def _structure(data: Source, part: Part) -> bytes:
     return b"(%b %b %b %b %b %b %d%b %b %b)" % (
         _string(major.encode("ascii")),
         _string(minor.encode("ascii")),
-        _params(part.params),
+        _params(part.params, text=part.type == "text"),
         _nstring(part.content_id),
         _nstring(part.description),
         _string(part.encoding.encode("ascii")),
@@ -216,10 +218,20 @@ def _structure(data: Source, part: Part) -> bytes:
     )
 
 
-def _params(params: Params) -> bytes:
-    """`body-fld-param`"""
+_CHARSETS = (b"charset", b"charset*")
+
+
+def _params(params: Params, *, text: bool = False) -> bytes:
+    """`body-fld-param`: continuations are put together (RFC 2231 §6).
+
+    A text that names no charset is told to have the default one, as RFC 3501 §7.4.2 wants fields
+    defaulted (RFC 2045 §5.2).
+    """
+    if text and all(name.lower() not in _CHARSETS for name, _ in params):
+        params = (*params, *NO_CHARSET)
     if not params:
         return b"NIL"
+    params = join_continuations(params)
     return b"(%b)" % b" ".join([_string(each) for pair in params for each in pair])
 
 

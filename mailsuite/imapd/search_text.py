@@ -22,8 +22,8 @@ from mailsuite.message import (
     parse_addresses,
     parse_date,
     scan,
+    spaced,
     split_header,
-    unfold,
 )
 from mailsuite.message.text import MAX_HEADER
 
@@ -39,7 +39,7 @@ def field_texts(header: bytes, name: str) -> Iterator[str]:
 
 
 def _values(header: bytes, name: str) -> Iterator[bytes]:
-    """The same as they stand there, unfolded."""
+    """The same before they are decoded."""
     if not _NAME.fullmatch(name):
         return
     wanted = name.lower().encode()
@@ -49,7 +49,7 @@ def _values(header: bytes, name: str) -> Iterator[bytes]:
     while at >= 0:
         match = _VALUE.match(header, at + 1 + len(wanted))
         if match:
-            yield unfold(match[1])
+            yield spaced(match[1])
         at = lines.find(b"\n" + wanted, at + 1)
 
 

@@ -17,13 +17,14 @@ from mailsuite.message.header import (
     fields,
     first_field,
     first_value,
+    spaced,
     split_header,
     unfold,
 )
 from mailsuite.message.limits import Limits
 from mailsuite.message.nul import without_nul
-from mailsuite.message.parameters import Params, decode_params
-from mailsuite.message.part import Part, section
+from mailsuite.message.parameters import Params, decode_params, join_continuations
+from mailsuite.message.part import NO_CHARSET, Part, section
 from mailsuite.message.path import (
     MAX_LOCAL,
     MAX_PATH,
@@ -52,6 +53,7 @@ __all__ = [
     "MAX_LINE",
     "MAX_LOCAL",
     "MAX_PATH",
+    "NO_CHARSET",
     "SEPARATOR",
     "TEXT_VERSION",
     "UNICODE_VERSION",
@@ -93,6 +95,7 @@ __all__ = [
     "fold",
     "format_date",
     "header_text",
+    "join_continuations",
     "mailboxes",
     "message_ids",
     "normalise_domain",
@@ -109,6 +112,7 @@ __all__ = [
     "repair_submission",
     "scan",
     "section",
+    "spaced",
     "split_address",
     "split_header",
     "unfold",

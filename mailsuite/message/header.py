@@ -69,6 +69,11 @@ def unfold(value: bytes) -> bytes:
     return value.strip(b" \t\r")
 
 
+def spaced(value: bytes) -> bytes:
+    """Unfolded, with a space where a line began with a tab: what a reader sees and looks for."""
+    return unfold(value.replace(b"\n\t", b"\n ") if b"\n\t" in value else value)
+
+
 def split_header(data: bytes) -> tuple[int, int]:
     """Where the header of a message ends: (body start, end of the fields).
 

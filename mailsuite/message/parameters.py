@@ -7,10 +7,11 @@ quotes) and never raises. Parameters are kept twice: as written, and decoded by 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import count, takewhile
 from typing import TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from mailsuite.message.charset import decode_text
 from mailsuite.message.words import decode_words
@@ -28,6 +29,9 @@ _PARAM = re.compile(
 _PIECE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\(|[^"(]++', re.DOTALL)
 _PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+_PIECE_NAME = re.compile(rb"([^*]+)\*([0-9]{1,4})(\*)?", re.DOTALL)
+_SAFE = "!#$&+^`{|}"
+"""Beside letters, digits and "-._~": what stands for itself in an extended value (RFC 2231 §7)."""
 _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?", re.DOTALL)
 
 _CACHED = 200
@@ -149,6 +153,39 @@ def _file_name(value: bytes, start: int, token: bytes) -> bytes:
 def unquote(text: bytes) -> bytes:
     """The content of a quoted string without its quoted pairs (RFC 5322 §3.2.4)."""
     return _QUOTED_PAIR.sub(rb"\1", text) if b"\\" in text else text
+
+
+def join_continuations(params: Params) -> Params:
+    """Parameters with the pieces of RFC 2231 §3 put together; what is encoded stays so.
+
+    `name*0`, `name*1` become `name`; where a piece is extended (§4.1), `name*`. Pieces without a
+    first one stay as they are.
+    """
+    pieces: dict[bytes, dict[int, tuple[bool, bytes]]] = {}
+    for name, value in params:
+        if (match := _PIECE_NAME.fullmatch(name)) is not None:
+            found = pieces.setdefault(match[1].lower(), {})
+            found.setdefault(int(match[2]), (match[3] is not None, value))
+    if not any(0 in found for found in pieces.values()):
+        return params
+    joined: list[tuple[bytes, bytes]] = []
+    for name, value in params:
+        match = _PIECE_NAME.fullmatch(name)
+        found = pieces.get(match[1].lower(), {}) if match is not None else {}
+        if match is None or 0 not in found:
+            joined.append((name, value))
+        elif int(match[2]) == 0:
+            joined.append(_put_together(match[1], found))
+    return tuple(dict.fromkeys(joined))
+
+
+def _put_together(name: bytes, found: Mapping[int, tuple[bool, bytes]]) -> tuple[bytes, bytes]:
+    """Up to the first gap."""
+    run = [found[number] for number in takewhile(found.__contains__, count())]
+    if not any(extended for extended, _ in run):
+        return name, b"".join([value for _, value in run])
+    values = [v if extended else quote_from_bytes(v, _SAFE).encode() for extended, v in run]
+    return name + b"*", b"".join(values)
 
 
 def decode_params(params: Params) -> dict[str, str]:

@@ -16,7 +16,7 @@ from mailsuite.message.body import decode_body
 from mailsuite.message.casemap import SEPARATOR, fold
 from mailsuite.message.charset import codec_name, decode_text
 from mailsuite.message.decoding import Identity, decoder
-from mailsuite.message.header import Octets, fields
+from mailsuite.message.header import Octets, fields, spaced
 from mailsuite.message.part import Part
 from mailsuite.message.words import decode_words
 
@@ -24,7 +24,7 @@ SLICE = 1 << 17
 """Octets that are decoded at once; longer bodies are cut, between characters."""
 MAX_HEADER = 1 << 20
 """Octets of one header block that are searched."""
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 """To be raised whenever the same message gives another text."""
 
 _BYTE_ORDER = {
@@ -39,11 +39,11 @@ def header_text(data: Octets, part: Part) -> str:
     """The fields of a part's own header, each as "NAME: VALUE" and a separator."""
     block = data[part.header_start : min(part.body_start, part.header_start + MAX_HEADER)]
     if _is_plain(block):
-        text = block.decode("ascii").replace("\r\n ", " ").replace("\r\n\t", "\t")
+        text = block.decode("ascii").replace("\r\n ", " ").replace("\r\n\t", " ")
         return fold(text.rstrip("\r\n")).replace("\r\n", SEPARATOR) + SEPARATOR
     texts = []
     for field in fields(block):
-        value = decode_words(field.unfolded)
+        value = decode_words(spaced(field.value))
         texts.append(fold(f"{field.name}: {value}" if field.name else value))
     return SEPARATOR.join([*texts, ""])
 

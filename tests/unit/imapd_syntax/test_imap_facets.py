@@ -156,7 +156,34 @@ AAAA
 
 def test_disposition_without_parameters() -> None:
     found = structure("Content-Type: text/plain\nContent-Disposition: INLINE\n\n")
-    assert found == b'("text" "plain" NIL NIL NIL "7bit" 0 0 NIL ("inline" NIL) NIL NIL)'
+    kind = b'"text" "plain" ("charset" "us-ascii")'
+    assert found == b'(%b NIL NIL "7bit" 0 0 NIL ("inline" NIL) NIL NIL)' % kind
+
+
+@pytest.mark.parametrize(
+    ("content_type", "params"),
+    [
+        # Defaulted (RFC 3501 §7.4.2, RFC 2045 §5.2).
+        ("text/plain", b'("charset" "us-ascii")'),
+        ("text/html; a=b", b'("a" "b" "charset" "us-ascii")'),
+        ("text/plain; Charset=utf-8", b'("Charset" "utf-8")'),
+        ("text/plain; charset*=us-ascii'en'utf-8", b'("charset*" "us-ascii\'en\'utf-8")'),
+        ("application/pdf", b"NIL"),
+        # Put together (RFC 2231 §6).
+        ('image/png; name*0=ab; x=y; name*1="c d"', b'("name" "abc d" "x" "y")'),
+        (
+            "image/png; name*1=%c; name*2*=%c3%a4; name*0*=utf-8''%61",
+            b'("name*" "utf-8\'\'%61%25c%c3%a4")',
+        ),
+        ("image/png; n*0=a; n*2=c; n*0=x; N*1=b; n*4=e", b'("n" "abc")'),
+        ("image/png; n*1=b; m*=x; o*0=1", b'("n*1" "b" "m*" "x" "o" "1")'),
+    ],
+)
+def test_parameters(content_type: str, params: bytes) -> None:
+    found = structure(f"Content-Type: {content_type}\n\n")
+    assert found.startswith(
+        b'("%b" "%b" %b NIL NIL' % (*content_type.split(";")[0].encode().split(b"/"), params)
+    )
 
 
 MIXED = crlf("""\
@@ -255,11 +282,11 @@ def test_body_has_no_extension_data() -> None:
         ),
         (
             'Content-Type: text/plain; a=")("\nContent-Description: (" ä\n\n',
-            b'("text" "plain" ("a" ")(") NIL {5}\r\n(" \xc3\xa4 "7bit" 0 0)',
+            b'("text" "plain" ("a" ")(" "charset" "us-ascii") NIL {5}\r\n(" \xc3\xa4 "7bit" 0 0)',
         ),
         (
             "Content-Type: text/plain\nContent-Description: ä)\nContent-Location: (ä\n\n",
-            b'("text" "plain" NIL NIL {3}\r\n\xc3\xa4) "7bit" 0 0)',
+            b'("text" "plain" ("charset" "us-ascii") NIL {3}\r\n\xc3\xa4) "7bit" 0 0)',
         ),
     ],
 )
