@@ -147,6 +147,8 @@ async def test_what_is_left_of_gone_messages_is_told_of_nobody(
     """Facets whose message is gone, and messages whose facets are missing, as many of each."""
     uids = list(mailbox.uids)
     await mailbox.table(uids, columns=["start"])
+    while len(mailbox.account.tasks):  # facets are made in the background
+        await mailbox.account.tasks.wait()
     # By the store's own SQLite: another one in the same process would drop its locks.
     with closing(apsw.Connection(str(maildir.parent / "index.db"))) as db, db:
         here = "(SELECT id FROM mailbox WHERE folder = '')"
