@@ -6,7 +6,7 @@ Promises: what was noted survives a power cut (synchronous=FULL). Calls block; o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,19 @@ from mailsuite.base.private import make_private
 from mailsuite.fetch.model import Fares, Remote
 
 BUSY = 10_000  # milliseconds
-VERSION = 2
+VERSION = 3
 AT_ONCE = 5_000
 MAX_REMOTES = 10_000
 
+_LEFT = """
+-- What could not be fetched and is at the source still, with its octets (0: it was not given).
+CREATE TABLE left_there(
+    remote INTEGER NOT NULL REFERENCES remote(id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    PRIMARY KEY(remote, key)
+) WITHOUT ROWID;
+"""
 _SCHEMA = f"""
 CREATE TABLE remote(
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -63,14 +72,16 @@ CREATE TABLE seen(
     at REAL NOT NULL,
     PRIMARY KEY(remote, key)
 ) WITHOUT ROWID;
+{_LEFT}
 PRAGMA user_version = {VERSION};
 """
-_FROM_1 = f"""
+_FROM_1 = """
 ALTER TABLE remote ADD COLUMN method TEXT NOT NULL DEFAULT 'password';
 ALTER TABLE remote ADD COLUMN certificate TEXT NOT NULL DEFAULT '';
 ALTER TABLE remote ADD COLUMN key TEXT NOT NULL DEFAULT '';
-PRAGMA user_version = {VERSION};
 """
+_FROM_2 = f"{_LEFT}PRAGMA user_version = {VERSION};"
+_TO_NOW = {0: _SCHEMA, 1: _FROM_1 + _FROM_2, 2: _FROM_2}
 _REMOTE = [field.name for field in fields(Remote)]
 _FARES = [field.name for field in fields(Fares)]
 
@@ -89,9 +100,9 @@ class FetchDatabase:
             self._db.pragma("synchronous", "full")
             self._db.pragma("foreign_keys", True)
             version = self._db.pragma("user_version")
-            if version in (0, 1):
+            if version in _TO_NOW:
                 with self._db:
-                    self._db.execute(_FROM_1 if version else _SCHEMA)
+                    self._db.execute(_TO_NOW[version])
             elif version != VERSION:
                 raise UserError(f"{path} is of another version ({version}); update mailsuite")
         except (apsw.Error, OSError) as error:
@@ -180,11 +191,12 @@ class FetchDatabase:
     def set_place(self, number: int, uidvalidity: int, high: int) -> None:
         """The same, written: what was seen under another UIDVALIDITY is forgotten."""
         with self._db:
-            self._db.execute(
-                "DELETE FROM seen WHERE remote = ?1 AND EXISTS"
-                " (SELECT 1 FROM fares WHERE id = ?1 AND uidvalidity <> ?2)",
-                (number, uidvalidity),
-            )
+            for table in ("seen", "left_there"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE remote = ?1 AND EXISTS"
+                    " (SELECT 1 FROM fares WHERE id = ?1 AND uidvalidity <> ?2)",
+                    (number, uidvalidity),
+                )
             self._db.execute(
                 "UPDATE fares SET uidvalidity = ?, high = ? WHERE id = ?",
                 (uidvalidity, high, number),
@@ -209,10 +221,35 @@ class FetchDatabase:
                     " (SELECT 1 FROM remote WHERE id = ?1)",
                     ((number, key, at) for key in keys),
                 )
+            self._arrived(number, keys)
             self._db.execute(
                 "UPDATE fares SET fetched = fetched + ?, high = max(high, ?) WHERE id = ?",
                 (len(keys), high, number),
             )
+
+    def leave(self, number: int, sizes: Mapping[str, int]) -> None:
+        """These could not be fetched: what is known of their octets, or 0."""
+        with self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO left_there SELECT ?1, ?2, ?3 WHERE EXISTS"
+                " (SELECT 1 FROM remote WHERE id = ?1)",
+                ((number, key, size) for key, size in sizes.items()),
+            )
+
+    def left(self, number: int) -> dict[str, int]:
+        """What could not be fetched so far, and its octets as far as they are known."""
+        sql = "SELECT key, size FROM left_there WHERE remote = ?"
+        return dict(self._db.execute(sql, (number,)))
+
+    def no_longer_left(self, number: int, keys: Iterable[str]) -> None:
+        """These are not at the source any more."""
+        with self._db:
+            self._arrived(number, keys)
+
+    def _arrived(self, number: int, keys: Iterable[str]) -> None:
+        self._db.executemany(
+            "DELETE FROM left_there WHERE remote = ? AND key = ?", ((number, key) for key in keys)
+        )
 
     def skip(self, number: int, keys: Iterable[str], at: float) -> None:
         """These were there before, and are not wanted."""
@@ -248,10 +285,13 @@ class FetchDatabase:
     def keep_only(self, number: int, keys: Sequence[str]) -> None:
         """Forget all that is not among these, which are at the source."""
         with self._db:
-            self._db.execute(
-                "DELETE FROM seen WHERE remote = ? AND key NOT IN (SELECT value FROM json_each(?))",
-                (number, json.dumps(list(keys))),
-            )
+            present = json.dumps(list(keys))
+            for table in ("seen", "left_there"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE remote = ?"
+                    " AND key NOT IN (SELECT value FROM json_each(?))",
+                    (number, present),
+                )
 
 
 def _remote(row: tuple[Any, ...]) -> Remote:

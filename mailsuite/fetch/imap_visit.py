@@ -7,6 +7,7 @@ deleted at the source; only messages that were fetched are ever deleted there.
 from __future__ import annotations
 
 from array import array
+from collections.abc import AsyncIterator
 from functools import partial
 
 from mailsuite.base.tasks import committed
@@ -19,6 +20,7 @@ from mailsuite.remote.imap import Data, ImapSession, fetched, sets
 
 AT_ONCE = 20
 DELETE_AT_ONCE = 500
+LEFT_AT_ONCE = 500
 ONLY_MARKED = "only marked as deleted there, for the server has no UIDPLUS"
 CHANGED = "times the server has numbered the folder anew (UIDVALIDITY): all of it was fetched again"
 
@@ -35,7 +37,7 @@ class _Visit:
         self._session = session
         self._told = Told()
         self._uidvalidity = 0
-        self._over = 0  # of those asked for now, larger than the server had told
+        self._left: dict[int, int] = {}  # UIDs of what can't be had now: octets, 0: not given
 
     async def run(self) -> Told:
         database, threads = self._needs.database, self._needs.threads
@@ -48,8 +50,11 @@ class _Visit:
             high = uidnext - 1 if self._remote.skip and not begun and uidnext else 0
             await committed(threads.run(database.set_place, number, self._uidvalidity, high))
         if messages:
-            await self._bring(await self._new(high))
+            again = await self._again()
+            await self._bring(array("I", [*again, *await self._new(high)]))
         await committed(threads.run(database.begun, number))
+        for size in self._left.values():
+            self._told.troubles[TOO_LARGE if size else NOT_GIVEN] += 1
         await self._delete()
         return self._told
 
@@ -70,30 +75,63 @@ class _Visit:
             raise Nonsense(f"{self._remote.host} tells no UIDVALIDITY of {self._remote.folder}")
         return messages, uidnext
 
+    async def _again(self) -> list[int]:
+        """UIDs of what could not be had at an earlier visit, is there still, and may come now."""
+        needs, number = self._needs, self._remote.id
+        left = await needs.threads.run(needs.database.left, number)
+        known = {int(key.partition(".")[2]): size for key, size in left.items()}
+        found: list[int] = []
+        there: set[int] = set()
+        for group, text in sets(sorted(known), LEFT_AT_ONCE):
+            async for uid, told in self._sizes(text):
+                if uid in group:
+                    there.add(uid)
+                    self._sort(uid, max(told, known[uid]), found)
+        gone = [self._key(uid) for uid in known if uid not in there]
+        await committed(needs.threads.run(needs.database.no_longer_left, number, gone))
+        return sorted(set(found))
+
     async def _new(self, high: int) -> array[int]:
         """UIDs above `high`, ascending, without those that are too large."""
-        found = array("I")
-        tag = await self._session.give(b"UID FETCH %d:*" % (high + 1), b"(UID RFC822.SIZE)")
+        found: array[int] = array("I")
+        async for uid, size in self._sizes(b"%d:*" % (high + 1)):
+            # "5:*" also names the last message where that is below 5 (RFC 9051 §9: seq-range).
+            if uid > high:
+                self._sort(uid, size, found)
+        await self._leave()
+        return array("I", sorted(set(found)))
+
+    async def _sizes(self, text: bytes) -> AsyncIterator[tuple[int, int]]:
+        """UIDs of a set, as far as they are there, and their octets."""
+        tag = await self._session.give(b"UID FETCH", text, b"(UID RFC822.SIZE)")
         async for data in self._session.until(tag):
             one = fetched(data) if data.name == "FETCH" else None
-            # "5:*" also names the last message where that is below 5 (RFC 9051 §9: seq-range).
-            if one is None or one.uid is None or one.size is None or one.uid <= high:
-                continue
-            if one.size > self._needs.max_size():
-                self._told.troubles[TOO_LARGE] += 1
-            else:
-                found.append(one.uid)
-        return array("I", sorted(set(found)))
+            if one is not None and one.uid is not None and one.size is not None:
+                yield one.uid, one.size
+
+    def _sort(self, uid: int, size: int, found: list[int] | array[int]) -> None:
+        if size > self._needs.max_size():
+            self._left[uid] = size
+        else:
+            found.append(uid)
+
+    async def _leave(self) -> None:
+        """What can't be had is noted, before UIDs above it are: it is asked for again one day."""
+        sizes = {self._key(uid): size for uid, size in self._left.items()}
+        call = self._needs.database.leave
+        await committed(self._needs.threads.run(call, self._remote.id, sizes))
 
     async def _bring(self, uids: array[int]) -> None:
         for group, text in sets(uids, AT_ONCE):
             wanted = set(group)
-            self._over = 0
+            before = dict(self._left)
             tag = await self._session.give(b"UID FETCH", text, b"(UID BODY.PEEK[])")
             async for data in self._session.until(tag, self._large):
                 await self._take(data, wanted)
-            if missing := len(wanted) - self._over:
-                self._told.troubles[NOT_GIVEN] += missing
+            for uid in wanted:
+                self._left.setdefault(uid, 0)
+            if self._left != before:
+                await self._leave()
             taken = [self._key(uid) for uid in group if uid not in wanted]
             await self._note(taken, group[-1])
             self._told.fetched += len(taken)
@@ -121,8 +159,7 @@ class _Visit:
             if isinstance(one.body, bytes):
                 await handing.write(one.body)
             if handing.too_large:
-                self._told.troubles[TOO_LARGE] += 1
-                self._over += 1
+                self._left[one.uid] = handing.size
                 return
             await committed(handing.commit(self._key(one.uid)))
         except BaseException:

@@ -27,16 +27,20 @@ async def visit(needs: Needs, remote: Remote, session: Pop3Session) -> Told:
         await committed(threads.run(database.skip, number, list(items), now))
     await committed(threads.run(database.keep_only, number, list(items)))
     seen = await threads.run(database.seen, number, list(items))
+    left = await threads.run(database.left, number)
     for key, item in items.items():
         if key in seen:
             continue
-        if item.size > needs.max_size():
+        # Larger than the server says, as was found out once: not to be found out at each visit.
+        if max(item.size, left.get(key, 0)) > needs.max_size():
             told.troubles[TOO_LARGE] += 1
             continue
         # One that can't be had must not keep the others from coming.
-        trouble = await _bring(needs, remote, session, key, item)
+        trouble, size = await _bring(needs, remote, session, key, item)
         if trouble is not None:
             told.troubles[trouble] += 1
+            if trouble == TOO_LARGE:
+                await committed(threads.run(database.leave, number, {key: size}))
             continue
         seen[key] = now = needs.into.clock.now()
         await committed(threads.run(database.fetched, number, [key], now))
@@ -65,19 +69,19 @@ def _named(items: list[Item]) -> dict[str, Item]:
 
 async def _bring(
     needs: Needs, remote: Remote, session: Pop3Session, key: str, item: Item
-) -> str | None:
-    """Why it did not come; None: it is in the queue."""
+) -> tuple[str | None, int]:
+    """Why it did not come (None: it is in the queue), and its octets as far as they came."""
     handing = Handing(needs.into, remote, needs.max_size())
     try:
         async for piece in session.retrieve(item.number):
             await handing.write(piece)
         if handing.too_large:
-            return TOO_LARGE
+            return TOO_LARGE, handing.size
         await committed(handing.commit(key))
     except Refused:
         await handing.discard()
-        return NOT_GIVEN
+        return NOT_GIVEN, 0
     except BaseException:
         await handing.discard()
         raise
-    return None
+    return None, handing.size

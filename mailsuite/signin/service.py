@@ -16,7 +16,7 @@ from mailsuite.signin.exchange import Exchange
 from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why, refused
 from mailsuite.signin.settings import Settings
 from mailsuite.signin.throttle import Throttle
-from mailsuite.signin.tokens import TokenRefused, Tokens
+from mailsuite.signin.tokens import TokenExpired, TokenRefused, Tokens
 from mailsuite.tls import bindings_of, certificate_names
 
 log = get_logger("signin")
@@ -220,7 +220,10 @@ class SignIn:
         return None
 
     async def token(self, client: Client, wanted: sasl.TokenWanted) -> sasl.Step | Outcome:
-        """Whose the bearer token is; a refusal goes to the client before the exchange fails."""
+        """Whose the bearer token is; a refusal goes to the client before the exchange fails.
+
+        Raises TokenExpired where it is no guess: the client is told so, by the same words.
+        """
         assert self._tokens is not None
         barred = self.bar_address(client, wanted.authzid)
         if barred is not None:
@@ -229,6 +232,8 @@ class SignIn:
             name = await self._tokens.account(wanted.token)
             if self.accounts.enabled(name) is None:
                 raise TokenRefused(f"{name} has no account here")
+        except TokenExpired:
+            raise
         except TokenRefused as error:
             log.info("token refused", door=client.door, peer=client.peer, why=str(error))
             return wanted.refuse("invalid_token", self._tokens.provider.configuration)
@@ -278,6 +283,14 @@ class SignIn:
         self._log(client, name, Why.WRONG)
         wait = await self.throttle.failed(client.peer, self._key(name), guess)
         return refused(Why.WRONG, wait=wait)
+
+    def expired(self, client: Client, wanted: sasl.TokenWanted) -> sasl.Step:
+        """What a client is told whose token's time is over (RFC 7628 §3.2.2)."""
+        assert self._tokens is not None
+        log.info(
+            "token expired", door=client.door, peer=client.peer, name=wanted.authzid[:MAX_NAME]
+        )
+        return wanted.refuse("invalid_token", self._tokens.provider.configuration)
 
     def _barred(self, client: Client, name: str) -> Refused:
         self._log(client, name, Why.BANNED)

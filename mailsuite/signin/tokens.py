@@ -41,6 +41,10 @@ class TokenRefused(Exception):
     """Nobody's, or no longer. The text is for the log."""
 
 
+class TokenExpired(TokenRefused):
+    """It was somebody's, and its time is over: no guess, but a client that must get another."""
+
+
 class TokenUnchecked(UserError):
     """The provider can't be asked now."""
 
@@ -88,7 +92,13 @@ class Tokens:
         kept = self._answers.get(digest)
         if kept is not None and kept[0] > self._clock.now():
             return kept[1]
-        claims = await self._introspected(token)
+        try:
+            claims = await self._introspected(token)
+        except TokenRefused as error:
+            # The provider does not say why (RFC 7662 §2.2); but here it has been good.
+            if kept is not None:
+                raise TokenExpired("no longer active") from error
+            raise
         address = self._address(claims)
         until = min(self._clock.now() + ANSWERS_KEPT, _number(claims.get("exp")))
         self._answers[digest] = (until, address)
@@ -111,20 +121,30 @@ class Tokens:
         try:
             identity = str(jwt.get_unverified_header(token).get("kid", ""))
             key = await self._key(identity)
-            claims: Mapping[str, Any] = jwt.decode(
-                token,
-                key,
-                algorithms=list(ALGORITHMS),
-                issuer=self.provider.issuer,
-                audience=self.provider.audience,
-                leeway=LEEWAY,
-                options={
-                    "require": ["exp", "iss"],
-                    "verify_aud": self.provider.audience is not None,
-                },
-            )
+            try:
+                return self._read(token, key)
+            except jwt.ExpiredSignatureError as error:
+                # It comes before the issuer and the audience are looked at.
+                self._address(self._read(token, key, expired=True))
+                raise TokenExpired("expired") from error
         except jwt.PyJWTError as error:
             raise TokenRefused(str(error)) from error
+
+    def _read(self, token: str, key: jwt.PyJWK, *, expired: bool = False) -> Mapping[str, Any]:
+        """What it says, if it is the provider's word, and for us. Raises PyJWTError."""
+        claims: Mapping[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=list(ALGORITHMS),
+            issuer=self.provider.issuer,
+            audience=self.provider.audience,
+            leeway=LEEWAY,
+            options={
+                "require": ["exp", "iss"],
+                "verify_aud": self.provider.audience is not None,
+                "verify_exp": not expired,
+            },
+        )
         return claims
 
     async def _key(self, identity: str) -> jwt.PyJWK:
@@ -185,14 +205,14 @@ class Tokens:
     def _check(self, claims: Mapping[str, Any]) -> None:
         if claims.get("active") is not True:
             raise TokenRefused("not active")
-        if _number(claims.get("exp")) <= self._clock.now() - LEEWAY:
-            raise TokenRefused("expired")
         if claims.get("iss", self.provider.issuer) != self.provider.issuer:
             raise TokenRefused("of another issuer")
         meant = claims.get("aud", [])
         meant = meant if isinstance(meant, list) else [meant]
         if self.provider.audience is not None and self.provider.audience not in meant:
             raise TokenRefused("for another audience")
+        if _number(claims.get("exp")) <= self._clock.now() - LEEWAY:
+            raise TokenExpired("expired")
 
 
 def _is_jwt(token: str) -> bool:

@@ -108,15 +108,34 @@ def test_another_way_to_sign_in(database, vault):
     assert database.seen(remote.id, ["a"]) == {"a": 10.0}
 
 
-def test_a_database_of_the_first_version(tmp_path, vault):
-    """Written before there was anything but passwords."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_database_of_an_earlier_version(tmp_path, vault, version):
+    """Written before there was anything but passwords, or what was left was noted."""
     path = tmp_path / "fetch.db"
     with closing(FetchDatabase(path)) as database:
         remote = database.add(make(SETTINGS, Password("secret"), vault))
     with closing(apsw.Connection(str(path))) as old:
-        for column in ("method", "certificate", "key"):
+        for column in ("method", "certificate", "key") if version == 1 else ():
             old.execute(f"ALTER TABLE remote DROP COLUMN {column}")
-        old.pragma("user_version", 1)
+        old.execute("DROP TABLE left_there")
+        old.pragma("user_version", version)
     for _ in range(2):
         with closing(FetchDatabase(path)) as database:
             assert database.remotes() == [remote]
+            assert database.left(remote.id) == {}
+
+
+def test_what_is_left(database, vault):
+    number = database.add(make(SETTINGS, Password("secret"), vault)).id
+    database.set_place(number, 1, 0)
+    database.leave(number, {"1.5": 0, "1.6": 900, "1.7": 800, "1.8": 1})
+    database.leave(number, {"1.5": 700})
+    assert database.left(number) == {"1.5": 700, "1.6": 900, "1.7": 800, "1.8": 1}
+    database.fetched(number, ["1.6"], 1.0, remember=False)
+    database.no_longer_left(number, ["1.8"])
+    database.keep_only(number, ["1.5"])
+    assert database.left(number) == {"1.5": 700}
+    database.set_place(number, 2, 0)
+    assert database.left(number) == {}
+    database.leave(number + 1, {"1.1": 1})
+    assert database.left(number + 1) == {}

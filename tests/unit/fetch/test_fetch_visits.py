@@ -20,6 +20,7 @@ from mailsuite.base.tasks import Threads
 from mailsuite.fetch import FetchDatabase
 from mailsuite.queue import QueueUnavailable
 from mailsuite.remote import Password
+from mailsuite.remote.imap import ImapSession
 from mailsuite.store import NewMessage
 from mailsuite.tls import ServerTls, ensure_dev_tls
 
@@ -209,14 +210,56 @@ async def test_the_queue_takes_nothing(house, protocol, monkeypatch):
 
 
 @BOTH
-async def test_too_large(house, protocol, monkeypatch):
-    limits = house.server.config.limits.model_copy(update={"max_message_size": 1000})
-    house.server.config = house.server.config.model_copy(update={"limits": limits})
-    await house.put("x" * 2000, "small")
-    await house.add(protocol)
-    assert await house.subjects() == ["small"]
+async def test_too_large(house, protocol):
+    """Left there, and told at each visit, until the limit is raised or it goes."""
+
+    def limit(octets: int) -> None:
+        limits = house.server.config.limits.model_copy(update={"max_message_size": octets})
+        house.server.config = house.server.config.model_copy(update={"limits": limits})
+
+    async def trouble() -> str:
+        (row,) = await house.server.fetcher.listing()
+        return row["trouble"]
+
+    limit(1000)
+    await house.put("x" * 2000, "y" * 4000, "z" * 4000, "small")
+    number = await house.add(protocol)
+    for _ in range(2):
+        assert await house.subjects() == ["small"]
+        assert await trouble() == "3 larger than limits.max_message_size, left there"
+        await house.visit(number)
+    limit(3000)
+    assert await house.visit(number) == (1, "")
+    assert await trouble() == "2 larger than limits.max_message_size, left there"
+    mailbox = await (await house.server.store.account(FAR)).open("INBOX")
+    await mailbox.expunge([3], only_deleted=False)
+    mailbox.release()
+    await house.put("more")
+    assert await house.visit(number) == (1, "")
+    assert await trouble() == "1 larger than limits.max_message_size, left there"
+    limit(5000)
+    assert await house.visit(number) == (1, "")
+    assert await trouble() == ""
+    found = [text[:5] for text in await house.subjects()]
+    assert found == ["more", "small", "xxxxx", "yyyyy"]
+
+
+async def test_one_that_imap_does_not_give(house, monkeypatch):
+    """It is asked for again, though others above it have come."""
+    await house.put("one", "two", "three")
+    real = ImapSession.give
+
+    async def give(session: ImapSession, *parts: bytes) -> bytes:
+        return await real(session, *(b"1,3" if part == b"1:3" else part for part in parts))
+
+    monkeypatch.setattr(ImapSession, "give", give)
+    number = await house.add("imap")
+    assert await house.subjects() == ["one", "three"]
     (row,) = await house.server.fetcher.listing()
-    assert row["trouble"] == "1 larger than limits.max_message_size, left there"
+    assert row["trouble"] == "1 not given by the server"
+    monkeypatch.undo()
+    assert await house.visit(number) == (1, "")
+    assert await house.subjects() == ["one", "three", "two"]
 
 
 async def answer(
@@ -274,8 +317,14 @@ async def test_one_that_cannot_be_had_keeps_no_other(house, second, trouble):
         assert await house.subjects() == ["one", "three"]
         (row,) = await house.server.fetcher.listing()
         assert (row["trouble"], row["error"]) == (trouble, "")
-        # One day it can be had.
+        # What is too large is not asked for again; one day it can be had.
         replies |= {b"UIDL": b"+OK\r\n1 b\r\n.\r\n", b"LIST": b"+OK\r\n1 10\r\n.\r\n"}
+        replies[b"RETR 1"] = b"-ERR not now\r\n"
+        assert await house.visit(number) == (0, "")
+        (row,) = await house.server.fetcher.listing()
+        assert row["trouble"] == trouble
+        limits = limits.model_copy(update={"max_message_size": 200_000})
+        house.server.config = house.server.config.model_copy(update={"limits": limits})
         replies[b"RETR 1"] = b"+OK\r\nSubject: two\r\n\r\n.\r\n"
         assert await house.visit(number) == (1, "")
     assert await house.subjects() == ["one", "three", "two"]

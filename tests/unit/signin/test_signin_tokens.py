@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mailsuite.accounts import Directory
 from mailsuite.accounts.passwords import Hasher
 from mailsuite.signin import Client, Provider, Refused, SignedIn, SignIn, Tokens, Why
-from mailsuite.signin.tokens import TokenRefused, TokenUnchecked
+from mailsuite.signin.tokens import TokenExpired, TokenRefused, TokenUnchecked
 from tests.identity_provider import ISSUER, SECRET
 from tests.identity_provider import Provider as Identity
 from tests.sign_in import NoThreads, sign_in
@@ -153,8 +153,39 @@ async def test_an_opaque_token_is_asked_about_once_a_minute(
     assert identity.asked == {"/introspect": 1}
     identity.active.clear()
     clock.ahead += 61
-    with pytest.raises(TokenRefused, match="not active"):
+    # It was good here, so nobody has guessed it.
+    with pytest.raises(TokenExpired, match="no longer active"):
         await tokens.account("abc")
+    with pytest.raises(TokenRefused, match="not active") as caught:
+        await tokens.account("abd")
+    assert not isinstance(caught.value, TokenExpired)
+
+
+@pytest.mark.parametrize(
+    ("claims", "is_ours"),
+    [
+        ({}, True),
+        ({"iss": "https://evil.test"}, False),
+        ({"aud": "x"}, False),
+        ({"email": None}, False),
+    ],
+)
+async def test_whose_expired_token_it_was(
+    tokens: Tokens, identity: Identity, claims: dict[str, Any], is_ours: bool
+) -> None:
+    """Only one that would have been somebody's is no guess."""
+    other = ec.generate_private_key(ec.SECP256R1())
+    for shown, expected in [
+        (identity.token(exp=1, **claims), is_ours),
+        (identity.token(exp=1, signer=other, **claims), False),
+    ]:
+        with pytest.raises(TokenRefused) as caught:
+            await tokens.account(shown)
+        assert isinstance(caught.value, TokenExpired) is expected
+    identity.active["abc"] = {"email": ALICE, "aud": "mailsuite", "exp": 1, **claims}
+    with pytest.raises(TokenRefused) as caught:
+        await tokens.account("abc")
+    assert isinstance(caught.value, TokenExpired) is (is_ours or "email" in claims)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +264,30 @@ class TestSignIn:
         assert exchange
         outcome = await exchange.step(self.message(identity.token(), "bob@example.test"))
         assert isinstance(outcome, Refused) and outcome.why is Why.FORBIDDEN
+
+    async def test_an_expired_token_is_no_guess(self, room: SignIn, identity: Identity) -> None:
+        """A client that goes on with it is told so, and never banned; one that guesses is."""
+
+        async def tried(token: str) -> Refused:
+            exchange = room.start("OAUTHBEARER", IMAP)
+            assert exchange
+            told = await exchange.step(self.message(token))
+            if isinstance(told, bytes):
+                assert b'"invalid_token"' in told
+                told = await exchange.step(b"\x01")
+            assert isinstance(told, Refused)
+            return told
+
+        for _ in range(3 * room.settings.address_failures):
+            outcome = await tried(identity.token(exp=1))
+            assert (outcome.why, outcome.wait) == (Why.WRONG, 0.0)
+            assert outcome.text == "The access token has expired, get a new one"
+        other = ec.generate_private_key(ec.SECP256R1())
+        whys = [
+            (await tried(identity.token(exp=1, signer=other))).why
+            for _ in range(room.settings.address_failures + 1)
+        ]
+        assert whys[0] is Why.WRONG and whys[-1] is Why.BANNED
 
     async def test_a_provider_that_is_down(self, room: SignIn, identity: Identity) -> None:
         identity.down = True
