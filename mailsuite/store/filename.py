@@ -9,8 +9,8 @@ zone, as in +0530, in which it was given. Fields and flag letters of other progr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import NamedTuple
 
 _BASE = re.compile(r"[!-+\--9;-~]+\Z")  # visible ASCII without "," ":" (and "/", refused below)
 _OURS = re.compile(
@@ -18,14 +18,18 @@ _OURS = re.compile(
     r"(,Z=[+-][0-9]{4})?(?::.*)?\Z",
     re.DOTALL,
 )
+_COMMON = re.compile(
+    r"([^,:]*+)(?:,U=([1-9][0-9]{0,8}))?(?:,S=([0-9]{1,18}))?(?:,W=([0-9]{1,18}))?(?::2,(.*))?\Z",
+    re.DOTALL,
+)
+"""What nearly every name is like."""
 _SAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
 _ZONE = re.compile(r"([+-])([0-9]{2})([0-5][0-9])", re.ASCII)
 _FIELDS = ("U=", "S=", "W=", "D=")
 MAX_UID = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class FileName:
+class FileName(NamedTuple):
     """A file name taken apart.
 
     base   before the first ","
@@ -65,27 +69,44 @@ class FileName:
 
     def with_uid(self, uid: int) -> FileName:
         """The same message under another UID."""
-        return replace(self, uid=uid)
+        return self._replace(uid=uid)
 
     def with_flags(self, letters: str) -> FileName:
         """The same file with these flag letters."""
-        return replace(self, info=letters)
+        return self._replace(info=letters)
 
     @property
     def is_plain(self) -> bool:
         """The name has only characters that are safe everywhere, and is not too long."""
+        return self.plain is not None
+
+    @property
+    def plain(self) -> str | None:
+        """The name as a text, None unless it `is_plain`."""
         text = str(self)
-        return (
+        safe = (
             len(text) < 240
             and _BASE.match(self.base) is not None
             and text.isascii()
             and text.isprintable()
             and "/" not in text
         )
+        return text if safe else None
 
 
 def parse(name: str) -> FileName:
     """Take any file name apart; never raises. What is not understood stays in base and extra."""
+    common = _COMMON.match(name)
+    if common is not None:
+        base, own, size, wire, info = common.groups()
+        return FileName(
+            base,
+            None if own is None else int(own),
+            None if size is None else int(size),
+            None if wire is None else int(wire),
+            (),
+            info,
+        )
     head, colon, info = name.partition(":")
     letters: str | None = None
     if colon:
@@ -137,7 +158,7 @@ def elsewhere(name: str, uid: int, letters: str, saved: int) -> str:
     """The message's name in another mailbox: in new/ when it has no letters."""
     plain = _OURS.match(name)
     if plain is None:
-        return str(replace(parse(name), uid=uid, info=letters or None, saved=saved))
+        return str(parse(name)._replace(uid=uid, info=letters or None, saved=saved))
     base, sizes, zone = plain.groups()
     head = f"{base},U={uid}{sizes},D={saved}{zone or ''}"
     return f"{head}:2,{letters}" if letters else head
@@ -173,6 +194,8 @@ def head(name: str) -> str:
 def letters_of(name: str) -> str:
     """The flag letters of a name, sorted, each once; "" without info."""
     _, _, info = name.partition(":2,")
+    if not info:
+        return ""
     return "".join(sorted({letter for letter in info if letter.isascii() and letter.isalpha()}))
 
 

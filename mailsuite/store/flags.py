@@ -76,6 +76,8 @@ def split(flags: Iterable[str]) -> tuple[set[str], list[str]]:
 
 def state(letters: Iterable[str], keywords: Iterable[str]) -> str:
     """The state text."""
+    if not letters and not keywords:
+        return ""
     return " ".join(["".join(sorted(set(letters))), *sorted(set(keywords))])
 
 

@@ -12,7 +12,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailsuite.store import content, disk, filename, flags, journal, records, sidecar
@@ -369,13 +369,15 @@ def _entry(
     try:
         wire = parsed.wire if honest and parsed.wire is not None else content.wire_size(old)
         when = now if one.moved or filename.saved(parsed) is None else parsed.saved
-        name = replace(parsed, uid=one.uid, size=one.size, wire=wire, info=info, saved=when)
-        if not name.is_plain:
+        name = FileName(
+            parsed.base, one.uid, one.size, wire, parsed.extra, info, when, parsed.zone
+        )
+        if (text := name.plain) is None:
             letters = None if info is None else filename.letters_of(one.name)
             saved = filename.saved(name)
             base = files.new_base()
-            name = replace(name, base=base, extra=(), info=letters, saved=saved)
-        text = str(name)
+            name = name._replace(base=base, extra=(), info=letters, saved=saved)
+            text = str(name)
         if text != one.name or place != one.place:
             new = folder.file(place, text)
             disk.rename(old, new, folders.fd(one.place), folders.fd(place))
@@ -385,7 +387,7 @@ def _entry(
         uid=one.uid,
         place=place,
         name=text,
-        state=flags.state(filename.letters_of(text), words.get(one.uid, ())),
+        state=flags.state(filename.letters_of(text) if info else "", words.get(one.uid, ())),
         modseq=0,
         internal_date=one.mtime,
         size=wire,
