@@ -181,6 +181,8 @@ def expunge(
     it are gone, and told to be, and its OSError is raised.
     """
     with files.index.reader() as db:
+        if uids is None and only_deleted:  # as CLOSE asks, mostly of a mailbox that has none
+            uids = records.deleted(db, folder.id) if folder.deleted else []
         entries = records.entries(db, folder.id, uids)
     if only_deleted:
         entries = [entry for entry in entries if "T" in flags.letters(entry.state)]

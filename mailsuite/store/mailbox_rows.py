@@ -6,7 +6,7 @@ import json
 
 import apsw
 
-from mailsuite.store.sql import span, value
+from mailsuite.store.sql import IS_DELETED, span, value
 
 
 def drop_mailbox(db: apsw.Connection, mailbox: int) -> None:
@@ -47,10 +47,7 @@ def usage(db: apsw.Connection) -> tuple[int, int]:
 
 def deleted_size(db: apsw.Connection, mailbox: int) -> int:
     r"""Octets of the messages that have \Deleted."""
-    sql = (
-        "SELECT coalesce(sum(size), 0) FROM message WHERE id > ? AND id < ?"
-        " AND instr(substr(state, 1, instr(state || ' ', ' ')), 'T')"
-    )
+    sql = f"SELECT coalesce(sum(size), 0) FROM message WHERE id > ? AND id < ? AND {IS_DELETED}"
     return int(value(db, sql, span(mailbox)))
 
 

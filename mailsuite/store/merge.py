@@ -369,9 +369,7 @@ def _entry(
     try:
         wire = parsed.wire if honest and parsed.wire is not None else content.wire_size(old)
         when = now if one.moved or filename.saved(parsed) is None else parsed.saved
-        name = FileName(
-            parsed.base, one.uid, one.size, wire, parsed.extra, info, when, parsed.zone
-        )
+        name = FileName(parsed.base, one.uid, one.size, wire, parsed.extra, info, when, parsed.zone)
         if (text := name.plain) is None:
             letters = None if info is None else filename.letters_of(one.name)
             saved = filename.saved(name)

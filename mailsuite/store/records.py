@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 
 from mailsuite.store.facet_rows import drop_facets
-from mailsuite.store.sql import ids, pieces, row_id, span, value
+from mailsuite.store.sql import IS_DELETED, ids, pieces, row_id, span, value
 
 NEW, CUR, TMP = 0, 1, 2
 MAX_EXPUNGED = 100_000
@@ -117,6 +117,17 @@ def uids(
         "SELECT json_group_array(id & 0xffffffff) FROM"
         f" (SELECT id FROM {table} WHERE id >= ? AND id < ? ORDER BY id)",
         (low + first, low + before),
+    )
+    return list(json.loads(text))
+
+
+def deleted(db: apsw.Connection, mailbox: int) -> list[int]:
+    r"""UIDs of the messages that have \Deleted, ascending."""
+    text = value(
+        db,
+        "SELECT json_group_array(id & 0xffffffff) FROM (SELECT id FROM message"
+        f" WHERE id > ? AND id < ? AND {IS_DELETED} ORDER BY id)",
+        span(mailbox),
     )
     return list(json.loads(text))
 

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import apsw
 
 WRITE_AT_ONCE = 1_000
+IS_DELETED = "instr(substr(state, 1, instr(state || ' ', ' ')), 'T')"
+r"""Of a message's row: it has \Deleted."""
 T = TypeVar("T")
 
 

@@ -164,3 +164,13 @@ async def test_what_is_left_of_gone_messages_is_told_of_nobody(
         [uid for uid in uids if uid != 30],
         [message(uid)[:8] for uid in uids if uid != 30],
     ]
+
+
+async def test_only_what_is_deleted_is_expunged(mailbox: Mailbox) -> None:
+    await mailbox.store_flags([4], "+", ["T", "Todo", "\\Seen"])
+    assert await mailbox.expunge(None, only_deleted=True) == []
+    await mailbox.store_flags([5, 80], "+", ["\\Deleted"])
+    await mailbox.store_flags([80], "+", ["\\Answered", "Todo"])
+    assert await mailbox.expunge(None, only_deleted=True) == [5, 80]
+    assert await mailbox.expunge(None, only_deleted=True) == []
+    assert len(mailbox.uids) == COUNT - 2
