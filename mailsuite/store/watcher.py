@@ -201,7 +201,8 @@ class Watcher:
         elif not name or name[0] == ".":
             return
         elif len(names) < MAX_NAMES:
-            names[place, name] = names.get((place, name), 0) + 1
+            key = place, name
+            names[key] = names.get(key, 0) + 1
         else:
             one.lost = True
         one.looked_at = None
