@@ -8,6 +8,7 @@ bare CR, bare LF and overlong lines are noticed; holds at most four octets betwe
 from mailsuite.smtpd.line_check import LineCheck
 
 _END = b"\r\n.\r\n"
+_DOT = _END[:3]
 
 
 class DataReader:
@@ -40,7 +41,9 @@ class DataReader:
     def feed(self, chunk: bytes) -> bytes:
         """Take what the client sent next; gives the message octets that are certain by now."""
         octets = self._carry + chunk
-        end = octets.find(_END)
+        # One look for a dot at the start of a line: most of what comes has none.
+        dot = octets.find(_DOT)
+        end = octets.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
             self.done = True
             self.rest = octets[end + 5 :]
@@ -57,8 +60,8 @@ class DataReader:
             else:
                 octets = octets[2:]
             self._skip = 0
-        if b"\r\n." in octets:
-            octets = octets.replace(b"\r\n.", b"\r\n")
+        if dot >= 0 and dot != end:
+            octets = octets.replace(_DOT, b"\r\n")
         self._lines.feed(octets)
         self.size += len(octets)
         return octets

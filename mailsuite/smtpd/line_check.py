@@ -27,9 +27,10 @@ class LineCheck:
             return
         if not self.bare:
             pairs = octets.count(b"\r\n") + (self._return and octets[:1] == b"\n")
-            returns = octets.count(b"\r") + self._return
+            both = len(octets) - len(octets.translate(None, b"\r\n")) + self._return
             self._return = octets[-1:] == b"\r"
-            self.bare = octets.count(b"\n") != pairs or returns - self._return != pairs
+            # There are at least as many of each as there are pairs.
+            self.bare = both - self._return != 2 * pairs
         self._measure(octets)
 
     def close(self) -> None:
