@@ -238,14 +238,21 @@ def _perform(
     if future.cancelled():
         returns.put(future, None, None)
         return
-    value = None
-    with _Caught() as caught:
-        value = call(*args, **kwargs)
-    error = caught.error
+    value, error = attempt(call, *args, **kwargs)
     if isinstance(error, StopIteration):
         # No future may hold one: it would look like the end of whoever waits.
         error = RuntimeError(f"a call raised {error!r}")
     returns.put(future, value, error)
+
+
+def attempt(
+    call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> tuple[T | None, BaseException | None]:
+    """What a call gives, or what it raises: for whoever waits for it, not for this thread."""
+    value = None
+    with _Caught() as caught:
+        value = call(*args, **kwargs)
+    return value, caught.error
 
 
 class _Caught:

@@ -39,7 +39,7 @@ from mailsuite.store import (
 log = get_logger("delivery")
 
 HEADER = 1 << 18  # octets of a message that are searched for its own earlier Delivered-To
-TOGETHER = 16  # mailboxes that one attempt writes to at the same moment
+TOGETHER = 50  # mailboxes that one attempt writes to at the same moment
 FAN_OUT = 100  # recipients of one follow-up message (RFC 5321 §4.5.3.1.8)
 # A message that somebody sends is not to be found among those that the user wrote.
 OWN_FOLDERS = frozenset({r"\Sent", r"\Drafts"})

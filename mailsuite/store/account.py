@@ -38,6 +38,7 @@ from mailsuite.store.index import IndexDamaged
 from mailsuite.store.indexer import Indexer, Turn
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.records import Columns
+from mailsuite.store.rounds import Rounds
 from mailsuite.store.temp import TempMessage
 from mailsuite.store.updates import Update
 from mailsuite.store.values import (
@@ -65,6 +66,7 @@ class AccountStore:
         address: str,
         files: AccountFiles,
         threads: Threads,
+        rounds: Rounds,
         on_idle: Callable[[AccountStore, Mailbox], None],
         turn: Turn,
         watcher: Watcher,
@@ -81,7 +83,7 @@ class AccountStore:
         self.threads = threads
         self.tasks = Tasks(f"store:{address}")
         self.feed = Feed()
-        self.writer = Writer(files, threads, self.tasks, self)
+        self.writer = Writer(files, threads, rounds, self.tasks, self)
         self.indexer = Indexer(files, threads, self.tasks, turn, lambda: self.writer.busy)
         self._on_idle = on_idle
         self._arrived = arrived

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from mailsuite.base import durable
 from mailsuite.store import content, flags, journal, records, unique_ids, usage
@@ -25,8 +26,26 @@ from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended, NewMessage
 
+T = TypeVar("T")
 JOINED = 1 << 16
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+Steps: TypeAlias = Generator[None, None, T]
+"""Work with pauses, each before it waits for the disk: who does much does all up to there first.
+
+What is on its way to the disk by then costs no wait of its own. It may end without a pause.
+"""
+
+
+def whole(steps: Steps[T]) -> T:
+    """Without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
 
 @dataclass(slots=True)
@@ -69,22 +88,32 @@ class Request:
     """One caller's append.
 
     begin  begins the messages' files, where that is left to the writer: small ones
+    error  why they could not be made
     """
 
     name: str
     messages: list[Prepared]
     begin: Callable[[], None] | None = None
+    error: StoreError | OSError | None = None
 
-    def make_ready(self) -> None:
-        """Begin the files, once; `settle` follows. Raises OSError, CannotChange."""
-        begin, self.begin = self.begin, None
-        if begin is not None:
-            begin()
 
-    def settle(self) -> None:
-        """Make them durable. Raises OSError."""
-        for message in self.messages:
-            message.settle()
+def make_ready(requests: Iterable[Request]) -> None:
+    """Make the files that are left to the writer, once; what fails is in the request's `error`."""
+    begun = [request for request in requests if request.begin is not None]
+    # All are begun before the first is waited for, which pays for most of the others.
+    for request in begun:
+        begin, request.begin = request.begin, None
+        try:
+            if begin is not None:
+                begin()
+        except (StoreError, OSError) as error:
+            request.error = error
+    for request in begun:
+        try:
+            for message in request.messages:
+                message.settle()
+        except OSError as error:
+            request.error = error
 
 
 # -- aside, in parallel ----------------------------------------------------------------------------
@@ -194,27 +223,22 @@ def _write(path: str, pieces: Iterable[bytes], mtime: float, *, count: bool) -> 
 # -- in the writer ---------------------------------------------------------------------------------
 
 
-def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | Exception]:
+def append(files: AccountFiles, requests: Sequence[Request]) -> Steps[list[Appended | Exception]]:
     """Append for several callers at once: a result or an error for each, in order.
 
     The callers of one mailbox share its folder's fsync and the index transaction.
     """
     results: dict[int, Appended | Exception] = {}
     groups: dict[str, list[tuple[int, Request]]] = {}
-    # All are begun before the first is waited for, which pays for most of the others.
-    for step in (Request.make_ready, Request.settle):
-        for number, request in enumerate(requests):
-            if number not in results:
-                try:
-                    step(request)
-                except (StoreError, OSError) as error:
-                    results[number] = _neutral(error)
+    make_ready(requests)
     for number, request in enumerate(requests):
-        if number not in results:
+        if request.error is not None:
+            results[number] = _neutral(request.error)
+        else:
             groups.setdefault(request.name, []).append((number, request))
     for name, group in groups.items():
         try:
-            together = append_group(files, name, [request for _, request in group])
+            together = yield from append_group(files, name, [request for _, request in group])
             results.update(zip((number for number, _ in group), together, strict=True))
         except (StoreError, OSError) as error:
             if len(group) == 1:
@@ -223,7 +247,7 @@ def append(files: AccountFiles, requests: Sequence[Request]) -> list[Appended | 
             # One of them spoils it: each for itself, so that the others get through.
             for number, request in group:
                 try:
-                    results[number] = append_group(files, name, [request])[0]
+                    (results[number],) = yield from append_group(files, name, [request])
                 except (StoreError, OSError) as own:
                     results[number] = _neutral(own)
     return [results[number] for number in range(len(requests))]
@@ -243,7 +267,7 @@ def append_group(
     requests: Sequence[Request],
     *,
     freed: tuple[int, int] = (0, 0),
-) -> list[Appended]:
+) -> Steps[list[Appended]]:
     """Append for several callers at one mailbox.
 
     `freed`: messages and octets that will go in exchange, for the quota. Raises NoSuchMailbox,
@@ -268,7 +292,7 @@ def append_group(
                 message.mtime = status.st_mtime
         octets = sum(message.wire for message in fresh)
         usage.check(files, len(fresh) - freed[0], octets - freed[1])
-    uids = _place(files, folder, fresh) if fresh else []
+    uids = (yield from _place(files, folder, fresh)) if fresh else []
     given = {id(message): uid for message, uid in zip(fresh, uids, strict=True)}
 
     def answer(message: Prepared) -> tuple[int, int]:
@@ -306,7 +330,7 @@ def _earlier(files: AccountFiles, requests: Sequence[Request]) -> dict[str, tupl
     return found
 
 
-def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> list[int]:
+def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> Steps[list[int]]:
     """Number the messages, name them into the folder, make that durable, write the rows."""
     words = [[folder.keywords().learn(word) for word in message.keywords] for message in messages]
     uids = _take_uids(folder, messages)
@@ -344,6 +368,7 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> lis
         ]
         if marked:
             folder.journal = journal.append(folder.path, marked, sync=True)
+        yield
         for place in {entry.place for entry in entries}:
             change.sync(folder.new if place == NEW else folder.cur)
         for entry in entries:

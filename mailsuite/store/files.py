@@ -13,7 +13,7 @@ import itertools
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -257,6 +257,10 @@ class AccountFiles:
         if disk.is_folder(f"{self.maildir}/{folder}"):
             return folder
         return self.tree.folder_of(name)
+
+    def has_open(self, mailboxes: Iterable[str]) -> bool:
+        """These (canonical names) have been opened: to append to them is soon done."""
+        return self.is_open and all(names.to_folder(name) in self.folders for name in mailboxes)
 
     def resolve(self, name: str, *, claim: bool = False) -> Folder:
         """The folder of a canonical mailbox name. Raises NoSuchMailbox."""

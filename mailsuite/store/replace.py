@@ -32,7 +32,9 @@ def replace(
         old = records.entries(db, source.id, [uid])
     if not old:
         raise MessageGone(f"UID {uid}")
-    (appended,) = deliver.append_group(files, request.name, [request], freed=(1, old[0].size))
+    (appended,) = deliver.whole(
+        deliver.append_group(files, request.name, [request], freed=(1, old[0].size))
+    )
     try:
         # Set aside in any case, so that it is there still when the rows cannot be written.
         alter.expunge(files, source, [uid], only_deleted=False, keep=True, origin=origin)

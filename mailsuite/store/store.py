@@ -16,6 +16,7 @@ from mailsuite.store.files import MAILDIR, AccountFiles
 from mailsuite.store.index import column
 from mailsuite.store.indexer import Turn
 from mailsuite.store.mailbox import Mailbox
+from mailsuite.store.rounds import Rounds
 from mailsuite.store.sharing import Sharing
 from mailsuite.store.values import Facets, Quota
 from mailsuite.store.watcher import Watcher
@@ -57,6 +58,7 @@ class Store:
         self._clock = clock
         self._limits = limits
         self._arrived = arrived
+        self._rounds = Rounds(threads)
         self.sharing = Sharing(root, threads)
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
@@ -82,6 +84,7 @@ class Store:
                 address,
                 files,
                 self._threads,
+                self._rounds,
                 self._on_idle,
                 self._turn,
                 self.watcher,

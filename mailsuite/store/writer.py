@@ -20,6 +20,7 @@ from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.feed import ACTOR
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.index import IndexDamaged
+from mailsuite.store.rounds import Rounds
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended
 
@@ -53,7 +54,16 @@ class _Job:
 class Writer:
     """Runs an account's jobs in the order they come."""
 
-    def __init__(self, files: AccountFiles, threads: Threads, tasks: Tasks, views: Views) -> None:
+    def __init__(
+        self,
+        files: AccountFiles,
+        threads: Threads,
+        rounds: Rounds,
+        tasks: Tasks,
+        views: Views,
+    ) -> None:
+        """`rounds`: appends go in them, together with those of other accounts."""
+        self._rounds = rounds
         self._files = files
         self._threads = threads
         self._tasks = tasks
@@ -108,7 +118,7 @@ class Writer:
         try:
             while self._jobs:
                 jobs = self._next()
-                work = self._threads.submit(self._perform, jobs)
+                work = self._begin(jobs)
                 await settled(work)
                 actors = {job.actor for job in jobs}
                 await self._tell_views(actors.pop() if len(actors) == 1 else None)
@@ -118,6 +128,12 @@ class Writer:
         if self._files.index.wants_checkpoint and not self._checkpointing:
             self._checkpointing = True
             self._tasks.start(self._checkpoint(), "checkpoint")
+
+    def _begin(self, jobs: list[_Job]) -> asyncio.Future[Any]:
+        requests = [job.request for job in jobs if job.request is not None]
+        if requests and self._files.has_open({request.name for request in requests}):
+            return self._rounds.submit(requests, self._steps(jobs))
+        return self._threads.submit(self._perform, jobs)
 
     async def _checkpoint(self) -> None:
         try:
@@ -152,23 +168,29 @@ class Writer:
 
     def _perform(self, jobs: list[_Job]) -> Any:
         """In a thread: the job, or the group of appends. Raises StoreError, or what is a bug."""
+        return deliver.whole(self._steps(jobs))
+
+    def _steps(self, jobs: list[_Job]) -> deliver.Steps[Any]:
+        """As `_perform`, with a pause before it waits for the disk."""
         try:
             try:
-                return self._attempt(jobs)
+                return (yield from self._attempt(jobs))
             except IndexDamaged as error:
                 log.warning("index rebuilt", path=str(self._files.root), reason=str(error))
                 self._files.rebuild_index()
                 self._rebuilt = True
-                return self._attempt(jobs)
+                return (yield from self._attempt(jobs))
         except IndexDamaged as error:
             raise StoreUnavailable("the index cannot be rebuilt") from error
         except OSError as error:
             raise refused(self._files, error) from error
 
-    def _attempt(self, jobs: list[_Job]) -> Any:
+    def _attempt(self, jobs: list[_Job]) -> deliver.Steps[Any]:
         self._files.open()
         requests = [job.request for job in jobs if job.request is not None]
-        return deliver.append(self._files, requests) if requests else jobs[0].call()
+        if not requests:
+            return jobs[0].call()
+        return (yield from deliver.append(self._files, requests))
 
 
 def refused(files: AccountFiles, error: OSError) -> StoreUnavailable:
