@@ -105,6 +105,8 @@ _ROWS = (
     Row("GETMETADATA", grammar.getmetadata, metadata.getmetadata, SIGNED_IN),  # RFC 5464
     Row("SETMETADATA", grammar.setmetadata, metadata.setmetadata, SIGNED_IN),
     Row("ESEARCH", grammar.esearch, multisearch.esearch, SIGNED_IN),  # RFC 7377
+    # As the example in §2 has it.
+    Row("UID ESEARCH", grammar.esearch, multisearch.esearch, SIGNED_IN),
     # §6.4, selected
     Row("CHECK", grammar.no_arguments, general.check, SELECTED),
     Row("CLOSE", grammar.no_arguments, select.close, SELECTED),

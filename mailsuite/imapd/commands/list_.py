@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mailsuite.imapd.commands.mailboxes import status_response
-from mailsuite.imapd.commands.metadata import requested
+from mailsuite.imapd.commands.metadata import requested, with_use
 from mailsuite.imapd.reply import OK, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
@@ -145,7 +145,8 @@ async def _write(
         if name in statuses:
             session.write(status_response(session, name, items, statuses[name]))
         if name in notes:
-            session.write(requested(session, name, notes[name], entries))
+            values = with_use(notes[name], mailbox.special_use)
+            session.write(requested(session, name, values, entries))
 
 
 def _attributes(mailbox: MailboxInfo, wanted: Wanted) -> Iterator[str]:

@@ -94,14 +94,18 @@ async def _values(session: Session, mailbox: str) -> Mapping[str, bytes]:
         place = await session.store.need(mailbox, "l")
         if not place.rights & ANNOTATING:
             raise No("You have not the right to do this", "NOPERM")
-        kept = dict(await metadata.get(place.store, place.name, session.account))
-        if place.store is session.store.own and (use := await _special_use(session, place.name)):
-            kept[SPECIAL_USE] = use.encode()
-        return kept
+        kept = await metadata.get(place.store, place.name, session.account)
+        own = place.store is session.store.own
+        return with_use(kept, await _special_use(session, place.name) if own else None)
     found = dict(await metadata.get(session.store.own, None, session.account))
     if admin := session.door.settings.admin:
         found[ADMIN] = admin.encode()
     return found
+
+
+def with_use(kept: Mapping[str, bytes], use: str | None) -> Mapping[str, bytes]:
+    """A mailbox's annotations with its special use (RFC 6154 §4)."""
+    return kept if use is None else {**kept, SPECIAL_USE: use.encode()}
 
 
 async def _special_use(session: Session, name: str) -> str | None:
