@@ -20,7 +20,7 @@ from mailsuite.imapd.row import Row, State
 from mailsuite.imapd.session import Goodbye, Session
 from mailsuite.imapd.syntax import grammar, response
 from mailsuite.imapd.syntax.grammar import BadCharset, BadMailboxName, Cursor, SyntaxProblem
-from mailsuite.imapd.syntax.model import StoredLiteral
+from mailsuite.imapd.syntax.model import SearchArguments, StoredLiteral
 from mailsuite.imapd.syntax.receiver import (
     Chunk,
     Event,
@@ -30,6 +30,7 @@ from mailsuite.imapd.syntax.receiver import (
     LiteralData,
     Refused,
 )
+from mailsuite.imapd.syntax.search_keys import has_numbers
 from mailsuite.imapd.view import View
 from mailsuite.imapd.waiting import beside, either
 from mailsuite.store import ACTOR, StoreError, StoreUnavailable, TempMessage
@@ -44,11 +45,13 @@ SLICE = 0.005
 class Dispatch:
     """Runs one session."""
 
-    __slots__ = ("_row", "_session", "_slice")
+    __slots__ = ("_numbered", "_row", "_session", "_slice")
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._row: Row | None = None
+        self._numbered = False
+        """The client may have message numbers in mind: none may change (RFC 3501 §7.4.1)."""
         self._slice = 0.0
         """The loop's time up to which answers to pipelined commands may be gathered."""
 
@@ -170,10 +173,10 @@ class Dispatch:
             raise ConnectionAbortedError("the answer broke off")
         if reply is not None:
             if reply.condition != "BAD":
-                numbered = self._row is not None and self._row.uses_numbers
                 immediate = session.watch is not None and session.watch.immediate
+                may_expunge = immediate or not self._numbered
                 by_uid = name.startswith("UID ")
-                await session.synchronize(may_expunge=immediate or not numbered, by_uid=by_uid)
+                await session.synchronize(may_expunge=may_expunge, by_uid=by_uid)
             if (code := self._code(reply)) != reply.code:
                 reply = replace(reply, code=code)
             session.answer(session.tag, reply, f"{name} completed")
@@ -213,12 +216,14 @@ class Dispatch:
     async def _perform(self, name: str, cursor: Cursor) -> Reply | None:
         """Run the command's handler; whatever happens becomes a reply."""
         session = self._session
-        self._row = None
+        self._row, self._numbered = None, False
         try:
             row = self._row = self._row_for(name)
+            self._numbered = row.uses_numbers
             if row.takes_numbers and session.enabled.uid_only:
                 raise uid_required()
             arguments = grammar.parse(row.parser, cursor)
+            self._numbered = row.uses_numbers or _searches_numbers(arguments)
             if session.view is not None and row.states is State.SELECTED:
                 self._check_rights(row, session.view)
             return await self._run(row, arguments)
@@ -286,6 +291,11 @@ class Dispatch:
             raise No("Mailbox is selected read-only", "READ-ONLY")
         if not rights.issuperset(row.rights):
             raise No("You have not the right to do this", "NOPERM")
+
+
+def _searches_numbers(arguments: tuple[object, ...]) -> bool:
+    """There are message numbers in the program of a UID SEARCH or its like (RFC 7162 §3.2.10.2)."""
+    return any(isinstance(one, SearchArguments) and has_numbers(one.key) for one in arguments)
 
 
 async def discard(sink: object) -> None:

@@ -7,7 +7,7 @@ both is done. Only the difference counts for the quota.
 from __future__ import annotations
 
 from mailsuite.imapd.commands import append
-from mailsuite.imapd.reply import OK, No, Reply
+from mailsuite.imapd.reply import HIGHESTMODSEQ, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax.model import AppendMessage, SequenceSet
 
@@ -41,4 +41,4 @@ async def _replace(
     session.write(f"* OK [{code}] Replacement message ready\r\n".encode())
     if session.watch is None:  # which wants to tell more of what arrives
         session.write_all(view.arrivals())
-    return OK
+    return Reply(code=HIGHESTMODSEQ)  # as after UID EXPUNGE (§4.5, RFC 7162 §3.2.9)
