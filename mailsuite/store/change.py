@@ -45,13 +45,14 @@ class Change:
     Paths are cut at their last "/": folders are held open, which halves the time of a step.
     """
 
-    __slots__ = ("_files", "_folders", "_open_folders", "_undo")
+    __slots__ = ("_files", "_folders", "_noted", "_open_folders", "_undo")
 
     def __init__(self, files: AccountFiles, folders: tuple[Folder, ...]) -> None:
         self._files = files
         self._folders = folders
         self._undo: list[tuple[str, str]] = []
         self._open_folders: dict[str, _Open] = {}
+        self._noted = False
 
     def rename(self, old: str, new: str) -> None:
         """Rename a file; renamed back when the change fails. Raises FileNotFoundError."""
@@ -99,11 +100,17 @@ class Change:
         return found, name
 
     @contextlib.contextmanager
-    def commit(self) -> Iterator[apsw.Connection]:
-        """Files are as they shall be: write the rows. The last step of a change."""
-        for folder in self._folders:
-            folder.after_change()
-        with self._files.index.transaction() as db:
+    def commit(self, *, wait: bool = True) -> Iterator[apsw.Connection]:
+        """Files are as they shall be: write the rows. The last step of a change.
+
+        Without `wait`, where somebody else writes to the index: raises IndexBusy, and has not
+        begun; it may be called again.
+        """
+        if not self._noted:
+            self._noted = True
+            for folder in self._folders:
+                folder.after_change()
+        with self._files.index.transaction(wait=wait) as db:
             yield db
             for folder in self._folders:
                 folder.save(db)

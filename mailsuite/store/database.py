@@ -16,6 +16,7 @@ import apsw
 from mailsuite.store.errors import StoreUnavailable
 
 IDLE_READERS = 2
+BUSY = 10_000  # milliseconds to wait for another process
 CHECKPOINT_FROM = 1000
 CHECKPOINT_NOW = 4000
 """Pages in the log (of 4 kB) that are worth taking over into the database; that can't wait."""
@@ -23,6 +24,10 @@ CHECKPOINT_NOW = 4000
 
 class DatabaseDamaged(Exception):
     """The database cannot be read; it has to be begun anew."""
+
+
+class DatabaseBusy(Exception):
+    """Somebody else is writing."""
 
 
 class Database:
@@ -49,14 +54,18 @@ class Database:
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[apsw.Connection]:
+    def transaction(self, *, wait: bool = True) -> Iterator[apsw.Connection]:
         """Write: committed at the end, rolled back on any exception.
 
-        Raises DatabaseDamaged or StoreUnavailable for SQLite's own errors.
+        Raises DatabaseDamaged or StoreUnavailable for SQLite's own errors. Somebody else who
+        writes is waited for (one of another process, no longer than `BUSY`), or, without `wait`,
+        told of at once by DatabaseBusy.
         """
-        with self._lock, _errors(self._path.name):
+        if not self._lock.acquire(blocking=wait):
+            raise DatabaseBusy
+        with self._released(), _errors(self._path.name):
             db = self._writer or self._open()
-            db.execute("BEGIN IMMEDIATE")
+            _begin(db, wait=wait)
             try:
                 yield db
                 db.execute("COMMIT")
@@ -66,6 +75,13 @@ class Database:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def _released(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     @contextlib.contextmanager
     def reader(self) -> Iterator[apsw.Connection]:
@@ -165,9 +181,22 @@ class Database:
 
     def _connect(self, flags: int) -> apsw.Connection:
         db = apsw.Connection(str(self._path), flags=flags)
-        db.set_busy_timeout(10_000)
+        db.set_busy_timeout(BUSY)
         db.pragma("cache_size", -4096)
         return db
+
+
+def _begin(db: apsw.Connection, *, wait: bool) -> None:
+    if wait:
+        db.execute("BEGIN IMMEDIATE")
+        return
+    db.set_busy_timeout(0)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except apsw.BusyError as error:
+        raise DatabaseBusy from error
+    finally:
+        db.set_busy_timeout(BUSY)
 
 
 def is_empty(db: apsw.Connection) -> bool:

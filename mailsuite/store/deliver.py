@@ -10,42 +10,28 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
 
 from mailsuite.base import durable
+from mailsuite.base.tasks import attempt
 from mailsuite.store import content, flags, journal, records, unique_ids, usage
 from mailsuite.store.change import Change
 from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.filename import FileName, delivery_mark
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
+from mailsuite.store.index import IndexBusy
 from mailsuite.store.records import CUR, NEW, Entry
+from mailsuite.store.steps import Pause, Steps
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended, NewMessage
 
-T = TypeVar("T")
 JOINED = 1 << 16
+TRIES = 200
+"""How often another process is found writing to the index before the append fails."""
 NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
-
-
-Steps: TypeAlias = Generator[None, None, T]
-"""Work with pauses, each before it waits for the disk: who does much does all up to there first.
-
-What is on its way to the disk by then costs no wait of its own. It may end without a pause.
-"""
-
-
-def whole(steps: Steps[T]) -> T:
-    """Without a pause."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
 
 @dataclass(slots=True)
@@ -87,14 +73,16 @@ class Prepared:
 class Request:
     """One caller's append.
 
-    begin  begins the messages' files, where that is left to the writer: small ones
-    error  why they could not be made
+    begin   begins the messages' files, where that is left to the writer: small ones
+    error   why they could not be made
+    result  what has been answered: they are there
     """
 
     name: str
     messages: list[Prepared]
     begin: Callable[[], None] | None = None
-    error: StoreError | OSError | None = None
+    error: BaseException | None = None
+    result: Appended | None = None
 
 
 def make_ready(requests: Iterable[Request]) -> None:
@@ -103,11 +91,9 @@ def make_ready(requests: Iterable[Request]) -> None:
     # All are begun before the first is waited for, which pays for most of the others.
     for request in begun:
         begin, request.begin = request.begin, None
-        try:
-            if begin is not None:
-                begin()
-        except (StoreError, OSError) as error:
-            request.error = error
+        if begin is not None:
+            # Also a mistake of ours is this request's alone: others are made ready with it.
+            _, request.error = attempt(begin)
     for request in begun:
         try:
             for message in request.messages:
@@ -223,16 +209,21 @@ def _write(path: str, pieces: Iterable[bytes], mtime: float, *, count: bool) -> 
 # -- in the writer ---------------------------------------------------------------------------------
 
 
-def append(files: AccountFiles, requests: Sequence[Request]) -> Steps[list[Appended | Exception]]:
+def append(
+    files: AccountFiles, requests: Sequence[Request]
+) -> Steps[list[Appended | BaseException]]:
     """Append for several callers at once: a result or an error for each, in order.
 
-    The callers of one mailbox share its folder's fsync and the index transaction.
+    The callers of one mailbox share its folder's fsync and the index transaction. Called again
+    after IndexDamaged, it goes on with what is not done.
     """
-    results: dict[int, Appended | Exception] = {}
+    results: dict[int, Appended | BaseException] = {}
     groups: dict[str, list[tuple[int, Request]]] = {}
     make_ready(requests)
     for number, request in enumerate(requests):
-        if request.error is not None:
+        if request.result is not None:
+            results[number] = request.result
+        elif request.error is not None:
             results[number] = _neutral(request.error)
         else:
             groups.setdefault(request.name, []).append((number, request))
@@ -253,8 +244,8 @@ def append(files: AccountFiles, requests: Sequence[Request]) -> Steps[list[Appen
     return [results[number] for number in range(len(requests))]
 
 
-def _neutral(error: StoreError | OSError) -> StoreError:
-    if isinstance(error, StoreError):
+def _neutral(error: BaseException) -> BaseException:
+    if not isinstance(error, OSError):
         return error
     unavailable = StoreUnavailable(f"{type(error).__name__}: {error}")
     unavailable.__cause__ = error
@@ -274,7 +265,12 @@ def append_group(
     OverQuota, LimitReached.
     """
     folder = files.resolve(name)
-    known = _earlier(files, requests)
+    marks = _marks(requests)
+    if marks:
+        # Mailboxes may have to be opened, which writes their rows.
+        yield Pause.APART
+        yield from _until_free(files)
+    known = _earlier(files, marks)
     wanted = [message for request in requests for message in request.messages]
     seen: dict[str, int] = {}
     fresh: list[Prepared] = []
@@ -291,6 +287,8 @@ def append_group(
                 message.size = message.wire = status.st_size
                 message.mtime = status.st_mtime
         octets = sum(message.wire for message in fresh)
+        if not files.counted and files.limits().limited:
+            yield Pause.APART
         usage.check(files, len(fresh) - freed[0], octets - freed[1])
     uids = (yield from _place(files, folder, fresh)) if fresh else []
     given = {id(message): uid for message, uid in zip(fresh, uids, strict=True)}
@@ -305,18 +303,23 @@ def append_group(
     for request in requests:
         answers = [answer(message) for message in request.messages]
         validity = answers[0][0] if answers else folder.sidecar.uidvalidity
-        results.append(Appended(validity, [uid for _, uid in answers]))
+        request.result = Appended(validity, [uid for _, uid in answers])
+        results.append(request.result)
     return results
 
 
-def _earlier(files: AccountFiles, requests: Sequence[Request]) -> dict[str, tuple[int, int]]:
-    """Deliveries of an earlier attempt: mark -> (UIDVALIDITY, UID), from the whole account."""
-    marks = {
+def _marks(requests: Sequence[Request]) -> set[str]:
+    """The deliveries that may have been made by an earlier attempt."""
+    return {
         message.delivery
         for request in requests
         for message in request.messages
         if message.repeat and message.delivery is not None
     }
+
+
+def _earlier(files: AccountFiles, marks: set[str]) -> dict[str, tuple[int, int]]:
+    """Deliveries of an earlier attempt: mark -> (UIDVALIDITY, UID), from the whole account."""
     if not marks:
         return {}
     for folder_name in files.listing():
@@ -368,15 +371,35 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> Ste
         ]
         if marked:
             folder.journal = journal.append(folder.path, marked, sync=True)
-        yield
+        yield Pause.DISK
         for place in {entry.place for entry in entries}:
             change.sync(folder.new if place == NEW else folder.cur)
         for entry in entries:
             folder.count(entry.state, entry.size, +1)
-        with change.commit() as db:
-            records.add(db, folder.id, entries)
+        yield from _write_rows(change, folder, entries)
     files.updates.append(arrived(folder, modseq, entries))
     return [entry.uid for entry in entries]
+
+
+def _until_free(files: AccountFiles) -> Steps[None]:
+    """As far as one can tell: nobody else writes to the index now."""
+    for _ in range(TRIES):
+        with contextlib.suppress(IndexBusy), files.index.transaction(wait=False):
+            return
+        yield Pause.LATER
+
+
+def _write_rows(change: Change, folder: Folder, entries: list[Entry]) -> Steps[None]:
+    """No thread waits where another process has the index: soon there would be none for others."""
+    for _ in range(TRIES):
+        try:
+            with change.commit(wait=False) as db:
+                records.add(db, folder.id, entries)
+        except IndexBusy:
+            yield Pause.LATER
+        else:
+            return
+    raise StoreUnavailable("another process has been writing to the index for too long")
 
 
 def _take_uids(folder: Folder, messages: list[Prepared]) -> list[int]:

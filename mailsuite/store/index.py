@@ -15,7 +15,7 @@ from pathlib import Path
 
 import apsw
 
-from mailsuite.store.database import Database, DatabaseDamaged, is_empty
+from mailsuite.store.database import Database, DatabaseBusy, DatabaseDamaged, is_empty
 from mailsuite.store.values import Facets
 
 SCHEMA_VERSION = 5
@@ -110,6 +110,7 @@ CREATE TABLE facets(version INTEGER NOT NULL, names TEXT NOT NULL);
 
 
 IndexDamaged = DatabaseDamaged
+IndexBusy = DatabaseBusy
 
 
 class Index(Database):

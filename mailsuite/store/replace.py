@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mailsuite.store import alter, deliver, records
 from mailsuite.store.errors import MessageGone, StoreError
+from mailsuite.store.steps import whole
 from mailsuite.store.values import Appended
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def replace(
         old = records.entries(db, source.id, [uid])
     if not old:
         raise MessageGone(f"UID {uid}")
-    (appended,) = deliver.whole(
+    (appended,) = whole(
         deliver.append_group(files, request.name, [request], freed=(1, old[0].size))
     )
     try:

@@ -3,7 +3,8 @@
 A message to fifty of our users, or one to each of ten, is little work in each of their mailboxes: a
 thread for each costs more than that, and each would wait for the disk alone. Promises: what one
 account's append meets changes nothing for the others; nobody waits for more than `MOST` appends of
-others, and never for a mailbox that has yet to be opened.
+others, and never for a mailbox that has yet to be opened, an index that has to be rebuilt, or one
+to which another process writes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, TypeAlias
 
 from mailsuite.base.tasks import Threads, attempt
 from mailsuite.store import deliver
+from mailsuite.store.steps import AGAIN, Pause, Steps, step
 
 _Result: TypeAlias = tuple[Any, BaseException | None]
 MOST = 64  # accounts in one round
@@ -28,7 +30,7 @@ class _Work:
     """One account's part; what `steps` raises belongs to `done`."""
 
     requests: Sequence[deliver.Request]
-    steps: deliver.Steps[Any]
+    steps: Steps[Any]
     done: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -42,9 +44,7 @@ class Rounds:
         self._waiting: deque[_Work] = deque()
         self._running = 0
 
-    def submit(
-        self, requests: Sequence[deliver.Request], steps: deliver.Steps[Any]
-    ) -> asyncio.Future[Any]:
+    def submit(self, requests: Sequence[deliver.Request], steps: Steps[Any]) -> asyncio.Future[Any]:
         """Run `steps` in a thread, once the files of `requests` have been made ready there."""
         work = _Work(requests, steps)
         self._waiting.append(work)
@@ -60,31 +60,42 @@ class Rounds:
 
     def _ended(self, works: list[_Work], ended: asyncio.Future[list[_Result]]) -> None:
         self._running -= 1
-        for work, (value, error) in zip(works, ended.result(), strict=True):
-            if error is None:
-                work.done.set_result(value)
-            else:
-                work.done.set_exception(error)
+        self._take(works, ended)
         self._go_on()
+
+    def _take(self, works: list[_Work], ended: asyncio.Future[list[_Result]]) -> None:
+        """What a thread's turn has brought: ends, or works that go on by themselves."""
+        for work, (value, error) in zip(works, ended.result(), strict=True):
+            if error is not None:
+                work.done.set_exception(error)
+            elif value is Pause.APART:
+                self._alone(work)
+            elif value is Pause.LATER:
+                asyncio.get_running_loop().call_later(AGAIN, self._alone, work)
+            else:
+                work.done.set_result(value)
+
+    def _alone(self, work: _Work) -> None:
+        ended = self._threads.submit(_perform_alone, work)
+        ended.add_done_callback(partial(self._take, [work]))
 
 
 def _perform(works: list[_Work]) -> list[_Result]:
-    """In a thread: all works up to their pause, then the rest of each."""
+    """In a thread: all works up to where they wait for the disk, then the rest of each.
+
+    Those with another `Pause` for a result have not come to their end.
+    """
     deliver.make_ready([request for work in works for request in work.requests])
-    results = [attempt(_begin, work.steps) for work in works]
+    results = [attempt(step, work.steps) for work in works]
     for place, work in enumerate(works):
-        value, error = results[place]
-        if value is _PAUSED and error is None:
-            results[place] = attempt(deliver.whole, work.steps)
+        while results[place][0] is Pause.DISK:
+            results[place] = attempt(step, work.steps)
     return results
 
 
-_PAUSED = object()
-
-
-def _begin(steps: deliver.Steps[Any]) -> Any:
-    try:
-        next(steps)
-    except StopIteration as end:
-        return end.value
-    return _PAUSED
+def _perform_alone(work: _Work) -> list[_Result]:
+    """In a thread: the rest of one, up to where it can only be tried again later."""
+    result: _Result = (Pause.APART, None)
+    while result[0] in (Pause.DISK, Pause.APART):
+        result = attempt(step, work.steps)
+    return [result]

@@ -21,6 +21,7 @@ from mailsuite.store.feed import ACTOR
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.index import IndexDamaged
 from mailsuite.store.rounds import Rounds
+from mailsuite.store.steps import Pause, Steps, whole
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended
 
@@ -168,15 +169,16 @@ class Writer:
 
     def _perform(self, jobs: list[_Job]) -> Any:
         """In a thread: the job, or the group of appends. Raises StoreError, or what is a bug."""
-        return deliver.whole(self._steps(jobs))
+        return whole(self._steps(jobs))
 
-    def _steps(self, jobs: list[_Job]) -> deliver.Steps[Any]:
-        """As `_perform`, with a pause before it waits for the disk."""
+    def _steps(self, jobs: list[_Job]) -> Steps[Any]:
+        """As `_perform`, with pauses."""
         try:
             try:
                 return (yield from self._attempt(jobs))
             except IndexDamaged as error:
                 log.warning("index rebuilt", path=str(self._files.root), reason=str(error))
+                yield Pause.APART
                 self._files.rebuild_index()
                 self._rebuilt = True
                 return (yield from self._attempt(jobs))
@@ -185,7 +187,7 @@ class Writer:
         except OSError as error:
             raise refused(self._files, error) from error
 
-    def _attempt(self, jobs: list[_Job]) -> deliver.Steps[Any]:
+    def _attempt(self, jobs: list[_Job]) -> Steps[Any]:
         self._files.open()
         requests = [job.request for job in jobs if job.request is not None]
         if not requests:
@@ -211,7 +213,7 @@ def _finish(jobs: list[_Job], work: asyncio.Future[Any]) -> None:
             value = work.result()
             if job.request is not None:
                 value = value[number]
-                error = value if isinstance(value, Exception) else None
+                error = value if isinstance(value, BaseException) else None
             elif job.then is not None:
                 try:
                     value = job.then(value)
