@@ -22,12 +22,31 @@ class Attachment:
     count   how many messages the client knows of
     recent  UIDs that are \Recent in this session (also such as `grow` has not taken in yet)
     claims  new mail becomes \Recent in this session (SELECT, not EXAMINE)
+    actor   whose session it is, where anybody can tell (see `feed`)
     """
 
-    __slots__ = ("_expunged", "_seen", "_view", "claims", "count", "listener", "recent", "uids")
+    __slots__ = (
+        "_expunged",
+        "_seen",
+        "_view",
+        "actor",
+        "claims",
+        "count",
+        "listener",
+        "recent",
+        "uids",
+    )
 
-    def __init__(self, view: View, listener: Callable[[Change], None], *, claims: bool) -> None:
+    def __init__(
+        self,
+        view: View,
+        listener: Callable[[Change], None],
+        *,
+        claims: bool,
+        actor: object | None = None,
+    ) -> None:
         self._view: View | None = view
+        self.actor = actor
         self.listener = listener
         self.claims = claims
         self.uids: array[int] = view.uids

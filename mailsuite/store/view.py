@@ -16,6 +16,7 @@ from mailsuite.store import flags
 from mailsuite.store.acl import Acl
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.errors import MessageGone
+from mailsuite.store.feed import ACTOR
 from mailsuite.store.flags import FlagTable
 from mailsuite.store.folder import Folder
 from mailsuite.store.records import Columns
@@ -122,7 +123,7 @@ class View:
         quick and must not raise. `claim_recent` (SELECT): messages nobody has seen become \Recent
         in this session only; without it (EXAMINE) they show as \Recent but stay unclaimed.
         """
-        one = Attachment(self, listener, claims=claim_recent)
+        one = Attachment(self, listener, claims=claim_recent, actor=ACTOR.get())
         one.recent.update(self.uids[bisect_left(self.uids, self.first_recent) :])
         self._attachments.append(one)
         if len(self._attachments) == 1:
@@ -231,13 +232,22 @@ class View:
         self.modseqs.extend([update.modseq] * len(new))
         self.in_new.update(update.in_new)
         self._learn_keywords()
-        claimer = next((one for one in self._attachments if one.claims), None)
+        claimer = self._claimer(update.actor)
         for one in [claimer] if claimer else self._attachments:
             one.recent.update(uids)
         if claimer:
             self._claimed()
         if uids:
             self._publish(Change("appended", uids, update.modseq, update.origin, update.actor))
+
+    def _claimer(self, actor: object | None) -> Attachment | None:
+        r"""Whose new messages are \Recent: who put them there is told of them first.
+
+        (RFC 3501 §2.3.2: the first session to have been notified.)
+        """
+        claiming = [one for one in self._attachments if one.claims]
+        its_own = (one for one in claiming if actor is not None and one.actor is actor)
+        return next(its_own, claiming[0] if claiming else None)
 
     def _set_flags(self, update: Update) -> None:
         numbers = {state: 0 for _, state in update.flags}
