@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-OCTETS = 1 << 18
+OCTETS = 1 << 19
 MESSAGES = 256
 GROWTH = 4
 LARGEST = 1 << 16
@@ -42,6 +42,17 @@ class ReadAhead:
         self._end = 0  # the place after those that are held or coming
         self._count = 1
         self._last = -1
+
+    def peek(self, place: int) -> bytes | None:
+        """The octets at this place, if they are held and the next in turn; see `passed`."""
+        return self._held.get(self._uids[place]) if place == self._last + 1 else None
+
+    def passed(self, place: int) -> None:
+        """What `peek` has shown is given: let go of it."""
+        self._last = place
+        if len(self._held) <= self._low and self._coming is None:
+            self._send_for(self._end)
+        del self._held[self._uids[place]]
 
     async def get(self, place: int) -> bytes | None:
         """The octets at this place, counted from 0; None: they must be had in another way.

@@ -50,6 +50,11 @@ class Idle:
             self._expired = True
             self._connection.abort()
 
+    def touch(self) -> None:
+        """The client has been heard of during the wait: it begins anew."""
+        if self._since is not None:
+            self._since = asyncio.get_running_loop().time()
+
     def stop(self) -> None:
         """No wait follows."""
         if self._timer is not None:

@@ -53,6 +53,11 @@ class LineSplitter:
             del self._buffer[:end]
             return line.removesuffix(b"\r")
 
+    @property
+    def holds_some(self) -> bool:
+        """A line has begun and not ended."""
+        return bool(self._buffer) or self._skipping
+
     def clear(self) -> None:
         """Forget what was received and not yet taken (RFC 2595 §4)."""
         self._buffer.clear()

@@ -174,6 +174,26 @@ class Maildrop:
         """
         return await self._ahead(self._headers, message)
 
+    def place(self, word: bytes) -> int:
+        """The place, from 0, of the message of that number; -1: there is none, or it is marked."""
+        n = number(word) or 0
+        return n - 1 if n <= len(self._uids) and n not in self._marked else -1
+
+    def at_hand(self, place: int, *, header: bool) -> bytes | None:
+        """A message's octets, or its header's, if they have been read ahead and it is still there.
+
+        When they are given to the client, `gave` is told.
+        """
+        if self._mailbox.index(self._uids[place]) is None:
+            return None
+        return (self._headers if header else self._wholes).peek(place)
+
+    def gave(self, place: int, *, header: bool) -> None:
+        """What was at hand has been given."""
+        (self._headers if header else self._wholes).passed(place)
+        if not header:
+            self._retrieved.add(place + 1)
+
     async def _ahead(self, ahead: ReadAhead, message: Message) -> bytes | None:
         self._require(message)
         octets = await ahead.get(message.number - 1)

@@ -28,6 +28,13 @@ class Stuffer:
         return b".\r\n" if self._end == b"\r\n" else b"\r\n.\r\n"
 
 
+def stuffed(head: bytes, data: bytes) -> bytes:
+    """A whole multi-line response of its first line and its octets, as `Stuffer` makes it."""
+    end = b".\r\n" if data.endswith(b"\r\n") or not data else b"\r\n.\r\n"
+    begin = b"." if data.startswith(b".") else b""
+    return b"".join((head, begin, data.replace(b"\n.", b"\n.."), end))
+
+
 class Top:
     """Lets through the header, the blank line, the first lines of the body (RFC 1939 §7 TOP)."""
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from mailsuite.base.log import get_logger
 from mailsuite.net import Connection
 from mailsuite.pop3d.apop import timestamp
+from mailsuite.pop3d.commands import messages
 from mailsuite.pop3d.commands.row import RAW, Row, State
 from mailsuite.pop3d.idle import Idle
 from mailsuite.pop3d.lines import LINE_LIMIT, LineSplitter, LineTooLong
@@ -100,6 +101,7 @@ class Session:
     async def run(self) -> None:
         """From the greeting until one side closes."""
         self._connection.probe(*PROBE)
+        self._connection.at_once = self._at_once
         try:
             await self._write(self._banner())
             while not self._ended:
@@ -110,13 +112,18 @@ class Session:
                     continue
                 if line is None:
                     break
-                await self._write(await self._run(line))
+                octets = None if self._maildrop is None else messages.at_once(self, line)
+                if octets is not None:
+                    await self._send(octets)
+                else:
+                    await self._write(await self._run(line))
             await self._flush()
         except TimeoutError:
             # RFC 1939 §3: close without a word, and delete nothing.
             log.info("idle too long", peer=self._connection.peer, account=self._account)
             self._connection.abort()
         finally:
+            self._connection.at_once = None
             self._idle.stop()
             self._leave()
 
@@ -138,6 +145,24 @@ class Session:
                 return None
             self._lines.feed(data)
         return line
+
+    def _at_once(self, data: bytes) -> bool:
+        """What has come, while we wait, is one command that can be answered from memory."""
+        if (
+            self._maildrop is None
+            or not data.endswith(b"\r\n")
+            or len(data) > LINE_LIMIT
+            or data.count(b"\n") > 1
+            or self._lines.holds_some
+            or self._connection.is_full
+        ):
+            return False
+        octets = messages.at_once(self, data[:-2])
+        if octets is None:
+            return False
+        self._idle.touch()
+        self._connection.write(octets)
+        return True
 
     # -- one command ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from mailsuite.message.surrogate import Edit, Edited, surrogate
 from mailsuite.pop3d.commands.row import Context
 from mailsuite.pop3d.maildrop import Message, NotThere
-from mailsuite.pop3d.octets import Stuffer, Top
+from mailsuite.pop3d.octets import Stuffer, Top, stuffed
 from mailsuite.pop3d.replies import Err, Octets, Ok, Reply, Whole
 from mailsuite.pop3d.syntax import number
 from mailsuite.store import MessageFile
@@ -36,11 +36,33 @@ async def top(session: Context, arguments: list[bytes]) -> Reply:
     try:
         message = session.maildrop.find(arguments[0])
         if not lines and (header := await session.maildrop.header(message)) is not None:
-            edits = () if session.utf8 else surrogate(header)
+            edits = () if session.utf8 or header.isascii() else surrogate(header)
             return _refusal(session, edits) or _whole(header, edits, TOP_FOLLOWS)
         return await _send(session, message, Top(lines))
     except NotThere as error:
         return Err(str(error))
+
+
+def at_once(session: Context, line: bytes) -> bytes | None:
+    """The answer to RETR, or TOP of the header alone, of a message that is in memory.
+
+    None: the command must go the long way, to the same answer.
+    """
+    keyword, _, argument = line.partition(b" ")
+    if keyword.upper() == b"TOP" and argument.endswith(b" 0"):
+        header, argument = True, argument[:-2]
+    elif keyword.upper() == b"RETR":
+        header = False
+    else:
+        return None
+    maildrop = session.maildrop
+    place = maildrop.place(argument)
+    octets = maildrop.at_hand(place, header=header) if place >= 0 else None
+    if octets is None or not (session.utf8 or octets.isascii() or surrogate(octets) == ()):
+        return None
+    maildrop.gave(place, header=header)
+    text = TOP_FOLLOWS if header else f"{len(octets)} octets"
+    return stuffed(f"+OK {text}\r\n".encode(), octets)
 
 
 async def _send(session: Context, message: Message, top: Top | None) -> Reply:

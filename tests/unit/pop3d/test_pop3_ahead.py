@@ -44,6 +44,24 @@ async def test_one_after_the_other_takes_few_reads_of_bounded_size() -> None:
     assert len(mail.asked) < 40
 
 
+async def test_what_is_at_hand_is_shown_before_it_is_taken() -> None:
+    mail = Mail(*[3000] * 2000)
+    ahead = mail.ahead()
+    waited = 0
+    for place, uid in enumerate(mail.uids):
+        assert ahead.peek(place + 1) is None  # not its turn
+        if (found := ahead.peek(place)) is not None:
+            ahead.passed(place)
+        else:
+            waited += 1
+            found = await ahead.get(place)
+        assert found == mail.octets(uid)
+        assert ahead.peek(place) is None
+        await asyncio.sleep(0)
+    assert [uid for uids in mail.asked for uid in uids] == mail.uids
+    assert waited < 40
+
+
 async def test_single_messages_are_not_read_ahead() -> None:
     mail = Mail(*[10] * 100)
     ahead = mail.ahead()

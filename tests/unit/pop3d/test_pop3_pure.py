@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mailsuite.pop3d.apop import fits, timestamp
 from mailsuite.pop3d.lines import LINE_LIMIT, LineSplitter, LineTooLong
-from mailsuite.pop3d.octets import Stuffer, Top
+from mailsuite.pop3d.octets import Stuffer, Top, stuffed
 from mailsuite.pop3d.replies import Err, Ok, first_line
 from mailsuite.pop3d.syntax import number, parse
 
@@ -45,6 +45,11 @@ def test_a_client_gets_back_what_was_stuffed(slices: list[bytes]) -> None:
     whole = b"".join(slices)
     expected = whole if whole.endswith(b"\r\n") or not whole else whole + b"\r\n"
     assert unstuff(stuff(slices)) == expected
+
+
+@given(any_octets)
+def test_a_whole_message_at_once_is_stuffed_the_same(whole: bytes) -> None:
+    assert stuffed(b"+OK\r\n", whole) == b"+OK\r\n" + stuff([whole])
 
 
 @given(cut(any_octets))

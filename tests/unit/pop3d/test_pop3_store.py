@@ -298,3 +298,48 @@ async def test_a_large_message_with_utf8_in_header_and_parts(tmp_path: Path) -> 
                 b'attachment; filename="\xc3\x9c.txt"', b"attachment; filename*=utf-8''%C3%9C.txt"
             )
             assert (await pop.ask("STAT")) == f"+OK 1 {len(message)}"
+
+
+async def test_from_memory_as_from_the_disk(tmp_path: Path) -> None:
+    """What is answered at once from what was read ahead is what the long way answers."""
+    mail = [f"Subject: {n}\r\n\r\n.{n}\r\nend\r\n".encode() for n in range(1, 101)]
+    mail[60] = "Subject: schön\r\n\r\nhi\r\n".encode()
+    async with a_store(tmp_path) as store:
+        account = await store.account(ALICE)
+        await account.append("INBOX", [NewMessage(octets) for octets in mail])
+        inbox = await account.open("INBOX")
+        async with serving(store, expire=0) as port, Client.signed_in(port) as pop:
+            assert (await pop.ask("DELE 50")).startswith("+OK")
+            for number in range(1, 41):
+                assert (
+                    await pop.octets(f"{'retr' if number % 2 else 'RETR'} {number}")
+                    == (mail[number - 1])
+                )
+            await inbox.expunge([inbox.uids[44]], only_deleted=False)
+            for number in range(41, 61):
+                told = await pop.ask(f"RETR {number}")
+                if number == 45:
+                    assert told == "-ERR message 45 has been removed meanwhile"
+                elif number == 50:
+                    assert told == "-ERR message 50 is marked as deleted"
+                else:
+                    assert told == f"+OK {len(mail[number - 1])} octets"
+                    assert await pop.multi_line() == mail[number - 1]
+            assert b"=?utf-8?" in await pop.octets("RETR 61")
+            assert (await pop.ask("RETR 0")).startswith("-ERR no such message")
+            # Cut anywhere, and several together.
+            pop._writer.write(b"RETR 6")
+            await asyncio.sleep(0.01)
+            assert await pop.octets("2") == mail[61]
+            assert await pop.octets("RETR 63\r\nRETR 64") == mail[62]
+            assert await pop.octets("RETR 65") == mail[63]
+            assert (await pop._reader.readline()).startswith(b"+OK")
+            assert await pop.multi_line() == mail[64]
+            for number in range(1, 101):
+                if number not in (45, 50, 61):
+                    whole = mail[number - 1]
+                    assert await pop.octets(f"TOP {number} 0") == whole[: whole.index(b".")]
+            # What was fetched goes at QUIT, and what is marked; TOP has fetched nothing.
+            assert await pop.ask("QUIT") == "+OK bye, 64 messages deleted"
+        assert len(inbox.uids) == 35
+        inbox.release()
