@@ -113,6 +113,13 @@ class Namespace:
             raise No("You have not the right to do this", "NOPERM")
         return place
 
+    async def may_know(self, name: str) -> bool:
+        """May UIDs of the mailbox be told, as to those who can select it (RFC 4315 §5)?"""
+        try:
+            return "r" in (await self.place(name)).rights
+        except No:  # shared no longer
+            return False
+
     def view_of(self, mailbox: Mailbox) -> tuple[str, float] | None:
         """`who` for a mailbox of others; None: it is its own."""
         return None if mailbox.account is self.own else self.who

@@ -47,11 +47,13 @@ async def append(session: Session, name: str, messages: tuple[AppendMessage, ...
     async with prepared(session, name, messages) as new:
         appended = await session.store.append(name, new)
     await session.note_own(name, appended.uids)
-    return Reply(code=appenduid(appended))
+    return Reply(code=await appenduid(session, name, appended))
 
 
-def appenduid(appended: Appended) -> str:
-    """The response code (RFC 4315 §3), without brackets."""
+async def appenduid(session: Session, target: str, appended: Appended) -> str:
+    """The response code (RFC 4315 §3), without brackets; none where UIDs are not to be known."""
+    if not await session.store.may_know(target):
+        return ""
     return f"APPENDUID {appended.uidvalidity} {response.sequence_set(appended.uids).decode()}"
 
 

@@ -32,7 +32,7 @@ async def _copy(session: Session, numbers: SequenceSet, target: str, *, by_uid: 
     await session.note_own(target, copied.target_uids)
     if not copied.source_uids:
         return OK if by_uid or not uids else EXPUNGE_ISSUED
-    return Reply(code=_copyuid(copied))
+    return Reply(code=await _copyuid(session, target, copied))
 
 
 async def _move(session: Session, numbers: SequenceSet, target: str, *, by_uid: bool) -> Reply:
@@ -43,11 +43,15 @@ async def _move(session: Session, numbers: SequenceSet, target: str, *, by_uid: 
     await session.note_own(target, moved.target_uids)
     if not moved.source_uids:
         return OK if by_uid or not uids else EXPUNGE_ISSUED
-    session.write(f"* OK [{_copyuid(moved)}] Moved\r\n".encode())
+    if code := await _copyuid(session, target, moved):
+        session.write(f"* OK [{code}] Moved\r\n".encode())
     return Reply(code=HIGHESTMODSEQ)
 
 
-def _copyuid(copied: Copied) -> str:
+async def _copyuid(session: Session, target: str, copied: Copied) -> str:
+    """The response code; none where UIDs are not to be known (RFC 4315 §5)."""
+    if not await session.store.may_know(target):
+        return ""
     source = response.sequence_set(copied.source_uids).decode()
     target = response.sequence_set(copied.target_uids).decode()
     return f"COPYUID {copied.uidvalidity} {source} {target}"

@@ -37,8 +37,8 @@ async def _replace(
             view.mailbox, uids[0], target, new, origin=view.attachment
         )
     await session.note_own(target, appended.uids)
-    code = append.appenduid(appended)
-    session.write(f"* OK [{code}] Replacement message ready\r\n".encode())
+    if code := await append.appenduid(session, target, appended):
+        session.write(f"* OK [{code}] Replacement message ready\r\n".encode())
     if session.watch is None:  # which wants to tell more of what arrives
         session.write_all(view.arrivals())
     return Reply(code=HIGHESTMODSEQ)  # as after UID EXPUNGE (§4.5, RFC 7162 §3.2.9)
