@@ -47,6 +47,10 @@ from mailsuite.message.writing import Mailbox, MailboxGroup
 BLOCK = 1 << 18
 SHOWN = 2_000_000  # octets from which on a bar is shown
 EX_NOINPUT = 66
+_OPTIONS = {
+    name: f"--{name}" for name in ("from", "to", "cc", "bcc", "reply-to", "in-reply-to", "subject")
+}
+_OWN = frozenset({"date", "message-id", "references", "mime-version"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,11 @@ def _field(given: str) -> tuple[str, str]:
     name, colon, value = given.partition(":")
     if not colon:
         raise NotSent(EX_USAGE, f"--header {given!r} is not NAME:TEXT")
+    key = name.strip().lower()
+    if key in _OPTIONS:
+        raise NotSent(EX_USAGE, f"--header {given!r}: give {_OPTIONS[key]} instead")
+    if key in _OWN or key.startswith("content-"):
+        raise NotSent(EX_USAGE, f"--header {given!r}: that field is written for you")
     return name.strip(), value.strip()
 
 
