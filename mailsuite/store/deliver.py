@@ -232,8 +232,9 @@ def append(
             together = yield from append_group(files, name, [request for _, request in group])
             results.update(zip((number for number, _ in group), together, strict=True))
         except (StoreError, OSError) as error:
-            if len(group) == 1:
-                results[group[0][0]] = _neutral(error)
+            # What is the whole account's trouble would only come, and be waited for, again.
+            if len(group) == 1 or isinstance(error, StoreUnavailable):
+                results.update((number, _neutral(error)) for number, _ in group)
                 continue
             # One of them spoils it: each for itself, so that the others get through.
             for number, request in group:

@@ -19,6 +19,8 @@ from mailsuite.store import (
 )
 from mailsuite.store import rounds as rounds_module
 from mailsuite.store.files import AccountFiles
+from mailsuite.store.folder import Folder
+from mailsuite.store.steps import Steps
 
 NAMES = [f"user{number}@example.test" for number in range(12)]
 
@@ -130,9 +132,23 @@ async def test_that_does_not_go_on_for_ever(
     monkeypatch.setattr(deliver, "TRIES", 2)
     db = apsw.Connection(str(await _index(store, NAMES[0])))
     db.execute("BEGIN IMMEDIATE")
-    (result,) = await appended(store, NAMES[:1], 1)
-    assert isinstance(result, StoreUnavailable)
+    places: list[int] = []
+    place = deliver._place
+
+    def counted(
+        files: AccountFiles, folder: Folder, messages: list[deliver.Prepared]
+    ) -> Steps[list[int]]:
+        places.append(len(messages))
+        return place(files, folder, messages)
+
+    monkeypatch.setattr(deliver, "_place", counted)
     account = await store.account(NAMES[0])
+    results = await asyncio.gather(
+        *(account.append("INBOX", [message(number)]) for number in range(4)),
+        return_exceptions=True,
+    )
+    assert all(isinstance(one, StoreUnavailable) for one in results)
+    assert places == [1, 3]  # it is not waited for anew with each message
     assert not list(account.files.tmp.iterdir())
     db.execute("ROLLBACK")
     await appended(store, NAMES[:1], 2)
