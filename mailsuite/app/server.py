@@ -143,6 +143,21 @@ class Server:
             keep=self.config.history.keep,
         )
         record(self.history.take)
+        self._build_sign_in(data)
+        self._build_mailboxes(data)
+        self._build_queue(data)
+        self.limits = ConnectionLimits(
+            self.config.limits.connections, self.config.limits.connections_per_address
+        )
+        self._proxies: dict[str, Proxies] = {}
+        self._limits_of: dict[str, ConnectionLimits] = {}
+        self._searchers = self._threads("search", SEARCH_THREADS)
+        self._imapds: list[Imapd] = []
+        self.pop3d = Pop3d(
+            self._pop3_settings(), sign_in=self.sign_in, store=self.store, clock=self._clock
+        )
+
+    def _build_sign_in(self, data: Path) -> None:
         threads = self._threads("sign-in", SIGN_IN_THREADS)
         self.directory = Directory(
             data / "accounts.db", threads, vault=self.vault, lag=DIRECTORY_LAG
@@ -156,6 +171,8 @@ class Server:
         throttle = Throttle(chosen, bans, threads, self._clock)
         tokens = sign_in.tokens(self.config, self._clock)
         self.sign_in = SignIn(self.accounts, chosen, throttle, threads, self._clock, tokens)
+
+    def _build_mailboxes(self, data: Path) -> None:
         self.router = Router(
             self.accounts,
             separator=self.config.subaddress_separator,
@@ -174,6 +191,8 @@ class Server:
         self._undo.append(self.store.close)
         self.transfers = Transfers(self.store, self.accounts, data)
         self._undo.append(self.transfers.close)
+
+    def _build_queue(self, data: Path) -> None:
         delivery = self._threads("delivery", DELIVERY_THREADS)
         self.outbound = Outbound(
             self.config,
@@ -214,16 +233,6 @@ class Server:
             at_once=self.config.fetch.connections,
         )
         self.releaser = Releaser(self.store, self.queue.receive, self.router.may_send_as)
-        self.limits = ConnectionLimits(
-            self.config.limits.connections, self.config.limits.connections_per_address
-        )
-        self._proxies: dict[str, Proxies] = {}
-        self._limits_of: dict[str, ConnectionLimits] = {}
-        self._searchers = self._threads("search", SEARCH_THREADS)
-        self._imapds: list[Imapd] = []
-        self.pop3d = Pop3d(
-            self._pop3_settings(), sign_in=self.sign_in, store=self.store, clock=self._clock
-        )
 
     async def _end_history(self) -> None:
         record(None)
