@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TypeVar
 
 from mailsuite.imapd.namespace import Namespace
 from mailsuite.imapd.syntax.model import EventGroup
 from mailsuite.store import AccountChange, AccountStore
 
+What = TypeVar("What", EventGroup, str)
 MAX_PENDING = 1000
 """Mailboxes with something to tell, of messages and of names each."""
 MESSAGE_EVENTS = {
@@ -173,12 +175,10 @@ class Watch:
             before = self.names.pop(old, "") if old else self.names.get(name, "")
             self._keep(self.names, name, before or old)
 
-    def _keep(
-        self, pending: dict[str, EventGroup] | dict[str, str], name: str, what: object
-    ) -> None:
+    def _keep(self, pending: dict[str, What], name: str, what: What) -> None:
         if name not in pending and len(pending) >= MAX_PENDING:
             self.stop()
             self.overflow = True
         else:
-            pending[name] = what  # type: ignore[assignment]
+            pending[name] = what
         self._wake()

@@ -229,7 +229,7 @@ class Session:
                     self._connection.abort()
                     step = steps.throw(Lost(_words(error)))
                 else:
-                    step = steps.send(answer)  # type: ignore[arg-type]
+                    step = next(steps) if answer is None else steps.send(answer)
         except StopIteration as end:
             result: T = end.value
             return result
