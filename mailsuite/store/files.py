@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mailsuite.base import durable
 from mailsuite.base.clock import Clock
+from mailsuite.base.log import get_logger
 from mailsuite.store import (
     disk,
     facet_rows,
@@ -40,6 +41,7 @@ from mailsuite.store.listing import Listing
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Facets, MailboxInfo, Quota
 
+log = get_logger("store")
 MAILDIR = "Maildir"
 SPECIAL_USES = {
     "Drafts": "\\Drafts",
@@ -134,8 +136,12 @@ class AccountFiles:
     def close(self) -> None:
         """Write exact numbers and give files back; `open` can follow."""
         for folder in self.folders.values():
-            with contextlib.suppress(NoSuchMailbox):  # another program removed it
-                folder.flush()
+            try:
+                with contextlib.suppress(NoSuchMailbox):  # another program removed it
+                    folder.flush()
+            except OSError as error:
+                # What was reserved is skipped, as after a crash.
+                log.warning("numbers not written", path=folder.path, reason=str(error))
         self.folders.clear()
         self.counted = False
         self.uses.clear()

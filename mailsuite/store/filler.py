@@ -15,12 +15,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mailsuite.base.log import get_logger
 from mailsuite.store import reading
+from mailsuite.store.errors import StoreUnavailable
 from mailsuite.store.folder import Folder
 
 if TYPE_CHECKING:
     from mailsuite.store.account import AccountStore
 
+log = get_logger("store")
 AT_ONCE = 32
 COPIES_AT_ONCE = 500
 MAX_WAITING = 50_000
@@ -86,7 +89,11 @@ class Filler:
                 if not some:
                     waiting.popleft()
                 self._count -= len(uids)
-                await self._account.beside_writer(partial(self._fill, folder, uids))
+                try:
+                    await self._account.beside_writer(partial(self._fill, folder, uids))
+                except StoreUnavailable as error:
+                    # Whoever wants them has them computed anew.
+                    log.warning("facets not kept", path=folder.path, reason=str(error))
         finally:
             self.idle.set()
 

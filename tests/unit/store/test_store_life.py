@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from mailsuite.store import (
     AccountStore,
+    Facets,
     Mailbox,
     NewMessage,
     Store,
+    StoreUnavailable,
     flags,
     folder,
     journal,
@@ -50,6 +53,51 @@ async def test_sidecar_is_ahead_while_running_and_exact_afterwards(
     closed = sidecar.read_mailbox(maildir)
     assert closed is not None
     assert (closed.uidnext, closed.modseq) == (4, 3)
+
+
+async def test_a_disk_that_refuses_at_the_end_keeps_nothing_open(
+    open_store: Opener, maildir: Path
+) -> None:
+    store = await open_store()
+    for name in ("alice@example.test", "bob@example.test"):
+        await (await store.account(name)).append("INBOX", [NewMessage(MESSAGE)])
+    refused = maildir / f".{sidecar.MAILBOX_FILE}.{os.getpid()}.tmp"
+    refused.mkdir()
+    account = await store.account("alice@example.test")
+    with structlog.testing.capture_logs() as events:
+        await store.close()
+    assert [event["event"] for event in events] == ["numbers not written"]
+    assert not account.files.is_open
+    others = sidecar.read_mailbox(maildir.parent.parent / "bob" / "Maildir")
+    assert others is not None
+    assert others.uidnext == 2
+    refused.rmdir()
+    account = await (await open_store()).account("alice@example.test")
+    assert (await account.append("INBOX", [NewMessage(MESSAGE)])).uids[0] > 1
+
+
+async def test_facets_that_the_disk_refuses_are_computed_when_they_are_wanted(
+    open_store: Opener,
+) -> None:
+    refusing = True
+
+    def compute(message: bytes) -> tuple[bytes, bytes]:
+        if refusing:
+            raise StoreUnavailable("no room")
+        return b"%d" % len(message), b""
+
+    store = await open_store(Facets(("length", "start"), 1, compute))
+    account = await store.account("alice@example.test")
+    with structlog.testing.capture_logs() as events:
+        await account.append("INBOX", [NewMessage(MESSAGE)])
+        mailbox = await account.open("INBOX")
+        await account.append("INBOX", [NewMessage(MESSAGE)])
+        await settled(account)
+    assert {event["event"] for event in events} == {"facets not kept"}
+    refusing = False
+    rows = await mailbox.rows([1, 2], columns=["length"])
+    assert [row[-1] for row in rows] == [b"%d" % len(MESSAGE)] * 2
+    mailbox.release()
 
 
 async def test_reserved_numbers_are_written_before_they_are_used(
