@@ -39,7 +39,8 @@ class House:
         own.private_key_pem.write_to_path(self.key)
         (folder / "secret").write_text(SECRET + "\n")
         self.server = ProductionServer(folder / "server")
-        for name, protocol in (("imaps-users", "imap"), ("submissions-users", "submission")):
+        doors = {"imaps-users": "imap", "pop3s-users": "pop3", "submissions-users": "submission"}
+        for name, protocol in doors.items():
             ca = str(folder / "users.pem")
             self.server.add_door(name, protocol, "implicit", client_ca=ca)
         self.server.configure(
@@ -98,6 +99,15 @@ def test_curl_with_a_password(house: House, mechanism: str, scheme: str) -> None
 
 
 @pytest.mark.client("curl")
+def test_curl_with_apop(house: House) -> None:
+    who = ["--user", f"{ANN.address}:{ANN.password}", "--login-options", "AUTH=+APOP"]
+    done = house.curl(house.url("pop3s", "pop3s"), *who)
+    assert b"> APOP ann@home.test " in done.stderr and b"> USER" not in done.stderr
+    wrong = ["--user", f"{ANN.address}:other", *who[2:]]
+    house.curl(house.url("pop3s", "pop3s"), *wrong, expect=67)
+
+
+@pytest.mark.client("curl")
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
 @pytest.mark.parametrize("scheme", ["imaps", "pop3s", "smtp"])
 def test_curl_with_a_token(house: House, mechanism: str, scheme: str) -> None:
@@ -116,6 +126,7 @@ def test_curl_with_a_certificate(house: House) -> None:
     shown = ["--cert", house.certificate, "--key", house.key]
     who = ["--user", f"{ANN.address}:", "--login-options", "AUTH=EXTERNAL"]
     house.curl(house.url("imaps", "imaps-users"), *shown, *who)
+    house.curl(house.url("pop3s", "pop3s-users"), *shown, *who)
     smtp = house.url("smtps", "submissions-users")
     house.curl(smtp, *shown, *who, "--request", "NOOP")
     other = ["--user", "bob@home.test:", *who[2:]]
