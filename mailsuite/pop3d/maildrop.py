@@ -7,6 +7,7 @@ to the mailbox; nothing is deleted but by `update`, which runs to its end once b
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -36,7 +37,7 @@ class NotThere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """size: octets with CRLF line ends, before byte-stuffing (RFC 1939 §11)."""
+    """size: octets with CRLF line ends, also of the last line, before byte-stuffing (§11)."""
 
     number: int
     uid: int
@@ -61,6 +62,12 @@ class Sizes:
             uids, sizes = array("I"), array("Q")
         if len(present) > len(uids):
             new, their_sizes = await mailbox.sizes(present[len(uids) :])
+            if new:
+                for uid in await mailbox.open_ended(new[0], new[-1]):
+                    # As it is sent (RFC 1939 §11): the last line of a response has its CRLF.
+                    place = bisect_left(new, uid)
+                    if new[place : place + 1] == array("I", [uid]):
+                        their_sizes[place] += 2
             uids, sizes = uids + new, sizes + their_sizes
         self._known[mailbox] = uids, sizes
         return uids, sizes

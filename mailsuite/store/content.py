@@ -81,6 +81,20 @@ def chunks(path: str | Path, offset: int = 0) -> Iterator[bytes]:
         os.close(fd)
 
 
+def has_open_end(data: bytes, *, exact: bool) -> bool:
+    """The last octets of a message are no line's end, as it goes over the wire."""
+    return bool(data) and not data.endswith(b"\r\n" if exact else b"\n")
+
+
+def tail(path: str) -> bytes:
+    """The last two octets of a file."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(fd, 2, max(os.fstat(fd).st_size - 2, 0))
+    finally:
+        os.close(fd)
+
+
 def read_wire(path: str) -> bytes:
     """A whole message as it goes over the wire. Raises FileNotFoundError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -19,12 +19,13 @@ from mailsuite.base.tasks import attempt
 from mailsuite.store import content, flags, journal, records, unique_ids, usage
 from mailsuite.store.change import Change
 from mailsuite.store.errors import StoreError, StoreUnavailable
-from mailsuite.store.filename import FileName, delivery_mark
+from mailsuite.store.filename import OPEN_END, FileName, delivery_mark
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexBusy
 from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.steps import Pause, Steps
+from mailsuite.store.temp import TempMessage
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended, NewMessage
 
@@ -42,6 +43,7 @@ class Prepared:
     uid    the UID that it brings from elsewhere
     zone   minutes east of UTC, of the internal date
     unique_id  that it brings from elsewhere, or ""
+    open_end   its octets do not end with a line's end; False also where nobody knows
     link   `path` is a durable file elsewhere, to be linked; what it is like is not known yet
     fd     descriptor of `path` while its octets are not yet known to be durable, or -1
     """
@@ -60,6 +62,7 @@ class Prepared:
     link: bool = False
     zone: int = 0
     unique_id: str = ""
+    open_end: bool = False
     fd: int = -1
 
     def settle(self) -> None:
@@ -119,7 +122,10 @@ def prepare(
     fd = -1
     if isinstance(source, Path):
         size, bare, mtime = _from_file(message, source, path, files.clock.now())
+        # What comes out of the queue ends with a line's end, and is not looked at.
+        last = content.tail(path) if isinstance(message.source, TempMessage) else b""
     else:
+        last = source[-2:] or message.prefix[-2:]
         given = message.internal_date
         mtime = files.clock.now() if given is None else given
         # One call to the disk for both, as long as a copy costs less than the call.
@@ -143,6 +149,7 @@ def prepare(
         zone=message.zone,
         fd=fd,
         unique_id=message.unique_id,
+        open_end=content.has_open_end(last, exact=message.exact),
     )
 
 
@@ -353,6 +360,7 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> Ste
                 info=info,
                 saved=message.saved,
                 zone=message.zone,
+                extra=(OPEN_END,) if message.open_end else (),
             )
             place = CUR if info else NEW
             entry = Entry(

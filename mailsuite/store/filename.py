@@ -3,7 +3,8 @@
 The base, `<seconds>.<unique>.<host>`, is made once and stays with the message through flag changes,
 copies and moves: it names the message, and its seconds are when it was saved, unless D= says
 another time (RFC 8474, RFC 8514). The internal date is the file's modification time; `Z=` is the
-zone, as in +0530, in which it was given. Fields and flag letters of other programs are kept.
+zone, as in +0530, in which it was given. `E=0`: the octets do not end with a line's end. Fields and
+flag letters of other programs are kept.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _COMMON = re.compile(
 _SAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
 _ZONE = re.compile(r"([+-])([0-9]{2})([0-5][0-9])", re.ASCII)
 _FIELDS = ("U=", "S=", "W=", "D=")
+OPEN_END = "E=0"
+"""Among the further fields: the last line has no CRLF, as a client that sends the message adds."""
 MAX_UID = 0xFFFFFFFF
 
 

@@ -195,6 +195,19 @@ class Mailbox(View):
 
         return await self._account.beside_writer(ask)
 
+    async def open_ended(self, first: int, last: int) -> list[int]:
+        """UIDs, of those from `first` to `last`, of messages that do not end with a line's end.
+
+        As far as it is known: of files that other programs have made it is not.
+        """
+        files, folder = self._account.files, self.folder
+
+        def ask() -> list[int]:
+            with files.index.reader() as db:
+                return records.open_ended(db, folder.id, first, last)
+
+        return await self._account.beside_writer(ask)
+
     async def unique_ids(self) -> UniqueIds:
         """How its messages are named to clients that want unique ids; never changes for one."""
         folder = self.folder

@@ -15,6 +15,7 @@ from typing import Any
 import apsw
 
 from mailsuite.store.facet_rows import drop_facets
+from mailsuite.store.filename import OPEN_END
 from mailsuite.store.sql import IS_DELETED, ids, pieces, row_id, span, value
 
 NEW, CUR, TMP = 0, 1, 2
@@ -207,6 +208,17 @@ def sizes(
                 uids_.append(uid)
                 found.append(size)
     return uids_, found
+
+
+def open_ended(db: apsw.Connection, mailbox: int, first: int, last: int) -> list[int]:
+    """UIDs, of those from `first` to `last`, of messages whose octets end with no line's end."""
+    text = value(
+        db,
+        "SELECT json_group_array(id & 0xffffffff) FROM message"
+        f" WHERE id BETWEEN ? AND ? AND instr(name, ',{OPEN_END}') > 0",
+        (row_id(mailbox, first), row_id(mailbox, last)),
+    )
+    return list(json.loads(text))
 
 
 def entries_in_new(db: apsw.Connection, mailbox: int, before: int) -> list[Entry]:

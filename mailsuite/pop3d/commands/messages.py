@@ -61,7 +61,8 @@ def at_once(session: Context, line: bytes) -> bytes | None:
     if octets is None or not (session.utf8 or octets.isascii() or surrogate(octets) == ()):
         return None
     maildrop.gave(place, header=header)
-    text = TOP_FOLLOWS if header else f"{len(octets)} octets"
+    size = len(octets) if octets.endswith(b"\r\n") or not octets else len(octets) + 2
+    text = TOP_FOLLOWS if header else f"{size} octets"
     return stuffed(f"+OK {text}\r\n".encode(), octets)
 
 

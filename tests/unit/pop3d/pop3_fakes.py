@@ -51,6 +51,13 @@ class FakeInbox:
         self.users += 1
         return self
 
+    async def open_ended(self, first: int, last: int) -> list[int]:
+        return [
+            uid
+            for uid, octets in self.mail.items()
+            if first <= uid <= last and octets and not octets.endswith(b"\r\n")
+        ]
+
     async def unique_ids(self) -> UniqueIds:
         return UniqueIds(Form.read("%v.%u", self.uidvalidity))
 

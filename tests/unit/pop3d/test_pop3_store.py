@@ -343,3 +343,35 @@ async def test_from_memory_as_from_the_disk(tmp_path: Path) -> None:
             assert await pop.ask("QUIT") == "+OK bye, 64 messages deleted"
         assert len(inbox.uids) == 35
         inbox.release()
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_a_message_that_ends_in_the_middle_of_a_line(tmp_path: Path, large: bool) -> None:
+    """Sent with a line's end (RFC 1939 §3), and counted so (§5, §11), also after a restart."""
+    more = b"x" * 70 + b"\r\n"
+    whole = b"Subject: x\r\n\r\n" + more * (20_000 if large else 1)
+    ends = [b"", b"end", b"end\r\n", b"end\r"]
+    async with a_store(tmp_path) as store:
+        account = await store.account(ALICE)
+        for end in ends:
+            temp = await account.new_temp()
+            await temp.write(whole + end)
+            source = temp if large else whole + end
+            await account.append("INBOX", [NewMessage(source, exact=True)])
+            if not large:
+                await temp.discard()
+        # A copy is the same; a file of another program is not known to be so.
+        inbox = await account.open("INBOX")
+        await account.copy(inbox, [inbox.uids[1]], "INBOX")
+        inbox.release()
+    (tmp_path / "example.test/alice/index.db").unlink()
+    async with a_store(tmp_path) as store, serving(store) as port, Client.signed_in(port) as pop:
+        sizes = [int(row.split()[1]) for row in await pop.rows("LIST")]
+        sent = []
+        for number in range(1, len(sizes) + 1):
+            told = await pop.ask(f"RETR {number}")
+            sent.append(len(await pop.multi_line()))
+            assert told == f"+OK {sent[-1]} octets"
+        assert sizes == sent
+        assert sent == [len(whole) + more for more in (0, 5, 5, 6, 5)]
+        assert await pop.ask("STAT") == f"+OK 5 {sum(sent)}"
