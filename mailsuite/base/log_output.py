@@ -1,8 +1,9 @@
 """Where log lines go: a stream, which is written to once a turn of the event loop.
 
 Promises: lines of one thread stay in their order, and none is held back longer than what the event
-loop has to do in this turn, or past the end of the process. (A busy server says much in a turn; to
-write each line by itself costs it more than to make it.)
+loop has to do in this turn, or past the end of the process; a stream that takes no more (its reader
+has gone, its disk is full) loses lines, and stops nobody who has something to say. (A busy server
+says much in a turn; to write each line by itself costs it more than to make it.)
 """
 
 import asyncio
@@ -43,5 +44,7 @@ class Lines:
                 while True:
                     lines.append(self._waiting.popleft())
             if lines:
-                self._stream.write("\n".join(lines) + "\n")
-                self._stream.flush()
+                # ValueError: it has been closed.
+                with contextlib.suppress(OSError, ValueError):
+                    self._stream.write("\n".join(lines) + "\n")
+                    self._stream.flush()

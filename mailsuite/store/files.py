@@ -141,7 +141,7 @@ class AccountFiles:
                     folder.flush()
             except OSError as error:
                 # What was reserved is skipped, as after a crash.
-                log.warning("numbers not written", path=folder.path, reason=str(error))
+                log.warning("numbers not written", path=str(folder.path), reason=str(error))
         self.folders.clear()
         self.counted = False
         self.uses.clear()

@@ -93,7 +93,7 @@ class Filler:
                     await self._account.beside_writer(partial(self._fill, folder, uids))
                 except StoreUnavailable as error:
                     # Whoever wants them has them computed anew.
-                    log.warning("facets not kept", path=folder.path, reason=str(error))
+                    log.warning("facets not kept", path=str(folder.path), reason=str(error))
         finally:
             self.idle.set()
 
