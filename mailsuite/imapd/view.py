@@ -409,11 +409,11 @@ class View:
                 found.append(range(position, position + 1))
         return ranges.merged(found)
 
-    def uids_in(self, pieces: Iterable[range]) -> list[int]:
-        """The UIDs at these positions."""
-        found: list[int] = []
+    def uids_in(self, pieces: Iterable[range]) -> array[int]:
+        """The UIDs at these positions, which ascend; of very many without delay."""
+        found = array("I")
         for piece in pieces:
-            found.extend(self.uids[piece.start : piece.stop])
+            found += self.uids[piece.start : piece.stop]
         return found
 
 

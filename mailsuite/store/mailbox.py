@@ -114,11 +114,12 @@ class Mailbox(View):
         backslash), NoSuchMailbox, StoreUnavailable.
 
         Of very many messages some are changed at a time, each time under a MODSEQ of its own, so
-        that views and other jobs are not held up; after a failure the first stay changed.
+        that views and other jobs are not held up; after a failure the first stay changed. An array
+        is taken to ascend, as a view's does: half a million UIDs take long to sort.
         """
         if operation not in ("+", "-", ""):
             raise CannotChange(f"no such operation: {operation!r}")
-        wanted = list(self.uids) if uids is None else sorted(set(uids))
+        wanted = self.uids[:] if uids is None else _ascending(uids)
         folder, files = self.folder, self._account.files
         stored = FlagsStored([], [])
         for start in range(0, max(len(wanted), 1), STORE_AT_ONCE):
@@ -144,7 +145,7 @@ class Mailbox(View):
         The origin counts as told, as far as keeping the files goes. When the disk refuses, some may
         be gone, and are told to be, unless it is to be `all_or_none`.
         """
-        wanted = None if uids is None else sorted(set(uids))
+        wanted = None if uids is None else _ascending(uids)
         folder, files = self.folder, self._account.files
         return await self._account.change(
             folder,
@@ -340,3 +341,8 @@ class Mailbox(View):
     def drop_files(self, uids: list[int]) -> None:
         """Remove, in the background, files that nobody holds any more."""
         self._account.clearing.let_go(self._folder, uids)
+
+
+def _ascending(uids: Iterable[int]) -> Sequence[int]:
+    """Each UID once; an array, part of a view's, ascends already."""
+    return uids if isinstance(uids, array) else sorted(set(uids))
