@@ -5,6 +5,7 @@ exit code; raises UserError for what the person at the terminal can mend.
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -19,6 +20,9 @@ from mailsuite.control import Server as ControlServer
 from mailsuite.control import notify
 
 log = get_logger("app")
+GARBAGE = (10_000, 10, 100)
+"""When Python looks for cycles of objects. By its own numbers (700, 10, 10) it looks through all
+objects while 500,000 messages are put in order, and everybody waits for a tenth of a second."""
 Reload = Callable[[], Awaitable[None]]
 
 
@@ -47,8 +51,11 @@ async def serve_until_stopped(
     loop.add_signal_handler(signal.SIGHUP, reloads.set)
     control = ControlServer(server.config.data, handlers(server, reload or _nothing_to_reload))
     try:
+        gc.set_threshold(*GARBAGE)
         await server.start()
         await control.start()
+        gc.collect()
+        gc.freeze()  # what is there by now stays, and need not be looked at again
         reloading = loop.create_task(_reload_on_signal(reloads, reload or _nothing_to_reload))
         try:
             ready()

@@ -142,6 +142,9 @@ class Session:
             self.still_readable(view)
             arriving = view.arriving
             self.write_all(view.sync(may_expunge, by_uid=by_uid))
+            while view.has_more:
+                await self.breathe()
+                self.write_all(view.more_flags(by_uid=by_uid))
             places = range(view.exists - arriving, view.exists)
             arrived = [place for place in places if view.uids[place] not in view.own_new]
             view.own_new.clear()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mailsuite.imapd.contexts import Context
 
 EVENTS = {"MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE"}
+FLAGS_AT_ONCE = 2000
+"""Messages whose changed flags are told before other sessions get their turn."""
 VANISHED_AT_ONCE = 500
 """Ranges in one VANISHED response."""
 
@@ -44,6 +46,7 @@ class View:
         "_recent",
         "_settable",
         "_synced",
+        "_telling",
         "_untold",
         "_who",
         "attachment",
@@ -90,6 +93,7 @@ class View:
         self.attachment = mailbox.attach(self._on_change, claim_recent=not self.read_only)
         self._synced = False
         self._changed: set[int] = set()
+        self._telling: list[int] = []
         self._own_gone: set[int] = set()
         self._untold = 0
         self._expunge_untold = 0
@@ -171,12 +175,23 @@ class View:
             self._recent = recent
             if not self.enabled.rev2 and self.wants("MESSAGENEW"):
                 yield b"* %d RECENT\r\n" % recent
-        if self._changed and self.wants("FLAGCHANGE"):
-            changed, self._changed = self._changed, set()
-            for uid in sorted(changed):
-                if (number := attachment.sequence(uid)) is not None:
-                    yield self.flags_line(number, uid, by_uid=by_uid)
+        if (self._changed or self._telling) and self.wants("FLAGCHANGE"):
+            self._telling = sorted(self._changed.union(self._telling), reverse=True)
+            self._changed.clear()
+            yield from self.more_flags(by_uid=by_uid)
         self._synced = not self._changed and not attachment.expunged
+
+    @property
+    def has_more(self) -> bool:
+        """`sync` has not told of all flags: `more_flags` does, until this is False."""
+        return bool(self._telling)
+
+    def more_flags(self, *, by_uid: bool = False) -> Iterator[bytes]:
+        """Flags that others have changed, of some messages."""
+        for _ in range(min(len(self._telling), FLAGS_AT_ONCE)):
+            uid = self._telling.pop()
+            if (number := self.attachment.sequence(uid)) is not None:
+                yield self.flags_line(number, uid, by_uid=by_uid)
 
     @property
     def is_synced(self) -> bool:
@@ -184,7 +199,8 @@ class View:
 
         Nobody has been told of a change since the last `sync`, which told of everything.
         """
-        return self._synced and self.wanted is None and self._who is None and not self.contexts
+        certain = self.wanted is None and self._who is None and not self.contexts
+        return self._synced and certain and not self._telling
 
     def wants(self, event: str) -> bool:
         """Does the client want to be told of this?"""

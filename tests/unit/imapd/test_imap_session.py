@@ -170,6 +170,23 @@ async def test_flags_changed_while_octets_are_read_are_told(
         assert second == b"* 1 FETCH (FLAGS (\\Flagged \\Recent))"
 
 
+async def test_very_many_changes_are_told_by_and_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All in the answer to one command, each once, and no other session waits for all of it."""
+    monkeypatch.setattr("mailsuite.imapd.view.FLAGS_AT_ONCE", 2)
+    async with Runner(tmp_path, None, settings()) as runner:
+        for _ in range(5):
+            await runner.deliver("short")
+        one = await runner.signed_in("A", "SELECT INBOX")
+        other = await runner.signed_in("B", "SELECT INBOX")
+        for letters in (rb"\Seen", rb"\Flagged \Seen"):
+            await one.command(f"STORE 1:5 FLAGS.SILENT ({letters.decode()})")
+            told = [line for line in await other.command("NOOP") if b"FETCH" in line]
+            assert told == [b"* %d FETCH (FLAGS (%b))" % (n, letters) for n in range(1, 6)]
+            assert await other.command("NOOP") == []
+
+
 async def test_a_broken_disk_never_completes_a_literal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
