@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,6 +55,12 @@ class _Comparison:
     done: int = 0
     fresh: array[int] = field(default_factory=lambda: array("I"))
     there: array[int] = field(default_factory=lambda: array("I"))
+
+    def has(self, key: Key) -> bool:
+        """This UID is there."""
+        uid = cast(int, key)
+        place = bisect_left(self.there, uid)
+        return place < len(self.there) and self.there[place] == uid
 
 
 class ImapImport:
@@ -150,8 +157,7 @@ class ImapImport:
             await self._compare(session, target, compared)
         await self._bring(session, target, compared)
         if self._choice.remove_vanished:
-            there = set(compared.there)
-            await target.remove([key for key in await target.remembered() if key not in there])
+            await target.remove_all_but(compared.has)
         await target.finish(selected.uidvalidity, selected.uidnext)
 
     async def _compare(

@@ -76,8 +76,7 @@ class MaildirImport:
                 await self._bring(filling, some)
         if self._choice.remove_vanished:
             there = set(listing.keys())
-            gone = [key for key in await target.remembered() if key not in there]
-            await target.remove(gone)
+            await target.remove_all_but(there.__contains__)
         await target.finish(listing.uidvalidity, listing.uidnext)
 
     async def _compare(self, target: TargetFolder, listing: MaildirListing) -> array[int]:

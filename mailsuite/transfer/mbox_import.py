@@ -100,7 +100,7 @@ class MboxImport:
                         await filling.flush()
                         await target.reflag(changed)
         if self._choice.remove_vanished:
-            await target.remove([key for key in await target.remembered() if key not in there])
+            await target.remove_all_but(there.__contains__)
 
 
 def _some(mails: Iterator[mbox.Mail]) -> list[mbox.Mail]:

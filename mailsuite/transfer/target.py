@@ -256,9 +256,13 @@ class TargetFolder:
         await self._target.work(self._target.state.forget, self._number, keys)
         self._target.progress.removed += len(removed)
 
-    async def remembered(self) -> list[Key]:
-        """The keys of all that have been brought over."""
-        return await self._target.work(lambda: list(self._target.state.keys(self._number)))
+    async def remove_all_but(self, is_there: Callable[[Key], bool]) -> None:
+        """Remove what has been brought over and is gone at the source; `is_there` in a thread."""
+
+        def gone() -> list[Key]:
+            return [key for key in self._target.state.keys(self._number) if not is_there(key)]
+
+        await self.remove(await self._target.work(gone))
 
     async def finish(self, uidvalidity: int, uidnext: int) -> None:
         """All is there: from now on new messages get UIDs after those from over there."""
