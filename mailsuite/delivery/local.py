@@ -187,13 +187,17 @@ def _new_message(job: Job, place: int) -> NewMessage:
 
 
 def _deferred(job: Job, account: str, error: StoreError) -> Deferred:
+    # A direct attempt comes again at once, from the queue: that one tells of it, in its place.
+    direct = not job.message.path
     if isinstance(error, OverQuota):
         # Its owner may make room; the sender is told when the queue gives up.
-        log.info("mailbox full", id=job.id, account=account, why=str(error))
+        if not direct:
+            log.info("mailbox full", id=job.id, account=account, why=str(error))
         return Deferred("4.2.2", f"mailbox of {account} is full")
     if isinstance(error, StoreUnavailable):
         # The disk's or another program's doing: where in our code it was met helps nobody.
-        log.error("mailbox not written", id=job.id, account=account, why=str(error))
+        if not direct:
+            log.error("mailbox not written", id=job.id, account=account, why=str(error))
         return Deferred("4.3.0", f"mailbox of {account} can't be written now")
     log.error("mailbox not written", id=job.id, account=account, exc_info=error)
     return Deferred("4.2.0", f"mailbox of {account} takes no message now")

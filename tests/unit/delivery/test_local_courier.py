@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from delivery_support import ALIASES, MESSAGE, RECEIVED, job, octets, opened, route
 
 from mailsuite.base.tasks import Threads
@@ -243,6 +244,24 @@ async def test_a_full_mailbox_waits(tmp_path: Path) -> None:
         (outcome,) = await attempt(store, job(tmp_path, BOB, of=(ALICE, BOB), repeat=True))
         assert isinstance(outcome, Sent)
         assert await octets(store, BOB) == [trace(BOB) + MESSAGE]
+
+
+async def test_a_direct_attempt_leaves_it_to_the_queue_to_tell_of_a_full_mailbox(
+    tmp_path: Path,
+) -> None:
+    """So that a message's story begins with whoever brought it, and tells each attempt once."""
+    async with opened(tmp_path) as store:
+        (await store.account(BOB)).files.limits = lambda: Quota(messages=0)
+        queued = job(tmp_path, ALICE, BOB, kept=True)
+        direct = replace(queued, message=replace(queued.message, path="", offset=0))
+        with structlog.testing.capture_logs() as events:
+            first = await attempt(store, direct)
+            assert isinstance(first[0], Sent) and isinstance(first[1], Deferred)
+            assert events == []
+            again = await attempt(store, replace(queued, repeat=True))
+        assert isinstance(again[0], Sent) and isinstance(again[1], Deferred)
+        assert [(event["event"], event["account"]) for event in events] == [("mailbox full", BOB)]
+        assert await octets(store, ALICE) == [trace(ALICE) + MESSAGE]
 
 
 async def test_collected_a_second_time_after_a_crash_is_delivered_once(tmp_path: Path) -> None:
