@@ -35,11 +35,15 @@ class Intake:
         self._attempts = attempts
         self._committer = committer
         self._clock = clock
+        self._refused = False  # the queue has not taken what came last
 
     async def accept(self, received: Received, envelope: Envelope) -> None:
         """Take a message. Raises QueueUnavailable, NoSpace, ValueError; nothing is left then."""
         now = self._clock.now()
-        lane = None if must_be_queued(envelope, now) else self._attempts.idle_lane(envelope)
+        # What some have and the queue refuses for others comes anew, for all, as often as its
+        # sender tries: the queue has to work again before that can happen once more.
+        first = must_be_queued(envelope, now) or (self._refused and len(envelope.recipients) > 1)
+        lane = None if first else self._attempts.idle_lane(envelope)
         job = None if lane is None else direct_job(received, envelope, lane, now)
         if lane is None or job is None:
             await self._queue(received, envelope)
@@ -76,6 +80,7 @@ class Intake:
             raise
 
         def done(error: QueueUnavailable | None) -> None:
+            self._refused = error is not None
             if error is None:
                 self._attempts.arrived(arriving)
             else:

@@ -20,7 +20,7 @@ from queue_support import (
 )
 
 from mailsuite.mail import DeliverBy, Envelope, FollowUp, Job, Outcome, Recipient, Sent
-from mailsuite.queue import intake
+from mailsuite.queue import QueueUnavailable, intake
 
 
 class DirectCourier(ScriptedCourier):
@@ -171,6 +171,29 @@ async def test_no_mail_goes_before_what_is_in_line(tmp_path: Path) -> None:
         ready.set()
         await asyncio.gather(*tasks)
         await until_empty(queue)
+
+
+async def test_nobody_gets_a_copy_for_each_try_while_the_queue_refuses(tmp_path: Path) -> None:
+    def one_is_full(job: Job) -> list[Outcome]:
+        return [*sent(job)[:-1], *deferred(job)[-1:]]
+
+    courier = DirectCourier(one_is_full)
+    both = envelope("a@x.test", "b@x.test")
+    async with running(tmp_path, courier) as queue:
+        (tmp_path / "spool").rename(tmp_path / "away")
+        for _ in range(3):
+            with pytest.raises(QueueUnavailable):
+                await queue.submit(both, MESSAGE)
+        assert len(courier.direct_jobs) == 1
+        courier.answer = sent
+        await queue.submit(envelope("a@x.test"), MESSAGE)
+        assert len(courier.direct_jobs) == 2
+        (tmp_path / "away").rename(tmp_path / "spool")
+        await queue.submit(both, MESSAGE)
+        assert len(courier.direct_jobs) == 2
+        await until_empty(queue)
+        await queue.submit(both, MESSAGE)
+        assert len(courier.direct_jobs) == 3
 
 
 async def test_large_mail_and_what_the_courier_does_not_want_is_queued(tmp_path: Path) -> None:
