@@ -4,8 +4,11 @@ Promises: a message is durable when `accept` returns, in all the mailboxes it is
 queue, even when its sender has hung up meanwhile. Rows, file and first attempt of a queued one are
 one piece of work, so that it is in line without waiting for any poll. What a direct attempt has not
 brought to its end is queued as tried, so that no mailbox gets it twice; a client never waits longer
-than `PATIENCE` for one, and none goes before mail that is in line.
+than `PATIENCE` for one, and none goes before mail that is in line. The queue's first attempt begins
+when the direct one has ended.
 """
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
@@ -70,20 +73,26 @@ class Intake:
                 self._attempts.record_direct, lane, job, task.result(), self._clock.now()
             )
             return
-        await self._queue(received, job.envelope, tried=True)
+        await self._queue(received, job.envelope, task)
 
-    async def _queue(self, received: Received, envelope: Envelope, *, tried: bool = False) -> None:
+    async def _queue(
+        self, received: Received, envelope: Envelope, direct: Attempt | None = None
+    ) -> None:
+        """`direct`: the attempt that has been made, or still is: no other one runs beside it."""
+        tried, now = direct is not None, self._clock.now()
         try:
-            arriving = self._attempts.plan(received, envelope, self._clock.now(), tried=tried)
+            arriving = self._attempts.plan(received, envelope, now, tried=tried)
         except BaseException:
             await self._committer.abandon(received.file)
             raise
 
         def done(error: QueueUnavailable | None) -> None:
             self._refused = error is not None
-            if error is None:
-                self._attempts.arrived(arriving)
-            else:
+            if error is not None:
                 self._attempts.refused(arriving)
+            elif direct is not None and not direct.done():
+                direct.add_done_callback(lambda _: self._attempts.arrived(arriving))
+            else:
+                self._attempts.arrived(arriving)
 
         await self._committer.commit(Work([arriving.change], [received.file], done))

@@ -283,10 +283,10 @@ def append_group(
     seen: dict[str, int] = {}
     fresh: list[Prepared] = []
     for message in wanted:
-        if message.repeat and message.delivery is not None:
-            if message.delivery in known or message.delivery in seen:
+        if (mark := message.delivery) is not None:
+            if message.repeat and (mark in known or mark in seen):
                 continue
-            seen[message.delivery] = len(fresh)
+            seen[mark] = len(fresh)
         fresh.append(message)
     if fresh:
         for message in fresh:

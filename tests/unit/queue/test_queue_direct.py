@@ -100,11 +100,39 @@ async def test_a_slow_mailbox_is_left_to_the_queue(
 
     courier = DirectCourier(slow)
     async with running(tmp_path, courier) as queue:
-        await queue.submit(envelope("a@x.test"), MESSAGE)
-        await until(lambda: len(courier.jobs) == 1)
-        assert courier.jobs[0].repeat
+        id = await queue.submit(envelope("a@x.test"), MESSAGE)
+        assert (await queue.counts()).messages == 1
+        # Both at once could bring it to the mailbox twice.
+        await queue.submit(envelope("b@x.test"), MESSAGE)
+        await until(lambda: [job.recipients[0].address for job in courier.jobs] == ["b@x.test"])
+
+        async def one_is_left() -> bool:
+            return (await queue.counts()).messages == 1
+
+        await until(one_is_left)
+        assert len(courier.jobs) == 1
         ready.set()
         await until_empty(queue)
+        assert [(job.id, job.repeat) for job in courier.jobs[1:]] == [(id, True)]
+
+
+async def test_a_stop_while_a_mailbox_is_slow_leaves_it_to_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "PATIENCE", 0.01)
+
+    async def slow(job: Job) -> Sequence[Outcome]:
+        await asyncio.Event().wait()
+        return sent(job)
+
+    courier = DirectCourier(slow)
+    async with running(tmp_path, courier, grace=0.01) as queue:
+        await queue.submit(envelope("a@x.test"), MESSAGE)
+    assert not courier.jobs
+    courier = DirectCourier()
+    async with running(tmp_path, courier) as queue:
+        await until_empty(queue)
+        assert [(job.repeat, job.attempt) for job in courier.jobs] == [(True, 1)]
 
 
 async def test_a_sender_who_goes_away_changes_nothing(tmp_path: Path) -> None:

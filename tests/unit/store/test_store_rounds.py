@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,3 +188,20 @@ async def test_a_mistake_in_making_a_file_is_one_requests(store: Store, opened: 
     assert isinstance(results[0], OverflowError)
     assert isinstance(results[1], list)
     assert not [one for one in results[1] if isinstance(one, BaseException)]
+
+
+async def test_a_delivery_and_its_repetition_in_one_turn_are_one_message(store: Store) -> None:
+    account = await store.account(NAMES[0])
+    await account.append("INBOX", [message(0)])
+    again = replace(message(1), repeat=True)
+    go_on = threading.Event()
+    busy = asyncio.create_task(account.writer.do(go_on.wait))
+    both = [asyncio.create_task(account.append("INBOX", [one])) for one in (message(1), again)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(account.writer._jobs) == 2
+    go_on.set()
+    await busy
+    first, second = await asyncio.gather(*both)
+    assert first == second
+    assert (await account.status("INBOX")).messages == 2
