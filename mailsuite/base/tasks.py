@@ -83,6 +83,20 @@ async def outlasted(future: "asyncio.Future[T]") -> T:
     return future.result()
 
 
+async def all_of(*works: Coroutine[Any, Any, T]) -> list[T]:
+    """As `asyncio.gather`, but all have their end when it has: nothing goes on unseen.
+
+    Also where one raises, or when it is cancelled. Raises what the first one in order has raised.
+    """
+    results = await asyncio.gather(*works, return_exceptions=True)
+    good: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        good.append(result)
+    return good
+
+
 async def settled(future: "asyncio.Future[Any]") -> None:
     """Wait until `future` (a task is one) has its end, whichever; never cancels it.
 

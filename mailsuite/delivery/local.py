@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mailsuite.base.log import get_logger
-from mailsuite.base.tasks import Threads
+from mailsuite.base.tasks import Threads, all_of
 from mailsuite.delivery.expansion import Expansion, expand
 from mailsuite.delivery.trace import delivered, key_of, passed, return_path
 from mailsuite.mail import (
@@ -93,7 +93,7 @@ class LocalCourier:
         gate = asyncio.Semaphore(TOGETHER)
         if len(job.recipients) == 1:
             return [await self._recipient(job, 0, names, gate)]
-        return await asyncio.gather(
+        return await all_of(
             *(self._recipient(job, place, names, gate) for place in range(len(job.recipients)))
         )
 
@@ -136,7 +136,7 @@ class LocalCourier:
         if len(targets) == 1:
             await one(*targets[0])
         elif targets:
-            await asyncio.gather(*(one(*target) for target in targets))
+            await all_of(*(one(*target) for target in targets))
 
     async def _append(self, account: str, detail: str, message: NewMessage) -> None:
         store = await self._store.account(account)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from mailsuite.base.tasks import Tasks, Threads, committed
+from mailsuite.base.tasks import Tasks, Threads, all_of, committed
 
 
 async def test_committed_runs_to_its_end_when_the_caller_is_cancelled() -> None:
@@ -143,3 +143,35 @@ def test_threads_serve_one_event_loop_after_another() -> None:
         assert asyncio.run(threads.run(len, "abc")) == 3
     finally:
         threads.close()
+
+
+async def test_all_of_ends_when_all_have_also_when_it_is_cancelled() -> None:
+    release, ended = asyncio.Event(), []
+
+    async def commit() -> None:
+        await release.wait()
+        ended.append(True)
+
+    async def at_once() -> None:
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(all_of(at_once(), committed(commit())))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    task.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not task.done()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == [True]
+
+
+async def test_all_of_gives_results_in_order() -> None:
+    async def give(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    assert await all_of(give(1), give(2)) == [1, 2]
+    assert await all_of() == []

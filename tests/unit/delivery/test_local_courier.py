@@ -1,5 +1,6 @@
 """The local courier over a real store: who gets what, once."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,7 +197,40 @@ class Failing:
         return await self.store.account(address)
 
 
+class Broken(Failing):
+    """A store with a mistake for those in `broken`; all others wait for `go_on`."""
+
+    def __init__(self, store: Store, *broken: str) -> None:
+        super().__init__(store, *broken)
+        self.go_on = asyncio.Event()
+
+    async def account(self, address: str) -> AccountStore:
+        if address in self.broken:
+            raise RuntimeError("a mistake")
+        await self.go_on.wait()
+        return await self.store.account(address)
+
+
 class TestFailures:
+    @pytest.mark.parametrize("to", [(ALICE, BOB), ("team@example.test",)])
+    async def test_an_attempt_ends_when_all_of_it_has(
+        self, tmp_path: Path, to: tuple[str, ...]
+    ) -> None:
+        """What went on unseen would meet the next attempt in the same mailbox."""
+        async with opened(tmp_path) as store:
+            threads = Threads("delivery-test", 1)
+            broken = Broken(store, ALICE)
+            courier = LocalCourier(broken, route, threads)
+            attempt = asyncio.create_task(courier.deliver(job(tmp_path, *to, kept=True)))
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not attempt.done()
+            broken.go_on.set()
+            with pytest.raises(RuntimeError, match="a mistake"):
+                await attempt
+            assert len(await octets(store, BOB)) == 1
+            threads.close()
+
     async def test_a_store_that_fails_defers(self, tmp_path: Path) -> None:
         async with opened(tmp_path) as store:
             threads = Threads("delivery-test", 1)
