@@ -6,8 +6,12 @@ the final name.
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+
+SYNCING = 4  # threads that help to wait for many files
 
 
 def fsync_dir(folder: Path) -> None:
@@ -75,6 +79,49 @@ def settle(fd: int, path: str | Path) -> None:
     except BaseException:
         _unlink(path)
         raise
+
+
+def sync_all(fds: Sequence[int]) -> list[OSError | None]:
+    """Make many files or folders durable, at the same moment; what went wrong with each.
+
+    A file system that keeps a journal writes it once for all who wait together, and once for each
+    of those who wait one after the other: ten take thirty times as long that way on ext4.
+    """
+    if len(fds) > 1:
+        for fd in fds:
+            _start_writing(fd)
+        count = min(SYNCING + 1, len(fds))
+        others = [_syncing().submit(_sync_each, fds[first::count]) for first in range(1, count)]
+        found: list[OSError | None] = [None] * len(fds)
+        found[::count] = _sync_each(fds[::count])
+        for first, other in enumerate(others, 1):
+            found[first::count] = other.result()
+        return found
+    return _sync_each(fds)
+
+
+def _start_writing(fd: int) -> None:
+    """Linux begins to write dirty pages that won't be needed; elsewhere there is no such call."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _sync_each(fds: Sequence[int]) -> list[OSError | None]:
+    found: list[OSError | None] = []
+    for fd in fds:
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            found.append(error)
+        else:
+            found.append(None)
+    return found
+
+
+@cache
+def _syncing() -> ThreadPoolExecutor:
+    """Threads that do nothing but wait for the disk, whoever asks."""
+    return ThreadPoolExecutor(SYNCING, thread_name_prefix="fsync")
 
 
 def _unlink(path: str | Path) -> None:

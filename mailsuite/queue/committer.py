@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import apsw
 
+from mailsuite.base import durable
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.queue.changes import Change
@@ -24,8 +25,7 @@ from mailsuite.queue.spool import Spool
 log = get_logger("queue")
 
 MAX_GROUP = 500  # works in one commit
-OPEN_FILES = 32  # works whose files a thread has open at the same time
-FEW = 3  # works of a thread whose files are better written durably one by one
+OPEN_FILES = 64  # works whose files are open at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,7 @@ class NewFile:
     id: str
     octets: bytes
 
-    def write(self, spool: Spool, few: bool) -> int:
-        if few:
-            return spool.write_at_once(self.id, self.octets)
+    def write(self, spool: Spool) -> int:
         return spool.write(self.id, (self.octets,))
 
 
@@ -49,7 +47,7 @@ class GrownFile:
     fd: int
     rest: Sequence[bytes]
 
-    def write(self, spool: Spool, few: bool) -> int:
+    def write(self, spool: Spool) -> int:
         return spool.go_on(self.fd, self.id, self.rest)
 
     def abandon(self, spool: Spool) -> None:
@@ -68,7 +66,7 @@ class SharedFile:
     head: bytes
     tail: bytes = b""
 
-    def write(self, spool: Spool, few: bool) -> int:
+    def write(self, spool: Spool) -> int:
         return spool.share(self.id, self.source, self.skip, self.head, self.tail)
 
 
@@ -91,11 +89,10 @@ class Work:
 class Committer:
     """Takes works from the loop, and writes them in threads, a group at a time."""
 
-    def __init__(self, records: Records, spool: Spool, threads: Threads, writers: int) -> None:
+    def __init__(self, records: Records, spool: Spool, threads: Threads) -> None:
         self._records = records
         self._spool = spool
         self._threads = threads
-        self._writers = max(1, writers)
         self._tasks = Tasks("queue")
         self._arrived = _Line()
         self._written = _Line()
@@ -168,13 +165,7 @@ class Committer:
                 # One thread's turn for both steps; meanwhile a group gathers.
                 await self._perform(_write_and_record, group)
                 continue
-            count = min(self._writers, len(group))
-            shares = [
-                self._threads.submit(_write, self._spool, group[first::count])
-                for first in range(count)
-            ]
-            for share in shares:
-                await share
+            await self._threads.submit(_write, self._spool, group)
             for work in group:
                 if work.error is None:
                     self._written.put(work)
@@ -240,28 +231,30 @@ def _write(spool: Spool, works: Sequence[Work]) -> None:
     """Write the files of `works` durably; those of a work that fails are gone again."""
     for first in range(0, len(works), OPEN_FILES):
         some = works[first : first + OPEN_FILES]
-        few = len(some) <= FEW
-        opened = [(work, fd) for work in some for fd in _begin(spool, work, few)]
-        for work, fd in opened:
-            try:
-                spool.settle(fd)
-            except OSError as error:
+        opened = [(work, fd) for work in some for fd in _begin(spool, work)]
+        # The files and their names, which are all there by now, at the same moment.
+        *errors, folder = durable.sync_all([*(fd for _, fd in opened), spool.fd])
+        failed: dict[Work, OSError] = {}
+        for (work, fd), failure in zip(opened, errors, strict=True):
+            os.close(fd)
+            if failure is not None:
+                failed[work] = failure
+        for work in some:
+            error = folder or failed.get(work)
+            if work.error is None and error is not None:
                 log.error("spool file not durable", id=work.files[0].id, exc_info=error)
                 work.error = error
                 _unwrite(spool, [file.id for file in work.files])
 
 
-def _begin(spool: Spool, work: Work, few: bool) -> list[int]:
-    """Write the files of one work; gives the descriptors to wait for.
-
-    `few`: to write them one after the other takes no longer than to wait for all together.
-    """
+def _begin(spool: Spool, work: Work) -> list[int]:
+    """Write the files of one work; gives the descriptors to wait for."""
     opened: list[int] = []
     written: list[str] = []
     try:
         for file in work.files:
             written.append(file.id)
-            fd = file.write(spool, few)
+            fd = file.write(spool)
             if fd >= 0:
                 opened.append(fd)
     except Exception as error:
@@ -283,10 +276,8 @@ def _write_and_record(spool: Spool, records: Records, group: Sequence[Work]) -> 
 
 
 def _record(spool: Spool, records: Records, group: Sequence[Work]) -> list[str]:
-    """Make the files' names durable and write the rows; gives the messages completed by them."""
+    """Write the rows; gives the messages completed by them."""
     try:
-        if any(work.files for work in group):
-            spool.sync()
         return records.apply(change for work in group for change in work.changes)
     except Exception as error:
         if len(group) > 1 and isinstance(error, apsw.ConstraintError | ValueError):

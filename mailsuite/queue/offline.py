@@ -11,6 +11,7 @@ from types import TracebackType
 
 import apsw
 
+from mailsuite.base import durable
 from mailsuite.base.errors import UserError
 from mailsuite.mail import Envelope
 from mailsuite.queue.boarding import NOBODY
@@ -96,7 +97,7 @@ class Offline:
                     raise UserError(f"the message has more than {limit} octets")
                 yield piece
 
-        spool.settle(spool.write(id, counted()))
+        durable.settle(spool.write(id, counted()), spool.path(id))
         try:
             spool.sync()
             now = time.time()

@@ -63,7 +63,7 @@ class Queue:
         root      folder of the queue, made when it is not there
         choose    (recipient address, envelope) -> name of the courier that serves it now
         couriers  by name
-        threads   for the disk; `settings.writers` + 2 of them serve best
+        threads   for the disk; four of them serve best
         prefix    local trace fields for an envelope with one recipient, put before its message in
                   the spool so that local delivery can link the file
         notifier  writes the notices to senders; without one what bounced stays in the queue
@@ -108,9 +108,7 @@ class Queue:
             raise typed(error) from error
         if found:
             log.info("attempts of the last run go on", recipients=found)
-        self._committer = Committer(
-            house.records, house.spool, self._threads, self._settings.writers
-        )
+        self._committer = Committer(house.records, house.spool, self._threads)
         self._attempts = Attempts(
             self._couriers,
             self._choose,

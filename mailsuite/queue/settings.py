@@ -28,7 +28,6 @@ class Settings:
     page            recipients loaded from the database at a time
     memory          octets of an arriving message held in memory before it goes to the disk
     keep            a message up to this size is handed to its courier in memory too
-    writers         threads that write arriving messages at the same moment
     commit_retry    wait before an outcome that could not be recorded is recorded again
     """
 
@@ -45,5 +44,4 @@ class Settings:
     page: int = 500
     memory: int = 1 << 18
     keep: int = 1 << 14
-    writers: int = 4
     commit_retry: float = 5.0

@@ -1,11 +1,10 @@
 """The spool: one file a message, written once under its final name, never changed.
 
-Promises: what fails half-way is gone again; a file's octets are durable once `settle` has returned,
-its name once `sync` has. A file without a row in the database means nothing and is swept at
-start. All functions block on the disk.
+Promises: what fails half-way is gone again. A file without a row in the database means nothing and
+is swept at start. All functions block on the disk.
 
-Writing and waiting are two steps, so that the files of a group are on their way to the disk
-together, and the first wait pays for most of the others.
+Writing and waiting (`base.durable.sync_all`) are two steps, since to wait for many files at once
+takes as long as to wait for one.
 """
 
 import contextlib
@@ -19,7 +18,6 @@ from mailsuite.base import durable
 from mailsuite.queue.ids import is_id
 
 CHUNK = 1 << 20
-START_WRITING = hasattr(os, "posix_fadvise")
 # What file systems without hard links, or with too many of one file, answer.
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
@@ -42,13 +40,15 @@ class Spool:
 
     def sync(self) -> None:
         """Make the names of the files written so far durable."""
-        if self._fd >= 0:
-            os.fsync(self._fd)
-        else:
-            durable.fsync_dir(self._folder)
+        durable.fsync_dir(self._folder)
+
+    @property
+    def fd(self) -> int:
+        """The folder's descriptor, from `hold` on."""
+        return self._fd
 
     def hold(self) -> None:
-        """Keep the folder open until `close`, so that `sync` is one call."""
+        """Keep the folder open until `close`."""
         self._fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -58,29 +58,11 @@ class Spool:
             os.close(fd)
 
     def write(self, id: str, chunks: Iterable[bytes]) -> int:
-        """A new file, not yet durable; gives its descriptor for `settle`.
+        """A new file, not yet durable; gives its descriptor, to wait for and to close.
 
         FileExistsError, and then the file is another's; OSError.
         """
         return self.go_on(self.open_new(id), id, chunks)
-
-    def write_at_once(self, id: str, octets: bytes) -> int:
-        """A small new file, durable when this returns (-1: there is nothing to wait for).
-
-        The writing itself waits for the disk, which costs two calls less than to ask for it.
-        """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_DSYNC
-        fd = os.open(self.path(id), flags, 0o600)
-        try:
-            try:
-                write_all(fd, octets)
-            finally:
-                os.close(fd)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self.remove([id])
-            raise
-        return -1
 
     def share(self, id: str, source: str, skip: int, head: bytes, tail: bytes = b"") -> int:
         """A new file: `head`, the octets of the file of `source` after the first `skip`, `tail`.
@@ -105,27 +87,16 @@ class Spool:
         return os.open(self.path(id), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def go_on(self, fd: int, id: str, chunks: Iterable[bytes]) -> int:
-        """Write the last octets of a file from `open_new`; gives its descriptor for `settle`."""
+        """Write the last octets of a file from `open_new`; gives its descriptor as `write` does."""
         try:
             for chunk in chunks:
                 write_all(fd, chunk)
-            if START_WRITING:
-                # Linux begins to write dirty pages that won't be needed.
-                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         except BaseException:
             os.close(fd)
             with contextlib.suppress(OSError):
                 self.remove([id])
             raise
         return fd
-
-    @staticmethod
-    def settle(fd: int) -> None:
-        """Wait until the octets are durable, and close; OSError, and then they may not be."""
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def remove(self, ids: Iterable[str]) -> None:
         """Remove files; those that are gone already don't matter."""

@@ -308,7 +308,7 @@ class AccountStore:
         if message.repeat:
             return None
         if isinstance(message.source, bytes) and len(message.source) <= SMALL:
-            request.begin = partial(self._prepare, [message], request.messages, settle=False)
+            request.begin = partial(self._prepare, [message], request.messages)
         elif (link := deliver.to_link(self.files, message)) is not None:
             request.messages.append(link)
         else:
@@ -365,7 +365,7 @@ class AccountStore:
                 prepared.clear()
                 if submit is None and _is_small(messages):
                     # One thread's turn, not two one after the other.
-                    request.begin = partial(self._prepare, messages, prepared, settle=False)
+                    request.begin = partial(self._prepare, messages, prepared)
                 else:
                     await self._prepare_all(messages, prepared)
             appended = await (submit or self.writer.append)(request)
@@ -390,7 +390,7 @@ class AccountStore:
         pieces = [messages[at : at + PREPARE_AT_ONCE] for at in starts]
         made: list[list[deliver.Prepared]] = [[] for _ in pieces]
         work = [
-            self.threads.run(self._prepare, piece, its)
+            self.threads.run(self._prepare_durably, piece, its)
             for piece, its in zip(pieces, made, strict=True)
         ]
         results = await asyncio.gather(*work, return_exceptions=True)
@@ -400,13 +400,13 @@ class AccountStore:
             if isinstance(result, BaseException):
                 raise result
 
-    def _prepare(
-        self,
-        messages: Sequence[NewMessage],
-        prepared: list[deliver.Prepared],
-        *,
-        settle: bool = True,
+    def _prepare_durably(
+        self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]
     ) -> None:
+        self._prepare(messages, prepared)
+        deliver.settle(prepared)
+
+    def _prepare(self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]) -> None:
         for message in messages:
             source = message.source
             dated = message
@@ -415,7 +415,7 @@ class AccountStore:
                 if isinstance(source, Path) and not message.prefix:
                     # The file has its date already, and can be linked.
                     dated = dataclasses.replace(message, internal_date=None)
-            prepared.append(deliver.prepare(self.files, dated, source, settle=settle))
+            prepared.append(deliver.prepare(self.files, dated, source))
 
     async def copy(
         self, source: Mailbox, uids: Sequence[int], target: str, *, within: Scope = EVERY_FLAG

@@ -82,9 +82,9 @@ class Change:
         self._undo.append((new, ""))
         target.changes(name)
 
-    def sync(self, folder: str) -> None:
-        """Make the names in a folder durable."""
-        os.fsync(self._open(f"{folder}/")[0].fd)
+    def fd(self, folder: str) -> int:
+        """The descriptor of a folder, held open until `close`."""
+        return self._open(f"{folder}/")[0].fd
 
     def unlink(self, path: str) -> None:
         """Remove a file, for good whatever becomes of the change. Raises FileNotFoundError."""

@@ -24,7 +24,7 @@ from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexBusy
 from mailsuite.store.records import CUR, NEW, Entry
-from mailsuite.store.steps import Pause, Steps
+from mailsuite.store.steps import Pause, Steps, Sync
 from mailsuite.store.temp import TempMessage
 from mailsuite.store.updates import Update
 from mailsuite.store.values import Appended, NewMessage
@@ -65,11 +65,11 @@ class Prepared:
     open_end: bool = False
     fd: int = -1
 
-    def settle(self) -> None:
-        """Make the octets durable, where they are not. Raises OSError."""
+    def close(self) -> None:
+        """Give the descriptor back, where there is one."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            durable.settle(fd, self.path)
+            os.close(fd)
 
 
 @dataclass(slots=True)
@@ -90,28 +90,38 @@ class Request:
 
 def make_ready(requests: Iterable[Request]) -> None:
     """Make the files that are left to the writer, once; what fails is in the request's `error`."""
-    begun = [request for request in requests if request.begin is not None]
-    # All are begun before the first is waited for, which pays for most of the others.
-    for request in begun:
+    begun: list[tuple[Request, Prepared]] = []
+    for request in requests:
         begin, request.begin = request.begin, None
         if begin is not None:
             # Also a mistake of ours is this request's alone: others are made ready with it.
             _, request.error = attempt(begin)
-    for request in begun:
-        try:
-            for message in request.messages:
-                message.settle()
-        except OSError as error:
-            request.error = error
+            begun += [(request, message) for message in request.messages]
+    errors = _settled([message for _, message in begun])
+    for (request, _), error in zip(begun, errors, strict=True):
+        request.error = request.error or error
+
+
+def settle(messages: Iterable[Prepared]) -> None:
+    """Make the octets of all of them durable. Raises OSError."""
+    for error in _settled(list(messages)):
+        if error is not None:
+            raise error
+
+
+def _settled(messages: Sequence[Prepared]) -> list[OSError | None]:
+    errors = iter(durable.sync_all([message.fd for message in messages if message.fd >= 0]))
+    found = [next(errors) if message.fd >= 0 else None for message in messages]
+    for message in messages:
+        message.close()
+    return found
 
 
 # -- aside, in parallel ----------------------------------------------------------------------------
 
 
-def prepare(
-    files: AccountFiles, message: NewMessage, source: bytes | Path, *, settle: bool = True
-) -> Prepared:
-    """Make the file, durable unless it is told not to `settle` octets that are in memory.
+def prepare(files: AccountFiles, message: NewMessage, source: bytes | Path) -> Prepared:
+    """Make the file; octets from memory are durable only when they are settled.
 
     Raises OSError, CannotChange (an unknown flag).
     """
@@ -131,10 +141,7 @@ def prepare(
         # One call to the disk for both, as long as a copy costs less than the call.
         pieces = (message.prefix + source,) if len(source) <= JOINED else (message.prefix, source)
         bare = 0 if message.exact else content.count_bare(pieces)
-        if settle:
-            size = durable.write_new(path, pieces, mtime=mtime)
-        else:
-            fd, size = durable.begin_new(path, pieces, mtime=mtime)
+        fd, size = durable.begin_new(path, pieces, mtime=mtime)
     return Prepared(
         path,
         base,
@@ -380,9 +387,10 @@ def _place(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> Ste
         ]
         if marked:
             folder.journal = journal.append(folder.path, marked, sync=True)
-        yield Pause.DISK
-        for place in {entry.place for entry in entries}:
-            change.sync(folder.new if place == NEW else folder.cur)
+        places = {entry.place for entry in entries}
+        sync = Sync([change.fd(folder.new if place == NEW else folder.cur) for place in places])
+        yield sync
+        sync.check()
         for entry in entries:
             folder.count(entry.state, entry.size, +1)
         yield from _write_rows(change, folder, entries)
@@ -467,8 +475,6 @@ def clean_up(messages: Iterable[Prepared]) -> None:
     for message in messages:
         if message.link:
             continue  # the file is another's
-        if message.fd >= 0:
-            os.close(message.fd)
-            message.fd = -1
+        message.close()
         with contextlib.suppress(OSError):
             Path(message.path).unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from mailsuite.base.tasks import Threads, attempt
 from mailsuite.store import deliver
-from mailsuite.store.steps import AGAIN, Pause, Steps, step
+from mailsuite.store.steps import AGAIN, Pause, Steps, Sync, step
 
 _Result: TypeAlias = tuple[Any, BaseException | None]
 MOST = 64  # accounts in one round
@@ -65,7 +65,9 @@ class Rounds:
 
     def _take(self, works: list[_Work], ended: asyncio.Future[list[_Result]]) -> None:
         """What a thread's turn has brought: ends, or works that go on by themselves."""
-        for work, (value, error) in zip(works, ended.result(), strict=True):
+        failure = ended.exception()
+        results = ended.result() if failure is None else [(None, failure)] * len(works)
+        for work, (value, error) in zip(works, results, strict=True):
             if error is not None:
                 work.done.set_exception(error)
             elif value is Pause.APART:
@@ -87,15 +89,20 @@ def _perform(works: list[_Work]) -> list[_Result]:
     """
     deliver.make_ready([request for work in works for request in work.requests])
     results = [attempt(step, work.steps) for work in works]
-    for place, work in enumerate(works):
-        while results[place][0] is Pause.DISK:
-            results[place] = attempt(step, work.steps)
+    while pauses := {
+        place: value for place, (value, _) in enumerate(results) if isinstance(value, Sync)
+    }:
+        Sync.perform(list(pauses.values()))
+        for place in pauses:
+            results[place] = attempt(step, works[place].steps)
     return results
 
 
 def _perform_alone(work: _Work) -> list[_Result]:
     """In a thread: the rest of one, up to where it can only be tried again later."""
-    result: _Result = (Pause.APART, None)
-    while result[0] in (Pause.DISK, Pause.APART):
-        result = attempt(step, work.steps)
-    return [result]
+    while True:
+        value, error = attempt(step, work.steps)
+        if isinstance(value, Sync):
+            Sync.perform([value])
+        elif value is not Pause.APART:
+            return [(value, error)]

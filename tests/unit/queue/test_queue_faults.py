@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import apsw
@@ -20,6 +20,7 @@ from queue_support import (
     until_empty,
 )
 
+from mailsuite.base import durable
 from mailsuite.mail import FollowUp, Job, Outcome, Sent
 from mailsuite.queue import NoSpace, QueueUnavailable, Settings, errors
 from mailsuite.queue import spool as spool_module
@@ -50,11 +51,10 @@ def test_errors_are_sorted(error: Exception, kind: type[Exception]) -> None:
 @pytest.mark.parametrize(
     ("where", "count"),
     [
-        ("write_at_once", 1),
-        ("write_at_once", 5),
+        ("write", 1),
         ("write", 100),
-        ("sync", 1),
-        ("sync", 5),
+        ("sync_all", 1),
+        ("sync_all", 5),
         ("apply", 1),
         ("apply", 5),
     ],
@@ -62,21 +62,23 @@ def test_errors_are_sorted(error: Exception, kind: type[Exception]) -> None:
 async def test_small_messages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, count: int
 ) -> None:
-    async with running(tmp_path, settings=Settings(writers=1 if where == "write" else 4)) as queue:
+    async with running(tmp_path) as queue:
 
         def fail(*given: object) -> None:
             raise refusing(errno.ENOSPC)
 
+        def unsynced(fds: Sequence[int]) -> list[OSError]:
+            return [refusing(errno.ENOSPC) for _ in fds]
+
         with monkeypatch.context() as broken:
-            broken.setattr(Records if where == "apply" else Spool, where, fail)
+            if where == "sync_all":
+                broken.setattr(durable, where, unsynced)
+            else:
+                broken.setattr(Records if where == "apply" else Spool, where, fail)
             found = await asyncio.gather(
                 *(queue.submit(envelope(), MESSAGE) for _ in range(count)), return_exceptions=True
             )
-            kinds = [type(each) for each in found]
-            if where == "write":  # a few may have been written one by one
-                assert NoSpace in kinds and set(kinds) <= {NoSpace, str}
-            else:
-                assert kinds == [NoSpace] * count
+            assert [type(each) for each in found] == [NoSpace] * count
         await until_empty(queue)
         assert spool_names(tmp_path) == set() and (await queue.counts()).messages == 0
         await queue.submit(envelope(), MESSAGE)
@@ -84,14 +86,15 @@ async def test_small_messages(
 
 
 async def test_one_failure_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = Spool.write_at_once
+    written = Spool.write
 
-    def fail(self: Spool, id: str, octets: bytes) -> int:
+    def fail(self: Spool, id: str, chunks: Iterable[bytes]) -> int:
+        octets = b"".join(chunks)
         if b"bad" in octets:
             raise refusing(errno.EIO)
-        return written(self, id, octets)
+        return written(self, id, (octets,))
 
-    monkeypatch.setattr(Spool, "write_at_once", fail)
+    monkeypatch.setattr(Spool, "write", fail)
     async with running(tmp_path) as queue:
         found = await asyncio.gather(
             *(queue.submit(envelope(), each) for each in (b"1", b"bad", b"2")),

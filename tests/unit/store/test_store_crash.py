@@ -7,7 +7,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +115,22 @@ def nth(number: int, call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def unsynced(number: int) -> Callable[[Sequence[int]], list[OSError | None]]:
+    """No file can be made durable from the `number`-th time on."""
+    left = [number]
+
+    def sync_all(fds: Sequence[int]) -> list[OSError | None]:
+        left[0] -= 1
+        return [OSError(errno.EIO, "I/O error") if left[0] < 0 else None for _ in fds]
+
+    return sync_all
+
+
 REFUSALS = {
-    "writing": (durable, "write_new", 1),
+    "writing": (durable, "begin_new", 1),
     "naming": (disk, "rename", 1),
-    "folder": (change.Change, "sync", 0),
+    "octets": (durable, "sync_all", 0),
+    "folder": (durable, "sync_all", 1),
     "journal": (journal, "append", 0),
     "rows": (records, "add", 0),
 }
@@ -134,7 +146,8 @@ async def test_append_refused_by_the_disk_leaves_nothing(
     new = [NewMessage(MESSAGE % 1), NewMessage(MESSAGE % 2, frozenset(["\\Seen", "word"]))]
     module, name, count = REFUSALS[what]
     with monkeypatch.context() as patch:
-        patch.setattr(module, name, nth(count, getattr(module, name)))
+        refused = unsynced(count) if name == "sync_all" else nth(count, getattr(module, name))
+        patch.setattr(module, name, refused)
         with pytest.raises(StoreUnavailable):
             await account.append("INBOX", new)
     status = await account.status("INBOX")
