@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mailsuite.store.errors import StoreUnavailable
 
 IDLE_READERS = 2
 BUSY = 10_000  # milliseconds to wait for another process
+BUSY_PAUSE = 5
 CHECKPOINT_FROM = 1000
 CHECKPOINT_NOW = 4000
 """Pages in the log (of 4 kB) that are worth taking over into the database; that can't wait."""
@@ -48,6 +50,7 @@ class Database:
         self._writer: apsw.Connection | None = None
         self._readers: list[apsw.Connection] = []
         self._generation = 0
+        self._patient = True
 
     def set_up(self, db: apsw.Connection) -> None:
         """Check what is there; make the tables of an empty database. Raises DatabaseDamaged."""
@@ -65,7 +68,7 @@ class Database:
             raise DatabaseBusy
         with self._released(), _errors(self._path.name):
             db = self._writer or self._open()
-            _begin(db, wait=wait)
+            self._begin(db, wait=wait)
             try:
                 yield db
                 db.execute("COMMIT")
@@ -75,6 +78,24 @@ class Database:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
+
+    def _begin(self, db: apsw.Connection, *, wait: bool) -> None:
+        self._patient = wait
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError as error:
+            if wait:
+                raise
+            raise DatabaseBusy from error
+        finally:
+            self._patient = True
+
+    def _wait_for_others(self, times: int) -> bool:
+        """SQLite's busy handler of the writer's connection: whether to try again."""
+        if not self._patient or times * BUSY_PAUSE >= BUSY:
+            return False
+        time.sleep(BUSY_PAUSE / 1000)
+        return True
 
     @contextlib.contextmanager
     def _released(self) -> Iterator[None]:
@@ -167,6 +188,8 @@ class Database:
 
     def _prepare(self) -> apsw.Connection:
         db = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        # No time for it, which it would cost two more calls to change for a transaction.
+        db.set_busy_handler(self._wait_for_others)
         try:
             db.pragma("journal_mode", "wal")
             db.pragma("synchronous", "normal")
@@ -184,19 +207,6 @@ class Database:
         db.set_busy_timeout(BUSY)
         db.pragma("cache_size", -4096)
         return db
-
-
-def _begin(db: apsw.Connection, *, wait: bool) -> None:
-    if wait:
-        db.execute("BEGIN IMMEDIATE")
-        return
-    db.set_busy_timeout(0)
-    try:
-        db.execute("BEGIN IMMEDIATE")
-    except apsw.BusyError as error:
-        raise DatabaseBusy from error
-    finally:
-        db.set_busy_timeout(BUSY)
 
 
 def is_empty(db: apsw.Connection) -> bool:
