@@ -9,6 +9,7 @@ import contextlib
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads, committed
 from mailsuite.mail import Bounced, Courier, Deferred, Envelope, Job, Notifier, Outcome
 from mailsuite.queue import outcomes
-from mailsuite.queue.boarding import NOBODY, Boarding
+from mailsuite.queue.boarding import NOBODY, Arriving, Boarding
 from mailsuite.queue.changes import Change, Loaded, Unleased
 from mailsuite.queue.committer import Committer, Work
 from mailsuite.queue.errors import QueueUnavailable
@@ -128,6 +129,22 @@ class Attempts(Boarding):
         watch = self.watches.get(job.id)
         if watch is not None:
             watch.note(change.results)
+
+    def arrived_during(self, direct: "asyncio.Task[Any]", arriving: Arriving) -> None:
+        """As `arrived`, while a direct attempt is under way: it is the message's until it ends."""
+        for flight in arriving.flights:
+            flight.lane.reserved -= 1
+            flight.started = True
+            self._flights.setdefault(flight.job.id, []).append(flight)
+        self._wait(arriving)
+        direct.add_done_callback(partial(self._direct_over, arriving.flights))
+
+    def _direct_over(self, flights: Sequence[Flight], direct: object) -> None:
+        for flight in flights:
+            self._forget(flight)
+            if not flight.dropped:
+                flight.started = False
+                self._put(flight)
 
     def finish(self, work: Coroutine[Any, Any, None]) -> None:
         """Run what is left of the way into the queue to its end."""

@@ -151,6 +151,10 @@ class Boarding:
         for flight in arriving.flights:
             flight.lane.reserved -= 1
             self._put(flight)
+        self._wait(arriving)
+
+    def _wait(self, arriving: Arriving) -> None:
+        """Note when those are due for which there is no attempt yet."""
         for address, name in arriving.parked:
             log.info("held until its host asks", id=arriving.change.id, to=address, courier=name)
         for name in arriving.waiting:

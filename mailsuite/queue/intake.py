@@ -91,7 +91,7 @@ class Intake:
             if error is not None:
                 self._attempts.refused(arriving)
             elif direct is not None and not direct.done():
-                direct.add_done_callback(lambda _: self._attempts.arrived(arriving))
+                self._attempts.arrived_during(direct, arriving)
             else:
                 self._attempts.arrived(arriving)
 
