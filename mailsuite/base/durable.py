@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 SYNCING = 4  # threads that help to wait for many files
+FEW = 2  # for which to wait one after the other costs less than to wake a thread
 
 
 def fsync_dir(folder: Path) -> None:
@@ -87,7 +88,7 @@ def sync_all(fds: Sequence[int]) -> list[OSError | None]:
     A file system that keeps a journal writes it once for all who wait together, and once for each
     of those who wait one after the other: ten take thirty times as long that way on ext4.
     """
-    if len(fds) > 1:
+    if len(fds) > FEW:
         for fd in fds:
             _start_writing(fd)
         count = min(SYNCING + 1, len(fds))
