@@ -104,7 +104,8 @@ def sync_all(fds: Sequence[int]) -> list[OSError | None]:
 def _start_writing(fd: int) -> None:
     """Linux begins to write dirty pages that won't be needed; elsewhere there is no such call."""
     if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        with contextlib.suppress(OSError):  # fsync will tell
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _sync_each(fds: Sequence[int]) -> list[OSError | None]:

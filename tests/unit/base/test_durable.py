@@ -57,3 +57,16 @@ def test_replace_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.Monk
         durable.replace(target, b"newer")
     assert target.read_bytes() == b"new"
     assert [p.name for p in tmp_path.iterdir()] == ["settings"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 17])
+def test_each_of_many_is_told_what_went_wrong_with_it(tmp_path: Path, count: int) -> None:
+    files = [durable.begin_new(tmp_path / str(number), [b"x"])[0] for number in range(count)]
+    folder = os.open(tmp_path, os.O_RDONLY)
+    read_end, write_end = os.pipe()  # nothing that could be made durable
+    try:
+        found = durable.sync_all([*files, read_end, folder])
+        assert [error is None for error in found] == [True] * count + [False, True]
+    finally:
+        for fd in (*files, folder, read_end, write_end):
+            os.close(fd)
