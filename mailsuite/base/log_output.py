@@ -21,6 +21,7 @@ class Lines:
         self._stream = stream
         self._lock = threading.Lock()
         self._waiting: deque[str] = deque()
+        self._due: asyncio.AbstractEventLoop | None = None
         atexit.register(self.flush)
 
     def msg(self, line: str) -> None:
@@ -31,13 +32,15 @@ class Lines:
         except RuntimeError:
             self.flush()
             return
-        if len(self._waiting) == 1:  # where there are more, somebody is about to write them all
+        if self._due is not loop:  # a loop that has ended before its turn came writes no more
+            self._due = loop
             loop.call_soon(self.flush)
 
     debug = info = warning = error = critical = exception = msg
 
     def flush(self) -> None:
         """Write what waits."""
+        self._due = None
         with self._lock:
             lines = []
             with contextlib.suppress(IndexError):

@@ -6,6 +6,7 @@ database until it is.
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ class Arriving:
     parked: tuple[tuple[str, str], ...] = ()
 
 
-class Boarding:
+class Boarding(ABC):
     """The lanes, and the jobs in line.
 
     due          by courier name: when the next recipient in the database falls due; inf: none
@@ -74,13 +75,13 @@ class Boarding:
         self.wake = asyncio.Event()
         self.sleep_until = math.inf
 
+    @abstractmethod
     def _begin(self, lane: Lane) -> None:
         """Have one more worker serve this lane."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _give_back_parked(self, parked: Sequence[Unleased]) -> None:
         """Record that these are not attempted yet."""
-        raise NotImplementedError
 
     # -- into memory ----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class DatabaseBusy(Exception):
     """Somebody else is writing."""
 
 
-class Database:
+class Database(ABC):
     """Opens itself at the first use, and again after `close`. `set_up` is the subclass's.
 
     With `checkpoints_aside` no transaction waits while the log is taken over into the database:
@@ -52,9 +53,9 @@ class Database:
         self._generation = 0
         self._patient = True
 
+    @abstractmethod
     def set_up(self, db: apsw.Connection) -> None:
         """Check what is there; make the tables of an empty database. Raises DatabaseDamaged."""
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def transaction(self, *, wait: bool = True) -> Iterator[apsw.Connection]:

@@ -70,7 +70,7 @@ def _check(
 ) -> None:
     """Raises Bad for what has a meaning in the selected mailbox only (§2.2)."""
     if any(s.kind == "SELECTED" for s in sources) or "UPDATE" in (arguments.returns or ()):
-        session.selected  # noqa: B018 - raises Bad if there is none
+        _ = session.selected  # raises Bad if there is none
     if only_selected:
         results.check_numbers(session, arguments)
         return

@@ -87,3 +87,21 @@ async def test_a_reader_that_has_gone_stops_nobody() -> None:
         os.close(nowhere)
     lines.msg("after it was closed")
     lines.flush()
+
+
+def test_a_loop_that_has_ended_holds_nothing_up() -> None:
+    stream = Stream()
+    lines = Lines(stream)
+
+    async def say() -> None:
+        lines.msg("a")
+        await asyncio.sleep(0)
+
+    ended = asyncio.new_event_loop()
+    ended.call_soon(lines.msg, "before")
+    ended.call_soon(ended.stop)
+    ended.run_forever()  # what it was to write is written by nobody
+    ended.close()
+    assert not stream.writes
+    asyncio.run(say())
+    assert stream.getvalue().splitlines() == ["before", "a"]
