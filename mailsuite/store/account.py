@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
-from mailsuite.base.tasks import Tasks, Threads, committed, outlasted
+from mailsuite.base.tasks import Tasks, Threads, committed
 from mailsuite.store import (
-    deliver,
     disk,
     merge,
     names,
@@ -25,6 +21,7 @@ from mailsuite.store import (
 )
 from mailsuite.store import replace as replacing
 from mailsuite.store.acl import Acl
+from mailsuite.store.appending import Appending
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.clearing import Clearing
 from mailsuite.store.counts import Counts
@@ -37,6 +34,7 @@ from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexDamaged
 from mailsuite.store.indexer import Indexer, Turn
 from mailsuite.store.mailbox import Mailbox
+from mailsuite.store.prepared import Request
 from mailsuite.store.records import Columns
 from mailsuite.store.rounds import Rounds
 from mailsuite.store.temp import TempMessage
@@ -54,8 +52,6 @@ from mailsuite.store.watcher import Watcher
 from mailsuite.store.writer import Writer, refused
 
 T = TypeVar("T")
-PREPARE_AT_ONCE = 32
-SMALL = 1 << 16
 
 
 class AccountStore:
@@ -89,6 +85,7 @@ class AccountStore:
         self._arrived = arrived
         self._views: dict[str, Mailbox] = {}
         self.counts = Counts(self)
+        self._appending = Appending(files, threads, self.writer)
         self._filler = Filler(self)
         self.clearing = Clearing(self, self._filler)
         self._busy = 0
@@ -296,34 +293,7 @@ class AccountStore:
 
         Raises NoSuchMailbox, OverQuota, LimitReached, CannotChange, StoreUnavailable.
         """
-        name = names.canonical(name)
-        request = self._plain(name, messages[0]) if len(messages) == 1 else None
-        if request is None:
-            return await committed(self._append(name, messages))
-        return await self._append_plain(request)
-
-    def _plain(self, name: str, message: NewMessage) -> deliver.Request | None:
-        """The usual delivery, if it is one: nothing is to be done before the writer's turn."""
-        request = deliver.Request(name, [])
-        if message.repeat:
-            return None
-        if isinstance(message.source, bytes) and len(message.source) <= SMALL:
-            request.begin = partial(self._prepare, [message], request.messages)
-        elif (link := deliver.to_link(self.files, message)) is not None:
-            request.messages.append(link)
-        else:
-            return None
-        return request
-
-    async def _append_plain(self, request: deliver.Request) -> Appended:
-        self._busy += 1
-        try:
-            return await outlasted(self.writer.appending(request))
-        except Exception:
-            await committed(self.threads.run(deliver.clean_up, request.messages))
-            raise
-        finally:
-            self._busy -= 1
+        return await self._appending.append(names.canonical(name), messages)
 
     async def replace(
         self,
@@ -340,82 +310,13 @@ class AccountStore:
         """
         folder = source.folder
 
-        def submit(request: deliver.Request) -> Awaitable[Appended]:
+        def submit(request: Request) -> Awaitable[Appended]:
             def call() -> Appended:
                 return replacing.replace(self.files, request, folder, uid, origin=origin)
 
             return self.change(folder, call)
 
-        return await committed(self._append(names.canonical(target), [message], submit))
-
-    async def _append(
-        self,
-        name: str,
-        messages: Sequence[NewMessage],
-        submit: Callable[[deliver.Request], Awaitable[Appended]] | None = None,
-    ) -> Appended:
-        prepared: list[deliver.Prepared] = []
-        self._busy += 1
-        appended = None
-        try:
-            request = deliver.Request(name, prepared)
-            links = [deliver.to_link(self.files, message) for message in messages]
-            prepared += [link for link in links if link is not None]
-            if len(prepared) < len(messages):
-                prepared.clear()
-                if submit is None and _is_small(messages):
-                    # One thread's turn, not two one after the other.
-                    request.begin = partial(self._prepare, messages, prepared)
-                else:
-                    await self._prepare_all(messages, prepared)
-            appended = await (submit or self.writer.append)(request)
-        except OSError as error:
-            raise refused(self.files, error) from error
-        finally:
-            self._busy -= 1
-            wanted = appended is not None and not any(message.repeat for message in messages)
-            if not wanted and not all(message.link for message in prepared):
-                # What got its name is no longer there; the rest is not wanted.
-                await self.threads.run(deliver.clean_up, prepared)
-        for message in messages:
-            if isinstance(message.source, TempMessage):
-                await message.source.discard()
-        return appended
-
-    async def _prepare_all(
-        self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]
-    ) -> None:
-        """Write the files of many messages in several threads; what is there is in `prepared`."""
-        starts = range(0, len(messages), PREPARE_AT_ONCE)
-        pieces = [messages[at : at + PREPARE_AT_ONCE] for at in starts]
-        made: list[list[deliver.Prepared]] = [[] for _ in pieces]
-        work = [
-            self.threads.run(self._prepare_durably, piece, its)
-            for piece, its in zip(pieces, made, strict=True)
-        ]
-        results = await asyncio.gather(*work, return_exceptions=True)
-        for its in made:
-            prepared.extend(its)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-
-    def _prepare_durably(
-        self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]
-    ) -> None:
-        self._prepare(messages, prepared)
-        deliver.settle(prepared)
-
-    def _prepare(self, messages: Sequence[NewMessage], prepared: list[deliver.Prepared]) -> None:
-        for message in messages:
-            source = message.source
-            dated = message
-            if isinstance(source, TempMessage):
-                source = source.finish(message.internal_date)
-                if isinstance(source, Path) and not message.prefix:
-                    # The file has its date already, and can be linked.
-                    dated = dataclasses.replace(message, internal_date=None)
-            prepared.append(deliver.prepare(self.files, dated, source))
+        return await self._appending.submit(names.canonical(target), [message], submit)
 
     async def copy(
         self, source: Mailbox, uids: Sequence[int], target: str, *, within: Scope = EVERY_FLAG
@@ -533,7 +434,9 @@ class AccountStore:
     async def rest(self) -> None:
         """Give index and memory back, unless somebody uses the account; it wakes up by itself."""
         in_use = any(view.references for view in self._views.values())
-        if in_use or self.writer.busy or self._busy or self._filler.active or self.indexer.active:
+        asked = self._busy or self._appending.active
+        working = self.writer.busy or self._filler.active or self.indexer.active
+        if in_use or asked or working:
             return
         self.counts.forget()
         await self._close_files()
@@ -549,13 +452,3 @@ class AccountStore:
             await self.tasks.wait()
         self._filler.resume()
         self.indexer.resume()
-
-
-def _is_small(messages: Sequence[NewMessage]) -> bool:
-    """It is a message, and one that is soon written."""
-    if len(messages) != 1:
-        return False
-    source = messages[0].source
-    if isinstance(source, TempMessage):
-        return source.size <= SMALL
-    return isinstance(source, bytes) and len(source) <= SMALL

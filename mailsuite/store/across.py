@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from mailsuite.base import durable
 from mailsuite.base.tasks import committed
-from mailsuite.store import content, deliver, filename, flags, names, reading, records
+from mailsuite.store import content, filename, flags, names, reading, records
 from mailsuite.store.errors import MessageGone, StoreError
+from mailsuite.store.prepared import NO_LINK, Prepared, Request, clean_up
 from mailsuite.store.values import Copied
 
 if TYPE_CHECKING:
@@ -54,17 +55,17 @@ async def _copy(
     source: Mailbox, uids: Sequence[int], target: AccountStore, name: str, within: Scope
 ) -> Copied:
     files, folder = source.account.files, source.folder
-    found: list[tuple[int, deliver.Prepared]] = []
+    found: list[tuple[int, Prepared]] = []
     appended = None
     try:
         await source.account.beside_writer(
             lambda: _prepare(files, folder, uids, target.files, within, found)
         )
-        request = deliver.Request(name, [prepared for _, prepared in found])
+        request = Request(name, [prepared for _, prepared in found])
         appended = await target.writer.append(request)
     finally:
         if appended is None:
-            await target.threads.run(deliver.clean_up, [prepared for _, prepared in found])
+            await target.threads.run(clean_up, [prepared for _, prepared in found])
     return Copied(appended.uidvalidity, [uid for uid, _ in found], appended.uids)
 
 
@@ -98,11 +99,11 @@ def _prepare(
     uids: Sequence[int],
     target: AccountFiles,
     within: Scope,
-    found: list[tuple[int, deliver.Prepared]],
+    found: list[tuple[int, Prepared]],
 ) -> None:
     """In a thread: link the messages into the other account's tmp/; those gone are left out."""
     for done in found:  # a second attempt, after the index was rebuilt
-        deliver.clean_up([done[1]])
+        clean_up([done[1]])
     found.clear()
     with files.index.reader() as db:
         entries = records.entries(db, folder.id, uids)
@@ -116,7 +117,7 @@ def _prepare(
             size = reading.with_file(files, folder, entry, partial(_link, path, entry))
         except MessageGone:
             continue
-        prepared = deliver.Prepared(
+        prepared = Prepared(
             path,
             base,
             size,
@@ -137,7 +138,7 @@ def _link(new: str, entry: Entry, old: str) -> int:
     try:
         os.link(old, new, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in deliver.NO_LINK:
+        if error.errno not in NO_LINK:
             raise
         return durable.write_new(Path(new), content.chunks(old), mtime=entry.internal_date)
     return Path(new).stat().st_size

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from mailsuite.store.attachment import Attachment
     from mailsuite.store.files import AccountFiles
     from mailsuite.store.folder import Folder
+    from mailsuite.store.prepared import Request
 
 
 def replace(
     files: AccountFiles,
-    request: deliver.Request,
+    request: Request,
     source: Folder,
     uid: int,
     *,

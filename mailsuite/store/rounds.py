@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from mailsuite.base.tasks import Threads, attempt
-from mailsuite.store import deliver
+from mailsuite.store.prepared import Request, make_ready
 from mailsuite.store.steps import AGAIN, Pause, Steps, Sync, step
 
 _Result: TypeAlias = tuple[Any, BaseException | None]
@@ -29,7 +29,7 @@ AT_ONCE = 2  # rounds: while one waits for the disk, the other computes
 class _Work:
     """One account's part; what `steps` raises belongs to `done`."""
 
-    requests: Sequence[deliver.Request]
+    requests: Sequence[Request]
     steps: Steps[Any]
     done: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -44,7 +44,7 @@ class Rounds:
         self._waiting: deque[_Work] = deque()
         self._running = 0
 
-    def submit(self, requests: Sequence[deliver.Request], steps: Steps[Any]) -> asyncio.Future[Any]:
+    def submit(self, requests: Sequence[Request], steps: Steps[Any]) -> asyncio.Future[Any]:
         """Run `steps` in a thread, once the files of `requests` have been made ready there."""
         work = _Work(requests, steps)
         self._waiting.append(work)
@@ -87,7 +87,7 @@ def _perform(works: list[_Work]) -> list[_Result]:
 
     Those with another `Pause` for a result have not come to their end.
     """
-    deliver.make_ready([request for work in works for request in work.requests])
+    make_ready([request for work in works for request in work.requests])
     results = [attempt(step, work.steps) for work in works]
     while pauses := {
         place: value for place, (value, _) in enumerate(results) if isinstance(value, Sync)

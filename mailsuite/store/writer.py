@@ -20,6 +20,7 @@ from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.feed import ACTOR
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.index import IndexDamaged
+from mailsuite.store.prepared import Request
 from mailsuite.store.rounds import Rounds
 from mailsuite.store.steps import Pause, Steps, whole
 from mailsuite.store.updates import Update
@@ -48,7 +49,7 @@ class _Job:
     call: Callable[[], Any]
     then: Callable[[Any], Any] | None
     done: asyncio.Future[Any]
-    request: deliver.Request | None = None
+    request: Request | None = None
     actor: object | None = field(default_factory=ACTOR.get)
 
 
@@ -92,13 +93,13 @@ class Writer:
         result: T = await self._submit(_Job(call, None, _future()))
         return result
 
-    async def append(self, request: deliver.Request) -> Appended:
+    async def append(self, request: Request) -> Appended:
         """Append, together with others that wait."""
         future = self.appending(request)
         await settled(future)
         return future.result()
 
-    def appending(self, request: deliver.Request) -> asyncio.Future[Appended]:
+    def appending(self, request: Request) -> asyncio.Future[Appended]:
         """As `append`; the future that will hold the result, and must not be cancelled."""
         job = _Job(_nothing, None, _future(), request)
         self._hand_in(job)

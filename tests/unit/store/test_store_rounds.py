@@ -21,6 +21,7 @@ from mailsuite.store import (
 from mailsuite.store import rounds as rounds_module
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
+from mailsuite.store.prepared import Prepared
 from mailsuite.store.steps import Steps
 
 NAMES = [f"user{number}@example.test" for number in range(12)]
@@ -136,9 +137,7 @@ async def test_that_does_not_go_on_for_ever(
     places: list[int] = []
     place = deliver._place
 
-    def counted(
-        files: AccountFiles, folder: Folder, messages: list[deliver.Prepared]
-    ) -> Steps[list[int]]:
+    def counted(files: AccountFiles, folder: Folder, messages: list[Prepared]) -> Steps[list[int]]:
         places.append(len(messages))
         return place(files, folder, messages)
 
