@@ -18,7 +18,10 @@ from mailsuite.remote import from_dict
 
 
 def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[str, Handler]:
-    """The requests by name."""
+    """The requests by name.
+
+    What of the server answers them is there when they come, not yet when this is called.
+    """
 
     async def status() -> Any:
         return await describe(server)
@@ -26,74 +29,86 @@ def handlers(server: Server, reload: Callable[[], Awaitable[None]]) -> Mapping[s
     async def do_reload() -> Any:
         await reload()
 
-    async def queue_list(after: str = "", limit: int = 1000) -> Any:
-        found = await server.queue.list(after=after, limit=limit)
-        return [dataclasses.asdict(entry) for entry in found]
-
-    async def queue_show(id: str) -> Any:
-        return dataclasses.asdict(await server.queue.show(id))
-
-    async def queue_counts() -> Any:
-        return dataclasses.asdict(await server.queue.counts())
-
-    async def queue_retry(id: str | None = None) -> Any:
-        server.outbound.retry_now()
-        return await server.queue.retry(id)
-
-    async def queue_hold(id: str) -> Any:
-        return await server.queue.hold(id)
-
-    async def queue_release(id: str) -> Any:
-        return await server.queue.release(id)
-
-    async def queue_drop(id: str) -> Any:
-        await server.queue.drop(id)
-
-    async def transfer_start(request: dict[str, Any]) -> Any:
-        return await server.transfers.start(request)
-
-    async def transfer_look(number: int) -> Any:
-        return server.transfers.look(number)
-
-    async def transfer_stop(number: int) -> Any:
-        await server.transfers.stop(number)
-
-    async def fetch_add(settings: dict[str, Any], credential: dict[str, Any]) -> Any:
-        return await server.fetcher.add(settings, from_dict(credential))
-
-    async def fetch_login(
-        number: int, credential: dict[str, Any], certificate: str, key: str
-    ) -> Any:
-        return await server.fetcher.login(number, from_dict(credential), certificate, key)
-
-    async def fetch_list() -> Any:
-        return await server.fetcher.listing()
-
-    async def fetch_run(number: int | None = None) -> Any:
-        return await server.fetcher.run(number)
-
-    async def fetch_remove(number: int) -> Any:
-        return await server.fetcher.remove(number)
-
     return {
         "status": status,
         "reload": do_reload,
-        "queue.list": queue_list,
-        "queue.show": queue_show,
-        "queue.counts": queue_counts,
-        "queue.retry": queue_retry,
-        "queue.hold": queue_hold,
-        "queue.release": queue_release,
-        "queue.drop": queue_drop,
-        "fetch.add": fetch_add,
-        "fetch.login": fetch_login,
-        "fetch.list": fetch_list,
-        "fetch.run": fetch_run,
-        "fetch.remove": fetch_remove,
-        "transfer.start": transfer_start,
-        "transfer.look": transfer_look,
-        "transfer.stop": transfer_stop,
+        **_queue(server),
+        **_fetch(server),
+        **_transfer(server),
     }
+
+
+def _queue(server: Server) -> dict[str, Handler]:
+    async def list_(after: str = "", limit: int = 1000) -> Any:
+        found = await server.queue.list(after=after, limit=limit)
+        return [dataclasses.asdict(entry) for entry in found]
+
+    async def show(id: str) -> Any:
+        return dataclasses.asdict(await server.queue.show(id))
+
+    async def counts() -> Any:
+        return dataclasses.asdict(await server.queue.counts())
+
+    async def retry(id: str | None = None) -> Any:
+        server.outbound.retry_now()
+        return await server.queue.retry(id)
+
+    async def hold(id: str) -> Any:
+        return await server.queue.hold(id)
+
+    async def release(id: str) -> Any:
+        return await server.queue.release(id)
+
+    async def drop(id: str) -> Any:
+        await server.queue.drop(id)
+
+    return {
+        "queue.list": list_,
+        "queue.show": show,
+        "queue.counts": counts,
+        "queue.retry": retry,
+        "queue.hold": hold,
+        "queue.release": release,
+        "queue.drop": drop,
+    }
+
+
+def _fetch(server: Server) -> dict[str, Handler]:
+    async def add(settings: dict[str, Any], credential: dict[str, Any]) -> Any:
+        return await server.fetcher.add(settings, from_dict(credential))
+
+    async def login(number: int, credential: dict[str, Any], certificate: str, key: str) -> Any:
+        return await server.fetcher.login(number, from_dict(credential), certificate, key)
+
+    async def list_() -> Any:
+        return await server.fetcher.listing()
+
+    async def run(number: int | None = None) -> Any:
+        return await server.fetcher.run(number)
+
+    async def remove(number: int) -> Any:
+        return await server.fetcher.remove(number)
+
+    return {
+        "fetch.add": add,
+        "fetch.login": login,
+        "fetch.list": list_,
+        "fetch.run": run,
+        "fetch.remove": remove,
+    }
+
+
+def _transfer(server: Server) -> dict[str, Handler]:
+    async def start(request: dict[str, Any]) -> Any:
+        return await server.transfers.start(request)
+
+    async def look(number: int) -> Any:
+        return server.transfers.look(number)
+
+    async def stop(number: int) -> Any:
+        await server.transfers.stop(number)
+
+    return {"transfer.start": start, "transfer.look": look, "transfer.stop": stop}
 
 
 async def describe(server: Server) -> dict[str, Any]:
