@@ -24,6 +24,11 @@ class Enabled(set[str]):
         return bool(self & {"CONDSTORE", "QRESYNC"})
 
     @property
+    def by_uid(self) -> bool:
+        """Changes are told with the message's UID (RFC 7162 §3.2.4, RFC 9051 §7.5.2)."""
+        return self.condstore or self.rev2
+
+    @property
     def qresync(self) -> bool:
         """The client may ask for what has vanished (RFC 7162 §3.2.3)."""
         return "QRESYNC" in self

@@ -35,7 +35,8 @@ class Progress:
     def at(self, done: int, goal: int) -> None:
         """The command has done so much of its work. Never goes back: some look at things twice."""
         if goal > 0 and done * max(self._pair[1], 1) >= self._pair[0] * goal:
-            self._pair = (min(done, goal), goal)
+            # RFC 9585 §4: the goal is reached when the command has ended, not while it is told.
+            self._pair = (min(done, goal - 1), goal)
 
     def __enter__(self) -> Progress:
         self._timer = asyncio.get_running_loop().call_later(self._every, self._now)
@@ -59,5 +60,7 @@ class Progress:
         if goal:
             share = 100 * done // goal
             self._tell(b"* OK [INPROGRESS (%b %d %d)] %d%% done\r\n" % (tag, done, goal, share))
+        elif tag == b"NIL":
+            self._tell(b"* OK [INPROGRESS] Still working\r\n")
         else:
             self._tell(b"* OK [INPROGRESS (%b NIL NIL)] Still working\r\n" % tag)

@@ -229,9 +229,9 @@ class View:
     def flags_line(self, number: int, uid: int, *, by_uid: bool = False) -> bytes:
         """Untagged FETCH that nobody has asked for (RFC 7162 §3.2.4)."""
         items = [b"FLAGS " + self.flags(uid)]
-        by_uid = by_uid or self.enabled.condstore or self.wanted is not None
+        by_uid = by_uid or self.enabled.by_uid or self.wanted is not None
         if by_uid and not self.enabled.uid_only:
-            items.insert(0, b"UID %d" % uid)  # RFC 7162 §3.2.4, RFC 5465 §5.1
+            items.insert(0, b"UID %d" % uid)  # RFC 9051 §7.5.2, RFC 5465 §5.1
         if self.enabled.condstore:
             items.append(b"MODSEQ (%d)" % self.modseq(uid))
         return self.head(number, uid) + b" ".join(items) + b")\r\n"

@@ -91,7 +91,7 @@ def _lines(view: View, positions: list[int], arguments: StoreArguments, *, by_ui
     """The answers for these messages, which are there."""
     uids = [view.uids[position] for position in positions]
     columns: list[Iterable[bytes]] = []
-    if (by_uid or view.enabled.condstore) and not view.enabled.uid_only:
+    if (by_uid or view.enabled.by_uid) and not view.enabled.uid_only:
         columns.append(b"UID %d" % uid for uid in uids)
     if not arguments.silent:
         columns.append(b"FLAGS " + flags for flags in view.flags_at(positions))

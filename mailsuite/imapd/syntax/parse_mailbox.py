@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from mailsuite.imapd.syntax.cursor import BadMailboxName, Cursor
@@ -51,15 +52,19 @@ def _new_name(cursor: Cursor) -> str:
 
     Elsewhere what is not modified UTF-7 is taken as it stands, so that whoever writes "&" for "&-"
     finds the mailbox that others have called so; but none is made by mistake (RFC 3501 §5.1.3).
-    UTF-8 can mean nothing else, and is taken always (RFC 6855 §3).
+    UTF-8 can mean nothing else, and is taken always (RFC 6855 §3), if it is Net-Unicode: two names
+    that look the same are one (RFC 9051 §5.1).
     """
     octets = cursor.astring("a mailbox name")
+    as_utf8 = cursor.utf8 or not octets.isascii()
     try:
-        as_utf8 = cursor.utf8 or not octets.isascii()
-        return _canonical(octets.decode("utf-8") if as_utf8 else decode(octets))
+        name = octets.decode("utf-8") if as_utf8 else decode(octets)
     except ValueError:
         form = "UTF-8" if cursor.utf8 else "modified UTF-7"
         raise BadMailboxName(f"The mailbox name is not {form}") from None
+    if as_utf8 and not unicodedata.is_normalized("NFC", name):
+        raise BadMailboxName("The mailbox name is not in Normalization Form C")
+    return _canonical(name)
 
 
 def _decoded(cursor: Cursor, octets: bytes) -> str:

@@ -12,6 +12,7 @@ from imap_dialogue import Client, Runner
 from imap_dialogue import settings as door_settings
 
 from mailsuite.imapd import sort_cache
+from mailsuite.imapd.progress import Progress
 from mailsuite.store import AccountStore, NewMessage
 
 WORDS = ("alpha", "Beta", "GAMMA", "delta")
@@ -165,7 +166,7 @@ async def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert line.startswith(b"x OK [COPYUID")
         told.clear()
         client.writer.write(b"x] COPY 1 INBOX\r\n")
-        assert await client.response() == b"* OK [INPROGRESS (NIL NIL NIL)] Still working"
+        assert await client.response() == b"* OK [INPROGRESS] Still working"
         told.set()
         while not (line := await client.response()).startswith(b"x] "):
             pass
@@ -174,3 +175,15 @@ async def test_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await client.readline()
+
+
+async def test_the_goal_is_not_reached_while_the_command_goes_on() -> None:
+    """RFC 9585 §4: what is done is less than what there is to do; a tag with "]" is not told."""
+    told: asyncio.Queue[bytes] = asyncio.Queue()
+    with Progress("a]", 0.001, told.put_nowait) as progress:
+        progress.at(3, 10)
+        assert await told.get() == b"* OK [INPROGRESS (NIL 3 10)] 30% done\r\n"
+        progress.at(10, 10)
+        while (line := await told.get()).startswith(b"* OK [INPROGRESS (NIL 3 10)]"):
+            pass
+        assert line == b"* OK [INPROGRESS (NIL 9 10)] 90% done\r\n"
