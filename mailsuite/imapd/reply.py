@@ -65,7 +65,7 @@ def uid_required() -> Bad:
 HIGHESTMODSEQ = "HIGHESTMODSEQ"
 """The code; the session adds the value that holds when it answers (RFC 7162 §3.2.7)."""
 
-EXPUNGE_ISSUED = Reply("Some of the messages have been expunged", "EXPUNGEISSUED", "NO")
+EXPUNGE_ISSUED = Reply("Some of the messages have been deleted and expunged", "EXPUNGEISSUED", "NO")
 
 
 def from_store(error: StoreError, *, try_create: bool) -> Reply:

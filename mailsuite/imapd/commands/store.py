@@ -61,11 +61,17 @@ async def _store(session: Session, arguments: StoreArguments, *, by_uid: bool) -
             session.write(_lines(view, here, arguments, by_uid=by_uid))
         await session.breathe()
     view.tell_again(failed)  # RECOMMENDED: why they were left alone
-    condition = "NO" if gone and not by_uid else "OK"
+    gone = gone and not by_uid
     if failed:
         code = f"MODIFIED {_set(view, stored.modified, by_uid=by_uid)}"
+        condition = "NO" if gone else "OK"
         return Reply("Some of the messages have been changed by others", code, condition)
-    return OK if condition == "OK" else EXPUNGE_ISSUED
+    if not gone:
+        return OK
+    if arguments.silent and arguments.unchanged_since is None:
+        # Flags of what has gone are nothing the client waits for (RFC 2180 §4.2.1).
+        return Reply(code="EXPUNGEISSUED")
+    return EXPUNGE_ISSUED
 
 
 def _wanted(view: View, arguments: StoreArguments, stored: FlagsStored) -> set[int] | None:

@@ -71,7 +71,7 @@ class Cursor:
 
     def unexpected(self, wanted: str) -> SyntaxProblem:
         """The error to raise where something else than `wanted` stands."""
-        return self.problem(f"expected {wanted}, found {self._here()}")
+        return self.problem(f"found {self._here()} where {wanted} is expected")
 
     def _here(self) -> str:
         if self._pos < len(self._text):
@@ -218,6 +218,11 @@ class Cursor:
 
 
 def show(octets: bytes) -> str:
-    """Octets in quotes for a problem's text: printable ASCII, at most 40 of them."""
+    """Octets for a problem's text: printable ASCII, at most 40 of them.
+
+    As a quoted string: a client that reads the whole line as tokens isn't confused by a
+    parenthesis or a quote that came from the other side.
+    """
     text = "".join(chr(o) if 0x20 <= o < 0x7F else "?" for o in octets[:40])
-    return f"'{text}{'...' if len(octets) > 40 else ''}'"
+    text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}{"..." if len(octets) > 40 else ""}"'
