@@ -43,7 +43,7 @@ class Address:
 
     name     display name, or the last comment where there is no name (`joe@x (Joe)`); None without
     adl      source route `@a,@b` of obsolete `<@a,@b:joe@x>`, or None
-    mailbox  local part
+    mailbox  local part; b"" where there is only a name
     host     domain, literals with their brackets; b"" where the address has no `@`
     """
 
@@ -129,6 +129,13 @@ class _Words:
             pieces.append(token)
         return b"".join(pieces)
 
+    def are_a_name(self) -> bool:
+        """Several words, with more than a dot between them; or one that is encoded (RFC 2047)."""
+        if len(self.tokens) == 1:
+            return self.tokens[0].startswith(b"=?") and self.tokens[0].endswith(b"?=")
+        pairs = zip(self.tokens, self.tokens[1:], self.spaced[1:], strict=False)
+        return any(spaced and b"." not in (left, right) for left, right, spaced in pairs)
+
 
 class _Parser:
     """One address list."""
@@ -198,10 +205,11 @@ class _Parser:
         words = _Words()
         angle: Address | None = None
         comment: bytes | None = None
-        spaced = False
+        spaced = quoted = False
         ats: list[int] = []
         while True:
             kind, text = self._token()
+            quoted |= kind == "quoted"
             if kind == "space":
                 spaced = True
                 continue
@@ -222,14 +230,23 @@ class _Parser:
             self.group = Group(words.phrase() or comment or b"")
             self.found.append(self.group)
             return
-        self._finish(words, angle, comment, ats)
+        self._finish(words, angle, comment, ats, quoted=quoted)
         if kind == ";":
             self.group = None
 
     def _finish(
-        self, words: _Words, angle: Address | None, comment: bytes | None, ats: list[int]
+        self,
+        words: _Words,
+        angle: Address | None,
+        comment: bytes | None,
+        ats: list[int],
+        *,
+        quoted: bool,
     ) -> None:
-        """Make the address of one element of the list."""
+        """Make the address of one element of the list.
+
+        A single word without an address is a local part, several are somebody's name.
+        """
         if angle is not None:
             angle.name = words.phrase() or comment
             self._emit(angle)
@@ -244,8 +261,10 @@ class _Parser:
                     b"".join(words.tokens[at + 1 :]),
                 )
             )
+        elif words.tokens and (quoted or words.are_a_name()):
+            self._emit(Address(words.phrase() or comment, None, b"", b""))
         elif words.tokens:
-            self._emit(Address(comment, None, words.phrase(), b""))
+            self._emit(Address(comment, None, b"".join(words.tokens), b""))
 
     def _angle(self) -> Address:
         """Read an angle-addr after its `<`. It ends at `>`, or before a comma, or with the list."""

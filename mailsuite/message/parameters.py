@@ -180,12 +180,12 @@ def join_continuations(params: Params) -> Params:
 
 
 def _put_together(name: bytes, found: Mapping[int, tuple[bool, bytes]]) -> tuple[bytes, bytes]:
-    """Up to the first gap."""
+    """Up to the first gap. What is extended begins with charset'language' (§4.1), or with ''."""
     run = [found[number] for number in takewhile(found.__contains__, count())]
     if not any(extended for extended, _ in run):
         return name, b"".join([value for _, value in run])
     values = [v if extended else quote_from_bytes(v, _SAFE).encode() for extended, v in run]
-    return name + b"*", b"".join(values)
+    return name + b"*", (b"" if run[0][0] else b"''") + b"".join(values)
 
 
 def decode_params(params: Params) -> dict[str, str]:

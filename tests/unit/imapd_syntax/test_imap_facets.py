@@ -175,6 +175,8 @@ def test_disposition_without_parameters() -> None:
             "image/png; name*1=%c; name*2*=%c3%a4; name*0*=utf-8''%61",
             b'("name*" "utf-8\'\'%61%25c%c3%a4")',
         ),
+        # What is extended has its two quotes, though it did not begin so (§4.1).
+        ("image/png; n*0=a%; n*1*=b%25", b'("n*" "\'\'a%25b%25")'),
         ("image/png; n*0=a; n*2=c; n*0=x; N*1=b; n*4=e", b'("n" "abc")'),
         ("image/png; n*1=b; m*=x; o*0=1", b'("n*1" "b" "m*" "x" "o" "1")'),
     ],

@@ -88,7 +88,12 @@ def one(name: bytes | None, mailbox: bytes, host: bytes, adl: bytes | None = Non
         (b"\xff <\xfe@x>", one(b"\xff", b"\xfe", b"x")),
         # what should not be, but is
         (b"joe", one(None, b"joe", b"")),
-        (b"Joe Doe", one(None, b"Joe Doe", b"")),
+        (b"Joe Doe", one(b"Joe Doe", b"", b"")),
+        (b'"Joe"', one(b"Joe", b"", b"")),
+        (b'""', one(None, b"", b"")),
+        (b"=?utf-8?q?J=C3=BCrgen?=", one(b"=?utf-8?q?J=C3=BCrgen?=", b"", b"")),
+        (b"joe . doe", one(None, b"joe.doe", b"")),
+        (b"Joe Doe, joe", [(b"Joe Doe", None, b"", b""), (None, None, b"joe", b"")]),
         (b"<joe>", one(None, b"joe", b"")),
         (b"Joe <>", one(b"Joe", b"", b"")),
         (b"<>", one(None, b"", b"")),
