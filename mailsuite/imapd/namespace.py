@@ -8,7 +8,7 @@ from one that does not exist; an account to which nobody shares anything pays no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -262,6 +262,16 @@ class Namespace:
         for store, group in (await self._readable(wanted)).items():
             told = await metadata.get_many(store, [name for name, _ in group], self.address)
             found.update((title, told[name]) for name, title in group if name in told)
+        return found
+
+    async def rights(self, wanted: Iterable[str]) -> dict[str, frozenset[str]]:
+        """What may be done with many mailboxes; without those that are not shared any more."""
+        found: dict[str, frozenset[str]] = {}
+        for title in wanted:
+            try:
+                found[title] = (await self.place(title)).rights
+            except No:
+                continue
         return found
 
     async def _readable(self, wanted: Sequence[str]) -> dict[AccountStore, list[tuple[str, str]]]:

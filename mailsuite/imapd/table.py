@@ -204,6 +204,7 @@ CAPABILITIES = (
     Capability("CREATE-SPECIAL-USE", _signed_in),
     Capability("LIST-EXTENDED", _signed_in),  # RFC 5258
     Capability("LIST-STATUS", _signed_in),  # RFC 5819
+    Capability("LIST-MYRIGHTS", _signed_in),  # RFC 8440
     Capability("ESEARCH", _signed_in),  # RFC 4731
     Capability("SEARCH=FUZZY", _signed_in),  # RFC 6203
     Capability("I18NLEVEL=1", _signed_in),  # RFC 5255

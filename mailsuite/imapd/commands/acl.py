@@ -7,6 +7,8 @@ addresses of accounts (the domain may be left away where it is the owner's), `an
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from mailsuite.accounts import AccountRow
 from mailsuite.imapd import rights as letters
 from mailsuite.imapd.namespace import Place, made
@@ -78,9 +80,14 @@ async def myrights(session: Session, name: str) -> Reply:
     if place.store is session.store.own or not place.rights & set("lrikxa"):
         place = await session.store.need(name, "l")
         await place.store.require(place.name)
-    rights = letters.told("".join(r for r in RIGHTS if r in place.rights)).encode()
-    session.write(b"* MYRIGHTS %b %b\r\n" % (_mailbox(session, name), rights))
+    session.write(myrights_response(session, name, place.rights))
     return OK
+
+
+def myrights_response(session: Session, name: str, rights: Container[str]) -> bytes:
+    """Untagged MYRIGHTS (§3.8); also for LIST (RFC 8440)."""
+    told = letters.told("".join(right for right in RIGHTS if right in rights)).encode()
+    return b"* MYRIGHTS %b %b\r\n" % (_mailbox(session, name), told)
 
 
 async def _administered(session: Session, name: str) -> Place:

@@ -1,13 +1,14 @@
 """LIST in its basic and extended forms, and LSUB.
 
-RFC 3501 §6.3.8, §6.3.9, RFC 5258, RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE), RFC 9590
-(LIST-METADATA), RFC 3348.
+RFC 3501 §6.3.8, §6.3.9, RFC 5258, RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE), RFC 8440
+(LIST-MYRIGHTS), RFC 9590 (LIST-METADATA), RFC 3348.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from mailsuite.imapd.commands.acl import myrights_response
 from mailsuite.imapd.commands.mailboxes import status_response
 from mailsuite.imapd.commands.metadata import requested, with_use
 from mailsuite.imapd.reply import OK, Reply
@@ -130,6 +131,8 @@ async def _write(
     items, entries = arguments.status_items, arguments.metadata
     statuses = await session.store.statuses(there) if items and there else {}
     notes = await session.store.annotations(there) if entries and there else {}
+    asks_rights = "MYRIGHTS" in arguments.returns
+    rights = await session.store.rights(there) if asks_rights else {}
     for mailbox in chosen:
         name = mailbox.name
         attributes = list(_attributes(mailbox, wanted))
@@ -142,6 +145,8 @@ async def _write(
         if "RECURSIVEMATCH" in arguments.selection and name in above:
             line += wanted.childinfo
         session.write(line + b"\r\n")
+        if name in rights:
+            session.write(myrights_response(session, name, rights[name]))
         if name in statuses:
             session.write(status_response(session, name, items, statuses[name]))
         if name in notes:
