@@ -273,7 +273,7 @@ def test_list(text: bytes, arguments: ListArguments) -> None:
         (b'(FOO) "" *', "unknown selection option 'FOO'"),
         (b'"" * RETURN (FOO)', "unknown return option 'FOO'"),
         (b'"" * RETURN', "expected"),
-        (b'"" * RETURNS ()', "expected RETURN"),
+        (b'"" * RETURNS ()', "RETURN is expected"),
         (b'"" * RETURN (STATUS)', "expected"),
         (b'"" * RETURN (STATUS ())', "expected"),
         (b'"" ' + b"(" + b" ".join([b"x"] * 101) + b")", "more than 100"),
