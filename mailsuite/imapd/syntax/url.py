@@ -21,21 +21,29 @@ from mailsuite.imapd.syntax.parse_fetch import section
 MAX_URL = 8192
 """Octets"""
 
+# uchar, achar and bchar of RFC 5092 §11: nothing else stands there without being encoded.
+_ACHAR = r"(?:[A-Za-z0-9._~!$'()*+,&=-]|%[0-9A-Fa-f]{2})"
+_BCHAR = _ACHAR.replace("A-Z", ":@/A-Z", 1)
 _SERVER = re.compile(
-    r"imap://(?:(?P<user>[^/;@]*)(?:;AUTH=(?P<auth>[^/;@]+))?@)?"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^/:@\[\]]+)(?::(?P<port>[0-9]{0,5}))?/",
+    rf"imap://(?:(?=[^/@])(?P<user>{_ACHAR}*)(?:;AUTH={_ACHAR}+)?@)?"
+    rf"(?P<host>\[[0-9A-Fa-f:.]+\]|(?:;|{_ACHAR})+)(?::(?P<port>[0-9]{{0,5}}))?/",
     re.IGNORECASE,
 )
 _MESSAGE = re.compile(
-    r"(?P<mailbox>[^;?]*?)(?:;UIDVALIDITY=(?P<uidvalidity>[0-9]+))?/?;UID=(?P<uid>[0-9]+)"
-    r"(?:/;SECTION=(?P<section>[^;]+?))?(?:/;PARTIAL=(?P<first>[0-9]+)(?:\.(?P<count>[0-9]+))?)?"
-    r"(?P<authorized>(?:;EXPIRE=(?P<expire>[^;]+))?;URLAUTH=(?P<access>[^:;]+))?"
-    r"(?P<verifier>:(?P<mechanism>[A-Za-z0-9.-]+):(?P<token>[0-9A-Fa-f]+))?",
+    rf"(?:(?P<mailbox>{_BCHAR}+?)(?:;UIDVALIDITY=(?P<uidvalidity>[0-9]+))?/)?;UID=(?P<uid>[0-9]+)"
+    rf"(?:/;SECTION=(?P<section>{_BCHAR}+?))?"
+    r"(?:/;PARTIAL=(?P<first>[0-9]+)(?:\.(?P<count>[0-9]+))?)?"
+    rf"(?P<authorized>(?:;EXPIRE=(?P<expire>[0-9T:.Z+-]+))?;URLAUTH=(?P<access>{_ACHAR}+))?"
+    r"(?P<verifier>:(?P<mechanism>[A-Za-z0-9.-]+):(?P<token>[0-9A-Fa-f]{32,}))?",
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+://|//")
 _PRINTABLE = re.compile(r"[!-~]+")
-_WHO = re.compile(r"(user|submit)\+([^+]+)", re.IGNORECASE)
+_DATE_TIME = re.compile(
+    r"[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})",
+    re.IGNORECASE,
+)
+_WHO = re.compile(r"(user|submit)\+(.+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,8 @@ def parse_url(text: str) -> MessageUrl:
     rest = text
     if server := _SERVER.match(text):
         user = None if server["user"] is None else _decoded(server["user"])
-        host = server["host"].lower()
+        host = _decoded(server["host"]).lower()
+        _number(server["port"] or "0", 65535, 0)
         rest = text[server.end() :]
     elif _SCHEME.match(text):
         raise ValueError("not an IMAP URL")
@@ -89,7 +98,7 @@ def parse_url(text: str) -> MessageUrl:
         raise ValueError("not the URL of a message")
     name = found["mailbox"]
     if host is None:
-        name = name.removeprefix("/")
+        name = name.removeprefix("/") if name else None
     return MessageUrl(
         uid=_number(found["uid"], MAX_NUMBER),
         mailbox=_mailbox(name) if name else None,
@@ -108,8 +117,8 @@ def parse_url(text: str) -> MessageUrl:
 
 def _decoded(text: str) -> str:
     """Percent-encoded UTF-8. Raises ValueError."""
-    if re.search(r"%(?![0-9A-Fa-f]{2})", text):
-        raise ValueError("a % that encodes nothing")
+    if "%00" in text:
+        raise ValueError("NUL stands in no name")
     return unquote_to_bytes(text).decode("utf-8")
 
 
@@ -150,10 +159,9 @@ def _partial(first: str | None, count: str | None) -> tuple[int, int] | None:
 
 def _time(text: str) -> float:
     """RFC 3339 date-time."""
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return time.timestamp()
+    if not _DATE_TIME.fullmatch(text):
+        raise ValueError("no date-time")
+    return datetime.fromisoformat(text.upper()).timestamp()
 
 
 def _access(text: str) -> Access:

@@ -33,6 +33,10 @@ END = (1 << 63) - 1
             "imap://joe%40x;AUTH=*@[::1]:143/INBOX/;uid=20",
             MessageUrl(20, "INBOX", user="joe@x", host="[::1]"),
         ),
+        (
+            "imap://;AUTH=*@m%61il.example.com:65535/a@b:c;UIDVALIDITY=3/;uid=20",
+            MessageUrl(20, "a@b:c", host="mail.example.com", uidvalidity=3),
+        ),
     ],
 )
 def test_urls(text: str, url: MessageUrl) -> None:
@@ -60,6 +64,7 @@ def test_authorized() -> None:
     assert url.rump == rump + "submit+fred"
     assert parse_url(rump + "anonymous").access == Access("anonymous")
     assert parse_url(rump + "user+a%40b").access == Access("user", "a@b")
+    assert parse_url(rump + "user+a+c%40b").access == Access("user", "a+c@b")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +90,18 @@ def test_authorized() -> None:
         "http://x/INBOX/;UID=1",
         "imap://x",
         "imap://a@b@c/INBOX/;UID=1",
+        "imap://@b/INBOX/;UID=1",
+        "imap://a:secret@b/INBOX/;UID=1",
+        "imap://b%/INBOX/;UID=1",
+        "imap://b%zz.example/INBOX/;UID=1",
+        "imap://b:65536/INBOX/;UID=1",
+        "imap://a%00@b/INBOX/;UID=1",
+        "/IN%00BOX/;UID=1",
+        "/IN[BOX/;UID=1",
+        "/INBOX;UID=1",
+        "/;UID=1",
+        "/INBOX/;UID=1/;SECTION=1;URLAUTH=anonymous:INTERNAL:" + 31 * "a",
+        "/INBOX/;UID=1;EXPIRE=20061231T235959Z;URLAUTH=anonymous",
         "/" + "x" * 9000 + "/;UID=1",
     ],
 )
