@@ -21,7 +21,8 @@ from mailsuite.imapd.syntax.parse_fetch import section
 MAX_URL = 8192
 """Octets"""
 
-# uchar, achar and bchar of RFC 5092 §11: nothing else stands there without being encoded.
+# uchar, achar and bchar of RFC 5092 §11: nothing else stands there without being encoded,
+# but for the @ of who may use it: names of accounts have one.
 _ACHAR = r"(?:[A-Za-z0-9._~!$'()*+,&=-]|%[0-9A-Fa-f]{2})"
 _BCHAR = _ACHAR.replace("A-Z", ":@/A-Z", 1)
 _SERVER = re.compile(
@@ -33,7 +34,7 @@ _MESSAGE = re.compile(
     rf"(?:(?P<mailbox>{_BCHAR}+?)(?:;UIDVALIDITY=(?P<uidvalidity>[0-9]+))?/)?;UID=(?P<uid>[0-9]+)"
     rf"(?:/;SECTION=(?P<section>{_BCHAR}+?))?"
     r"(?:/;PARTIAL=(?P<first>[0-9]+)(?:\.(?P<count>[0-9]+))?)?"
-    rf"(?P<authorized>(?:;EXPIRE=(?P<expire>[0-9T:.Z+-]+))?;URLAUTH=(?P<access>{_ACHAR}+))?"
+    rf"(?P<authorized>(?:;EXPIRE=(?P<expire>[0-9T:.Z+-]+))?;URLAUTH=(?P<access>(?:@|{_ACHAR})+))?"
     r"(?P<verifier>:(?P<mechanism>[A-Za-z0-9.-]+):(?P<token>[0-9A-Fa-f]{32,}))?",
     re.IGNORECASE,
 )
