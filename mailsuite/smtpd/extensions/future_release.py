@@ -11,7 +11,7 @@ from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
 _SECONDS = re.compile(r"[1-9][0-9]{0,8}")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII | re.IGNORECASE)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII | re.IGNORECASE)
 
 BAD_HOLDFOR = reply(501, "5.5.4", "HOLDFOR wants a number of seconds, up to nine digits")
 BAD_HOLDUNTIL = reply(501, "5.5.4", "HOLDUNTIL wants a time in UTC such as 2030-01-31T08:00:00Z")
