@@ -32,12 +32,13 @@ from mailsuite.store.filler import Filler
 from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder
 from mailsuite.store.index import IndexDamaged
-from mailsuite.store.indexer import Indexer, Turn
+from mailsuite.store.indexer import Indexer
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.prepared import Request
 from mailsuite.store.records import Columns
 from mailsuite.store.rounds import Rounds
 from mailsuite.store.temp import TempMessage
+from mailsuite.store.turn import Turn
 from mailsuite.store.updates import Update
 from mailsuite.store.values import (
     Appended,
@@ -70,7 +71,7 @@ class AccountStore:
     ) -> None:
         """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped.
 
-        `turn` is taken to fill the full-text index; `watcher` notices what other programs do.
+        `turn` tells when background work may go on; `watcher` notices what other programs do.
         `arrived` is told the names of mailboxes into which messages have come.
         """
         self.address = address
@@ -86,7 +87,7 @@ class AccountStore:
         self._views: dict[str, Mailbox] = {}
         self.counts = Counts(self)
         self._appending = Appending(files, threads, self.writer)
-        self._filler = Filler(self)
+        self._filler = Filler(self, turn)
         self.clearing = Clearing(self, self._filler)
         self._busy = 0
 

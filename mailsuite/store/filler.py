@@ -1,8 +1,8 @@
 """Computes facets of messages that have come, in the background.
 
 Promises: it gives way to whatever the account's writer has to do, and to whoever brings one message
-after the other, until very much waits; what waits is bounded, and what is not computed here is when
-somebody asks for it.
+after the other, to any account, until very much waits; what waits is bounded, and what is not
+computed here is when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
-from mailsuite.store import reading
+from mailsuite.store import reading, turn
 from mailsuite.store.errors import StoreUnavailable
 from mailsuite.store.folder import Folder
+from mailsuite.store.turn import Turn
 
 if TYPE_CHECKING:
     from mailsuite.store.account import AccountStore
@@ -29,21 +30,20 @@ COPIES_AT_ONCE = 500
 MAX_WAITING = 50_000
 PAUSE = 0.05
 QUIET = 0.1
-"""Seconds without another message, after which its facets are worth the time."""
-GIVE_WAY = 2.0
-"""Seconds that are waited for that at most, from one step to the next."""
+"""Seconds without another message for anybody, after which facets are worth the time."""
 
 
 class Filler:
     """One account's. Loop thread only."""
 
-    def __init__(self, account: AccountStore) -> None:
+    def __init__(self, account: AccountStore, turn: Turn) -> None:
         self._account = account
+        self._turn = turn
         # Four octets a message: an import brings them faster than they are computed.
         self._waiting: deque[tuple[Folder, array[int]]] = deque()
         self._count = 0
         self._stopped = asyncio.Event()
-        self._noticed = 0.0
+        self._began = 0.0
         self.idle = asyncio.Event()
         self.idle.set()
 
@@ -60,7 +60,7 @@ class Filler:
             self._waiting[-1][1].extend(some)
         elif some:
             self._waiting.append((folder, some))
-        self._noticed = asyncio.get_running_loop().time()
+        self._turn.changed = asyncio.get_running_loop().time()
         if self._waiting and self.idle.is_set() and not self._stopped.is_set():
             self.idle.clear()
             self._account.tasks.start(self._run(), "facets")
@@ -80,33 +80,43 @@ class Filler:
         try:
             while waiting:
                 await self._rest()
-                if not waiting:  # stopped
-                    return
-                folder, some = waiting[0]
-                most = COPIES_AT_ONCE if self._account.files.origins else AT_ONCE
-                uids = some[:most].tolist()
-                del some[:most]
-                if not some:
-                    waiting.popleft()
-                self._count -= len(uids)
-                try:
-                    await self._account.beside_writer(partial(self._fill, folder, uids))
-                except StoreUnavailable as error:
-                    # Whoever wants them has them computed anew.
-                    log.warning("facets not kept", path=str(folder.path), reason=str(error))
+                async with self._turn.facets:
+                    # Mail may have come while another account had its turn.
+                    if waiting and self._rest_left() <= 0:
+                        self._turn.computed = asyncio.get_running_loop().time()
+                        await self._step()
         finally:
             self.idle.set()
 
+    async def _step(self) -> None:
+        folder, some = self._waiting[0]
+        most = COPIES_AT_ONCE if self._account.files.origins else AT_ONCE
+        uids = some[:most].tolist()
+        del some[:most]
+        if not some:
+            self._waiting.popleft()
+        self._count -= len(uids)
+        try:
+            await self._account.beside_writer(partial(self._fill, folder, uids))
+        except StoreUnavailable as error:
+            # Whoever wants them has them computed anew.
+            log.warning("facets not kept", path=str(folder.path), reason=str(error))
+
     async def _rest(self) -> None:
         """Wait until there is quiet, or too much waits."""
-        loop = asyncio.get_running_loop()
-        latest = loop.time() + GIVE_WAY
-        while self._count < MAX_WAITING // 2 and not self._stopped.is_set():
-            seconds = min(self._noticed + QUIET, latest) - loop.time()
-            if seconds <= 0 and not self._account.writer.busy:
-                return
+        self._began = asyncio.get_running_loop().time()
+        while (seconds := self._rest_left()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), max(seconds, PAUSE))
+
+    def _rest_left(self) -> float:
+        """Seconds to wait, as far as one can tell."""
+        if self._count >= MAX_WAITING // 2 or self._stopped.is_set():
+            return 0.0
+        # One step of any account, while there is no quiet: many would be as much as all mail.
+        latest = max(self._began, self._turn.computed) + turn.GIVE_WAY
+        seconds = min(self._turn.changed + QUIET, latest) - asyncio.get_running_loop().time()
+        return max(seconds, PAUSE) if self._account.writer.busy else seconds
 
     def _fill(self, folder: Folder, uids: list[int]) -> None:
         """In a thread."""

@@ -11,29 +11,19 @@ import asyncio
 from collections.abc import Callable
 
 from mailsuite.base.tasks import Tasks, Threads
-from mailsuite.store import catch_up
+from mailsuite.store import catch_up, turn
 from mailsuite.store.database import DatabaseDamaged
 from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
+from mailsuite.store.turn import Turn
 
 QUIET = 0.3
 """Seconds for which nothing may have changed, in any account, before one is filled."""
 SHARE = 1.0
 """Seconds of rest for each second of work."""
-GIVE_WAY = 2.0
-"""Seconds that are waited for that at most, from one step to the next."""
 MAX_REPAIRS = 3
 """Times in a row that the database is begun anew."""
-
-
-class Turn:
-    """What the accounts of a store share: whose turn it is to be filled, and when it may be."""
-
-    def __init__(self) -> None:
-        self.semaphore = asyncio.Semaphore()
-        self.changed = 0.0
-        """The loop's time of the last change in any account."""
 
 
 class Indexer:
@@ -91,7 +81,7 @@ class Indexer:
         try:
             while self._waiting:
                 await self._rest(pause)
-                async with self._turn.semaphore:
+                async with self._turn.full_text:
                     if not self._waiting:  # stopped
                         return
                     folder = next(iter(self._waiting))
@@ -109,7 +99,7 @@ class Indexer:
     async def _rest(self, seconds: float) -> None:
         """Wait so long, and until there is quiet."""
         loop = asyncio.get_running_loop()
-        latest = loop.time() + GIVE_WAY
+        latest = loop.time() + turn.GIVE_WAY
         while True:
             if seconds > 0:
                 try:

@@ -14,10 +14,10 @@ from mailsuite.store import names
 from mailsuite.store.account import AccountStore
 from mailsuite.store.files import MAILDIR, AccountFiles
 from mailsuite.store.index import column
-from mailsuite.store.indexer import Turn
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.rounds import Rounds
 from mailsuite.store.sharing import Sharing
+from mailsuite.store.turn import Turn
 from mailsuite.store.values import Facets, Quota
 from mailsuite.store.watcher import Watcher
 

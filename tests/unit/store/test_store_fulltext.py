@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite.message import fold
-from mailsuite.store import AccountStore, Mailbox, NewMessage, Store, catch_up, fulltext, indexer
+from mailsuite.store import (
+    AccountStore,
+    Mailbox,
+    NewMessage,
+    Store,
+    catch_up,
+    fulltext,
+    indexer,
+    turn,
+)
 
 Opener = Callable[..., Awaitable[Store]]
 ALICE = "alice@example.test"
@@ -259,7 +268,7 @@ async def test_closing_waits_for_no_fill(
     open_store: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexer, "QUIET", 3600.0)
-    monkeypatch.setattr(indexer, "GIVE_WAY", 3600.0)
+    monkeypatch.setattr(turn, "GIVE_WAY", 3600.0)
     account, mailbox = await opened(open_store)
     await deliver(account, "INBOX", ["apples"])
     assert account.indexer.active
