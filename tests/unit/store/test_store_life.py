@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from array import array
 from collections.abc import Awaitable, Callable
@@ -19,12 +20,14 @@ from mailsuite.store import (
     NewMessage,
     Store,
     StoreUnavailable,
+    filler,
     flags,
     folder,
     journal,
     reading,
     records,
     sidecar,
+    turn,
 )
 from mailsuite.store import store as store_module
 from mailsuite.store.records import Columns
@@ -150,6 +153,25 @@ async def test_facets_are_computed_in_the_background(
     assert len(await archive.rows(list(archive.uids), columns=["length"])) == 50
     archive.release()
     mailbox.release()
+
+
+async def test_without_quiet_all_accounts_together_compute_facets_step_by_step(
+    open_store: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filler, "QUIET", 3600.0)
+    monkeypatch.setattr(turn, "GIVE_WAY", 0.1)
+    begun: list[float] = []
+
+    def compute(message: bytes) -> tuple[bytes]:
+        begun.append(store._turn.computed)
+        return (b"",)
+
+    store = await open_store(Facets(("start",), 1, compute))
+    accounts = [await store.account(f"{name}@example.test") for name in ("alice", "bob", "carol")]
+    await asyncio.gather(*(one.append("INBOX", [NewMessage(MESSAGE)]) for one in accounts))
+    await asyncio.gather(*map(settled, accounts))
+    steps = [after - before for before, after in itertools.pairwise(begun)]
+    assert len(steps) == 2 and all(step >= 0.1 for step in steps)
 
 
 async def test_a_message_expunged_while_its_facets_are_computed(
