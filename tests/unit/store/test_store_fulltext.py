@@ -124,6 +124,8 @@ async def test_deleted_while_stopped(
     await deliver(account, "New", ["pears"])
     await deliver(account, "INBOX", ["apples", "plums", "quinces"])
     await filled(account)
+    if crash:
+        account.indexer.stop()  # who is no more does nothing more
     await inbox.expunge([2], only_deleted=False)
     if not crash:
         inbox.release()
