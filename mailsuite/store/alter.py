@@ -236,6 +236,11 @@ def _unlink(
     return entries, None
 
 
+def aside(folder: Folder, entry: Entry) -> str:
+    """What a message's file is called in tmp/ once it is set aside."""
+    return f"x{folder.id}.{filename.head(entry.name)}"
+
+
 def set_aside(
     files: AccountFiles, change: Change, folder: Folder, entries: Sequence[Entry]
 ) -> list[Entry]:
@@ -246,7 +251,7 @@ def set_aside(
     locator = Locator(folder)
     kept = []
     for entry in entries:
-        name = f"x{folder.id}.{filename.head(entry.name)}"
+        name = aside(folder, entry)
         for _ in range(2):
             try:
                 change.rename(folder.file(entry.place, entry.name), f"{files.tmp}/{name}")

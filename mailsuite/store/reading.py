@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from mailsuite.message import Octets
 from mailsuite.store import content, facet_rows, records, sql
-from mailsuite.store.alter import Locator
+from mailsuite.store.alter import Locator, aside
 from mailsuite.store.errors import MessageGone
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
@@ -31,15 +31,18 @@ INHERIT_AT_ONCE = 500
 
 def with_file(files: AccountFiles, folder: Folder, entry: Entry, action: Callable[[str], T]) -> T:
     """`action(path)` on a message's file, wherever it is by now. Raises MessageGone."""
-    for _ in range(3):
+    for _ in range(4):
         try:
             return action(_path(files, folder, entry))
         except FileNotFoundError:
             now = find(files, folder, [entry.uid])
             if now and (now[0].place, now[0].name) != (entry.place, entry.name):
                 entry = now[0]
-            elif not now or entry.place == TMP or Locator(folder, beside=True).find(entry) is None:
+            elif not now or entry.place == TMP:
                 break
+            elif Locator(folder, beside=True).find(entry) is None:
+                # Perhaps being expunged: set aside already, of which the index is told next.
+                entry.place, entry.name = TMP, aside(folder, entry)
     raise MessageGone(f"UID {entry.uid}")
 
 
