@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from mailsuite.base.tasks import Tasks, Threads, committed
+from mailsuite.base.turns import Turns
 from mailsuite.store import (
     disk,
     merge,
@@ -64,6 +65,7 @@ class AccountStore:
         files: AccountFiles,
         threads: Threads,
         rounds: Rounds,
+        reads: Turns,
         on_idle: Callable[[AccountStore, Mailbox], None],
         turn: Turn,
         watcher: Watcher,
@@ -71,6 +73,7 @@ class AccountStore:
     ) -> None:
         """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped.
 
+        `reads` are taken to read many small files one account after the other.
         `turn` tells when background work may go on; `watcher` notices what other programs do.
         `arrived` is told the names of mailboxes into which messages have come.
         """
@@ -78,6 +81,7 @@ class AccountStore:
         self.watcher = watcher
         self.files = files
         self.threads = threads
+        self.reads = reads
         self.tasks = Tasks(f"store:{address}")
         self.feed = Feed()
         self.writer = Writer(files, threads, rounds, self.tasks, self)

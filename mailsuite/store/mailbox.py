@@ -225,9 +225,10 @@ class Mailbox(View):
         place: then use `open_message`). At least one entry for a non-empty `uids`.
         """
         files, folder = self._account.files, self.folder
-        return await self._account.beside_writer(
-            lambda: reading.read(files, folder, uids, max_octets)
-        )
+        async with self._account.reads:
+            return await self._account.beside_writer(
+                lambda: reading.read(files, folder, uids, max_octets)
+            )
 
     async def examine(
         self, uids: Sequence[int], look: Callable[[Octets], T], *, max_octets: int = 1 << 20

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.tasks import Tasks, Threads
+from mailsuite.base.turns import Turns
 from mailsuite.store import names
 from mailsuite.store.account import AccountStore
 from mailsuite.store.files import MAILDIR, AccountFiles
@@ -59,6 +60,7 @@ class Store:
         self._limits = limits
         self._arrived = arrived
         self._rounds = Rounds(threads)
+        self._reads = Turns()
         self.sharing = Sharing(root, threads)
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
@@ -85,6 +87,7 @@ class Store:
                 files,
                 self._threads,
                 self._rounds,
+                self._reads,
                 self._on_idle,
                 self._turn,
                 self.watcher,
