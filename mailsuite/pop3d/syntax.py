@@ -23,7 +23,5 @@ def parse(line: bytes) -> Command:
 
 
 def number(word: bytes) -> int | None:
-    """A message number or a count of lines: decimal digits, none else, at most ten."""
-    if word.isdigit() and len(word) <= 10:
-        return int(word)
-    return None
+    """A message number or a count of lines: decimal digits, none else, as many as a line holds."""
+    return int(word) if word.isdigit() else None

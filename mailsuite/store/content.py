@@ -60,14 +60,15 @@ def is_exact(name: str) -> bool:
     return parsed.size is not None and parsed.size == parsed.wire
 
 
-def wire_size(path: str) -> int:
-    """Count a file's octets as they go over the wire."""
+def measured(path: str) -> tuple[int, bool]:
+    """A file's octets as they go over the wire, and whether the last line has no end."""
     counter = BareCounter()
-    size = 0
+    size, open_end = 0, False
     for chunk in chunks(path):
         counter.feed(chunk)
         size += len(chunk)
-    return size + counter.bare
+        open_end = has_open_end(chunk, exact=False)  # where it is exact, each LF has its CR
+    return size + counter.bare, open_end
 
 
 def chunks(path: str | Path, offset: int = 0) -> Iterator[bytes]:

@@ -142,6 +142,12 @@ def parse(name: str) -> FileName:
     )
 
 
+def with_end(extra: tuple[str, ...], *, is_open: bool) -> tuple[str, ...]:
+    """Further fields that tell whether the octets end with a line's end."""
+    others = tuple(field for field in extra if field != OPEN_END)
+    return (*others, OPEN_END) if is_open else others
+
+
 def zone_minutes(text: str) -> int:
     """+0530 in minutes; 0 for what is no zone."""
     found = _ZONE.fullmatch(text)

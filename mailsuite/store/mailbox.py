@@ -199,7 +199,7 @@ class Mailbox(View):
     async def open_ended(self, first: int, last: int) -> list[int]:
         """UIDs, of those from `first` to `last`, of messages that do not end with a line's end.
 
-        As far as it is known: of files that other programs have made it is not.
+        As far as it is known: of files that other programs have named with their sizes it is not.
         """
         files, folder = self._account.files, self.folder
 

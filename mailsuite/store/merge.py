@@ -367,14 +367,19 @@ def _entry(
         place, info = CUR, info or ""
     honest = parsed.size == one.size and parsed.wire is not None and parsed.wire >= one.size
     try:
-        wire = parsed.wire if honest and parsed.wire is not None else content.wire_size(old)
+        if honest and parsed.wire is not None:
+            wire, extra = parsed.wire, parsed.extra
+        else:
+            wire, open_end = content.measured(old)
+            extra = filename.with_end(parsed.extra, is_open=open_end)
         when = now if one.moved or filename.saved(parsed) is None else parsed.saved
-        name = FileName(parsed.base, one.uid, one.size, wire, parsed.extra, info, when, parsed.zone)
+        name = FileName(parsed.base, one.uid, one.size, wire, extra, info, when, parsed.zone)
         if (text := name.plain) is None:
             letters = None if info is None else filename.letters_of(one.name)
             saved = filename.saved(name)
             base = files.new_base()
-            name = name._replace(base=base, extra=(), info=letters, saved=saved)
+            ours = filename.with_end((), is_open=filename.OPEN_END in extra)
+            name = name._replace(base=base, extra=ours, info=letters, saved=saved)
             text = str(name)
         if text != one.name or place != one.place:
             new = folder.file(place, text)

@@ -180,7 +180,7 @@ def _from_file(message: NewMessage, source: Path, path: str, now: float) -> tupl
             if error.errno not in NO_LINK:
                 raise
         else:
-            bare = 0 if message.exact else content.wire_size(path) - status.st_size
+            bare = 0 if message.exact else content.measured(path)[0] - status.st_size
             return status.st_size, bare, mtime
     if message.internal_date is None:
         mtime = now

@@ -155,6 +155,22 @@ async def test_expunged_by_another_session(tmp_path: Path, held: bool) -> None:
         inbox.release()
 
 
+async def test_files_of_other_programs_are_counted_as_they_are_sent(tmp_path: Path) -> None:
+    """Also where the last line has no end, which it is given (RFC 1939 §5, §11)."""
+    async with a_store(tmp_path) as store:
+        await store.account(ALICE)
+        maildir = next(tmp_path.rglob("Maildir"))
+        for number, octets in enumerate(
+            (b"A: 1\n\nlf", b"A: 2\r\n\r\ncrlf", b"A: 3\n\nwhole\n", b"A: 4\n\ncr\r")
+        ):
+            (maildir / "new" / f"1700000000.{number}.other").write_bytes(octets)
+        async with serving(store) as port, Client.signed_in(port) as pop:
+            listed = {row.split()[0]: int(row.split()[1]) for row in await pop.rows("LIST")}
+            assert len(listed) == 4
+            for number, size in listed.items():
+                assert len(await pop.octets(f"RETR {number}")) == size
+
+
 async def test_deletions_are_told_to_imap_sessions(tmp_path: Path) -> None:
     async with a_store(tmp_path) as store:
         account = await store.account(ALICE)
