@@ -1,7 +1,9 @@
 """Pure. Paths and parameters of MAIL and RCPT (RFC 5321 §4.1.2, RFC 6531 §3.3), and address keys.
 
-The grammar is taken by the letter, with one leniency: blanks after the colon, which old devices
-send. Errors are ValueErrors that say which part was wrong.
+The grammar is taken by the letter, with two leniencies in paths: blanks after the colon, which old
+devices send, and dots where no Dot-string has them (`a..b@c`, `.a@c`, `a.@c`): some providers have
+given out such addresses. They are quoted from then on, as RFC 5321 wants them. Errors are
+ValueErrors that say which part was wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from mailsuite.message.domain import MAX_DOMAIN, normalise_domain
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]"
 _DOT_STRING = re.compile(rf"{_ATEXT}++(?:\.{_ATEXT}++)*+")
+_ANY_DOTS = re.compile(rf"(?:\.|{_ATEXT})++")
 _QUOTED_STRING = re.compile(r'"((?:[ !#-\[\]-~\u0080-\U0010ffff]++|\\[ -~])*+)"')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _DOMAIN = re.compile(r"\[[^\[\]\\\x00-\x20\x7f]+\]|[A-Za-z0-9\u0080-\U0010ffff.-]+")
@@ -72,7 +75,7 @@ def parse_mailbox(mailbox: str | bytes) -> str:
     and A-labels.
     """
     text = _text(mailbox)
-    address, at = _mailbox_at(text, 0)
+    address, at = _mailbox_at(text, 0, _DOT_STRING)
     if at != len(text):
         raise PathError("text after the address")
     return address
@@ -147,7 +150,7 @@ def _path_at(text: str, start: int, *, null: bool, postmaster: bool) -> tuple[st
         return "postmaster", at + 11
     if text[at : at + 1] == "@":
         at = _route_end(text, at)
-    address, at = _mailbox_at(text, at)
+    address, at = _mailbox_at(text, at, _ANY_DOTS)
     if text[at : at + 1] != ">":
         raise PathError("bad domain" if text[at : at + 1] else "address is not closed")
     at += 1
@@ -171,13 +174,13 @@ def _route_end(text: str, at: int) -> int:
     raise PathError("bad source route")
 
 
-def _mailbox_at(text: str, at: int) -> tuple[str, int]:
+def _mailbox_at(text: str, at: int, unquoted: re.Pattern[str]) -> tuple[str, int]:
     """The canonical address of the Mailbox at `at`, and where it ends."""
     match = _QUOTED_STRING.match(text, at)
     if match:
         local = _QUOTED_PAIR.sub(r"\1", match[1])
     else:
-        match = _DOT_STRING.match(text, at)
+        match = unquoted.match(text, at)
         if match is None:
             raise PathError("bad local part")
         local = match[0]

@@ -32,6 +32,9 @@ LONG_DOMAIN = ".".join(["d" * 60] * 4) + ".example"  # 251 octets
         ('<"a b"@x>', '"a b"@x'),
         ('<"a.b"@x>', "a.b@x"),
         ('<"a..b"@x>', '"a..b"@x'),
+        ("<a..b@x>", '"a..b"@x'),
+        ("<.a@x>", '".a"@x'),
+        ("<a.@x>", '"a."@x'),
         (r'<"a\b"@x>', "ab@x"),
         (r'<"a\"b\\c"@x>', r'"a\"b\\c"@x'),
         ('<"a@b"@x>', '"a@b"@x'),
@@ -62,7 +65,7 @@ def test_paths(path: str | bytes, address: str) -> None:
     "path",
     [
         "", "a@b", "<", "<>", "<a>", "<a@>", "<@b>", "<a@b", "a@b>", "<a@b>x", " <a@b>", "<a@b> ",
-        "< a@b>", "<a @b>", "<a@ b>", "<a@b >", "<.a@b>", "<a.@b>", "<a..b@c>", "<a@b@c>",
+        "< a@b>", "<a @b>", "<a@ b>", "<a@b >", "<a@b@c>",
         "<a@.b>", "<a@b.>", "<a@b..c>", "<a@-b>", "<a@b->", "<a@b_c>", "<a@b,c>", "<(c)a@b>",
         '<"a"b@c>', '<"a@b>', '<"a\n"@b>', '<"a\\\x01"@b>', '<a"b"@c>', "<a\0@b>", "<a\tb@c>",
         "<a@[1.2.3]>", "<a@[1.2.3.256]>", "<a@[1.2.3.04]>", "<a@[]>", "<a@[IPv6:1]>",
@@ -257,3 +260,10 @@ def test_the_domain_of_an_address() -> None:
     assert domain_of("a@[IPv6:2001:DB8::1]") == "[IPv6:2001:db8::1]"
     for nothing in ("postmaster", "a@", "", "a@x..y", "a@-"):
         assert domain_of(nothing) == ""
+
+
+@pytest.mark.parametrize("mailbox", ["a..b@c", ".a@c", "a.@c", "a@b>"])
+def test_what_is_no_mailbox(mailbox: str) -> None:
+    """Dots in odd places are taken from those who write to us, not made anybody's address here."""
+    with pytest.raises(PathError):
+        parse_mailbox(mailbox)
