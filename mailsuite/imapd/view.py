@@ -188,6 +188,7 @@ class View:
 
     def more_flags(self, *, by_uid: bool = False) -> Iterator[bytes]:
         """Flags that others have changed, of some messages."""
+        yield from self.new_keywords()
         for _ in range(min(len(self._telling), FLAGS_AT_ONCE)):
             uid = self._telling.pop()
             if (number := self.attachment.sequence(uid)) is not None:
@@ -256,7 +257,10 @@ class View:
         return self._untold > 0
 
     def new_keywords(self) -> Iterator[bytes]:
-        """FLAGS anew, when there are keywords that the client has not heard of, or other rights."""
+        """FLAGS anew, when there are keywords that the client has not heard of, or other rights.
+
+        Before any flags are told, in the same step: others may make a keyword at any time.
+        """
         if len(self.mailbox.keywords) != self._keywords or self._permanent != self._settable:
             self._keywords = len(self.mailbox.keywords)
             self._settable = self._permanent

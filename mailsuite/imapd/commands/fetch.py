@@ -48,7 +48,6 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
     found = view.resolve(arguments.numbers, by_uid=by_uid)
     if "MODSEQ" in plan.names:
         session.enable_condstore()
-    session.write_all(view.new_keywords())
     if arguments.partial is not None:  # before CHANGEDSINCE (RFC 9394 §3.4)
         found = _part(found, arguments.partial)
     wanted: Iterable[int] = chain.from_iterable(found)
@@ -92,6 +91,7 @@ def _write_flags(session: Session, plan: Plan, positions: Sequence[int]) -> None
         items.append(b"UID %d")
         columns.append(uids)
     if plan.has_flags:
+        session.write_all(view.new_keywords())
         items.append(b"FLAGS %b")
         columns.append(view.flags_at(positions))
     if "MODSEQ" in plan.names:
@@ -146,6 +146,8 @@ class _Answers:
         view, plan, session = self._view, self._plan, self._session
         seen = await self._mark_seen(asked)
         complete = len(batch.uids) == len(asked)
+        if plan.has_flags or seen:
+            session.write_all(view.new_keywords())
         if not plan.octets and not seen:
             session.write(plan.answers(batch))
             heads = dict[int, bytes]()

@@ -58,6 +58,7 @@ async def _store(session: Session, arguments: StoreArguments, *, by_uid: bool) -
             uids = view.uids
             here = [p for p in here if uids[p] not in failed and (told is None or uids[p] in told)]
         if here:
+            session.write_all(view.new_keywords())
             session.write(_lines(view, here, arguments, by_uid=by_uid))
         await session.breathe()
     view.tell_again(failed)  # RECOMMENDED: why they were left alone

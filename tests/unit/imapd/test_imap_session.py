@@ -5,6 +5,7 @@ import imaplib
 import re
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from imap_dialogue import MESSAGES, Client, Runner, settings
@@ -168,6 +169,33 @@ async def test_flags_changed_while_octets_are_read_are_told(
         first, second = await reader.command("FETCH 1 (FLAGS BODY.PEEK[TEXT])")
         assert first.startswith(b"* 1 FETCH (FLAGS (\\Recent) BODY[TEXT] ")
         assert second == b"* 1 FETCH (FLAGS (\\Flagged \\Recent))"
+
+
+async def test_keywords_made_while_a_fetch_is_under_way_are_told_before_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 3501 §7.2.6: FLAGS tells which there are."""
+    table = Mailbox.table
+    async with Runner(tmp_path, None, settings()) as runner:
+        await runner.deliver("short")
+        reader = await runner.signed_in("A", "SELECT INBOX")
+        writer = await runner.signed_in("B", "SELECT INBOX")
+        number = 0
+
+        async def made_meanwhile(mailbox: Mailbox, *uids: Any, **columns: Any) -> Any:
+            nonlocal number
+            number += 1
+            await writer.command(f"STORE 1 +FLAGS.SILENT (new{number})")
+            return await table(mailbox, *uids, **columns)
+
+        monkeypatch.setattr(Mailbox, "table", made_meanwhile)
+        first, second, third = await reader.command("FETCH 1 (FLAGS RFC822.SIZE)")
+        assert (b" new1)" in first, b" new1 " in second) == (True, True)
+        assert third.startswith(b"* 1 FETCH (FLAGS (\\Recent new1) RFC822.SIZE ")
+        # Also where flags are told because they have changed.
+        first, second, third = await reader.command("FETCH 1 (RFC822.SIZE BODY[TEXT])")
+        assert (b" new2)" in first, b" new2 " in second) == (True, True)
+        assert b" FLAGS (\\Seen \\Recent new1 new2) " in third
 
 
 async def test_very_many_changes_are_told_by_and_by(
