@@ -29,6 +29,7 @@ def settings(config: Config, hostname: str) -> Settings:
     return Settings(
         hostname=hostname,
         scram=chosen.scram,
+        scram_plus=chosen.scram_plus,
         without_tls=chosen.without_tls,
         first_delay=chosen.first_delay,
         longest_delay=chosen.longest_delay,

@@ -71,6 +71,14 @@ class SignIn(Section):
         "auto",
         live=True,
     )
+    scram_plus: Literal["imap", "always"] = setting(
+        "Where SCRAM with channel binding (SCRAM-SHA-256-PLUS and SCRAM-SHA-1-PLUS) is announced;"
+        " imap: by IMAP only, since mutt and neomutt, by SMTP and POP3, begin it wherever they see"
+        " it, can't do it, and give up. It is taken everywhere, also where it is not announced.",
+        "imap or always",
+        "imap",
+        live=True,
+    )
     without_tls: bool = setting(
         "SCRAM, CRAM-MD5 and APOP also without TLS. They show no password, but the mail that"
         " follows can be read by others.",

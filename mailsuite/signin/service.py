@@ -116,7 +116,7 @@ class SignIn:
         return sasl.Channel(
             secure=client.secure,
             bindings=bindings_of(client.tls),
-            announce_plus=client.door == "imap" or not _is_tls_1_3(client),
+            announce_plus=client.door == "imap" or self.settings.scram_plus == "always",
             certificate=self.certified(client) is not None,
             tokens=self._tokens is not None,
             secrets=self.takes_digests(client),
@@ -324,11 +324,3 @@ class SignIn:
                 "sign-in not possible", door=client.door, name=name[:MAX_NAME], why=str(error)
             )
             return refused(Why.UNAVAILABLE)
-
-
-def _is_tls_1_3(client: Client) -> bool:
-    """Clients that know tls-unique only begin -PLUS there in vain; by IMAP they then go on without.
-
-    mutt 2.2 is one: with -PLUS in the list it could neither send nor read by POP3.
-    """
-    return client.tls is not None and client.tls.version() == "TLSv1.3"

@@ -17,6 +17,7 @@ class Settings:
 
     hostname         in the challenges of CRAM-MD5
     scram            "auto": SCRAM is announced when every account can use it
+    scram_plus       where SCRAM with channel binding is announced: by IMAP only, or by all doors
     without_tls      SCRAM, CRAM-MD5 and APOP, which show no password, may do without TLS
     first_delay      before the first failure is answered; doubles with each further one
     longest_delay    at most
@@ -31,6 +32,7 @@ class Settings:
 
     hostname: str
     scram: Literal["auto", "always", "never"] = "auto"
+    scram_plus: Literal["imap", "always"] = "imap"
     without_tls: bool = False
     first_delay: float = 1.0
     longest_delay: float = 15.0

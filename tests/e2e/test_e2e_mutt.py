@@ -19,6 +19,7 @@ def settings(
 set ssl_ca_certificates_file = "{server.ca_file}"
 set ssl_starttls = yes
 set ssl_force_tls = yes
+set ssl_use_tlsv1_3 = {"no" if starttls else "yes"}
 set from = "{account.address}"
 set realname = "A Test"
 set use_envelope_from = yes

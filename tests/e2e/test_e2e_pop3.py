@@ -91,14 +91,14 @@ def test_mpop(server: Server, account: Account, token: str, tmp_path: Path, list
 
 @pytest.mark.client("mutt")
 def test_mutt(server: Server, account: Account, token: str, tmp_path: Path) -> None:
-    """TOP for the list, RETR for the message, DELE at the end; signs in by SCRAM."""
+    """TOP for the list, RETR for the message, DELE at the end; signs in by SCRAM, over TLS 1.2."""
     deliver(server, account, f"{token}-0", f"{token}-1")
     muttrc = tmp_path / "muttrc"
     copy = tmp_path / "copy"
     muttrc.write_text(
         f'set folder = "{tmp_path}"\n'
         f'set ssl_ca_certificates_file = "{server.ca_file}"\nset ssl_starttls = yes\n'
-        f'set ssl_force_tls = yes\nset pop_user = "{account.address}"\n'
+        f'set ssl_force_tls = yes\nset ssl_use_tlsv1_3 = no\nset pop_user = "{account.address}"\n'
         f'set pop_pass = "{account.password}"\nset pop_delete = yes\nset delete = yes\n'
         "set wait_key = no\nset quit = yes\nset pop_checkinterval = 1\n"
         "unset confirmappend\nunset confirmcreate\n"

@@ -47,6 +47,7 @@ class House:
             outbound="capture",
             sign_in={
                 "first_delay": "0s",
+                "scram_plus": "always",
                 "openid": {
                     "issuer": ISSUER,
                     "jwks": f"{identity.url}/jwks",
@@ -259,13 +260,15 @@ def test_python(house: House) -> None:
         HOST, house.server.port("imaps"), ssl_context=house.server.tls()
     ) as imap:
         assert "AUTH=SCRAM-SHA-256-PLUS" in imap.capabilities
+    with house.server.pop3(ANN) as pop3:
+        assert "SCRAM-SHA-256-PLUS" in pop3.capa()["SASL"]
     with house.server.imap(ANN, "imap") as imap:
         assert b" AUTH=" not in imap.capability()[1][0]  # signed in, so no more offered
     with house.server.smtp("submission") as smtp:
         smtp.starttls(context=house.server.tls())
         smtp.ehlo()
         offered = smtp.esmtp_features["auth"].split()
-        assert offered[0] == "SCRAM-SHA-256" and "CRAM-MD5" in offered  # not -PLUS over TLS 1.3
+        assert offered[0] == "SCRAM-SHA-256-PLUS" and "CRAM-MD5" in offered
         smtp.user, smtp.password = ANN.address, ANN.password
         assert smtp.auth("CRAM-MD5", smtp.auth_cram_md5)[0] == 235
 
