@@ -33,7 +33,7 @@ async def admit(session: Session, announced: LiteralAnnounced) -> TempMessage:
         raise Bad("No literal expected here")
     if announced.size == 0 and not target.catenates:
         raise No("A message can't be empty")
-    if announced.size > session.door.settings.limits.literal:
+    if target.before + announced.size > session.door.settings.limits.literal:
         raise No("Message too large", "TOOBIG")
     earlier = [chunk.size for chunk in announced.chunks if isinstance(chunk, StoredLiteral)]
     messages, octets = len(earlier) + 1, sum(earlier) + announced.size

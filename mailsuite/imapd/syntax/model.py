@@ -263,11 +263,13 @@ class LiteralTarget:
 
     command    "APPEND", "REPLACE", "UID REPLACE"
     catenates  it is a part of CATENATE
+    before     octets of the text parts before it, of the same message
     """
 
     command: str
     mailbox: str
     catenates: bool = False
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mailsuite.imapd.syntax.cursor import Cursor
 from mailsuite.imapd.syntax.events import Literal
 from mailsuite.imapd.syntax.model import (
@@ -29,11 +31,14 @@ MAX_PARTS = 1000
 """Parts of one CATENATE."""
 
 
-class _LiteralComes(Exception):
-    """The octets end where a message's literal is to come; `catenates`: within CATENATE."""
+_Part = StoredLiteral | bytes | UrlPart
 
-    def __init__(self, *, catenates: bool) -> None:
-        self.catenates = catenates
+
+class _LiteralComes(Exception):
+    """The octets end where a message's literal is to come; `parts`: of CATENATE, before it."""
+
+    def __init__(self, parts: Sequence[_Part] | None) -> None:
+        self.parts = parts
 
 
 def append(cursor: Cursor) -> tuple[str, tuple[AppendMessage, ...]]:
@@ -92,9 +97,7 @@ def _append_options(cursor: Cursor) -> tuple[tuple[str, ...], tuple[float, int] 
     return flags, date
 
 
-def _append_data(
-    cursor: Cursor,
-) -> StoredLiteral | bytes | tuple[StoredLiteral | bytes | UrlPart, ...]:
+def _append_data(cursor: Cursor) -> StoredLiteral | bytes | tuple[_Part, ...]:
     """`literal`, `literal8`, RFC 6855 §4 `UTF8 (literal8)`, RFC 4469 `CATENATE (...)`."""
     if cursor.skip_word(b"CATENATE"):
         return _parts(cursor)
@@ -104,28 +107,28 @@ def _append_data(
     return _octets(_literal(cursor))
 
 
-def _utf8_literal(cursor: Cursor, *, catenates: bool = False) -> StoredLiteral | bytes:
+def _utf8_literal(cursor: Cursor, after: Sequence[_Part] | None = None) -> StoredLiteral | bytes:
     """The end of `utf8-literal`: `"(" literal8 ")"` (RFC 6855 §4)"""
     cursor.expect(b"(")
-    value = _literal(cursor, catenates=catenates)
+    value = _literal(cursor, after)
     if not value.binary:
         raise cursor.problem("UTF8 needs a literal8")
     cursor.expect(b")")
     return _octets(value)
 
 
-def _parts(cursor: Cursor) -> tuple[StoredLiteral | bytes | UrlPart, ...]:
+def _parts(cursor: Cursor) -> tuple[_Part, ...]:
     """`SP "(" cat-part *(SP cat-part) ")"` (RFC 4469 §5)"""
     cursor.sp()
     cursor.expect(b"(")
-    parts: list[StoredLiteral | bytes | UrlPart] = []
+    parts: list[_Part] = []
     while True:
         kind = cursor.word("TEXT, UTF8 or URL")
         cursor.sp()
         if kind == "TEXT":
-            parts.append(_octets(_literal(cursor, catenates=True)))
+            parts.append(_octets(_literal(cursor, parts)))
         elif kind == "UTF8":
-            parts.append(_utf8_literal(cursor, catenates=True))
+            parts.append(_utf8_literal(cursor, parts))
         elif kind == "URL":
             parts.append(UrlPart(cursor.astring("a URL").decode("latin-1")))
         else:
@@ -137,9 +140,9 @@ def _parts(cursor: Cursor) -> tuple[StoredLiteral | bytes | UrlPart, ...]:
             raise cursor.problem(f"more than {MAX_PARTS} parts")
 
 
-def _literal(cursor: Cursor, *, catenates: bool = False) -> Literal | StoredLiteral:
+def _literal(cursor: Cursor, after: Sequence[_Part] | None = None) -> Literal | StoredLiteral:
     if cursor.at_end:
-        raise _LiteralComes(catenates=catenates)
+        raise _LiteralComes(after)
     return cursor.literal()
 
 
@@ -162,7 +165,10 @@ def before_literal(cursor: Cursor) -> LiteralTarget | None:
         while True:
             _message(cursor)
     except _LiteralComes as coming:
-        return LiteralTarget(cursor.command, name, coming.catenates)
+        if coming.parts is None:
+            return LiteralTarget(cursor.command, name)
+        before = sum(part.size for part in coming.parts if isinstance(part, StoredLiteral))
+        return LiteralTarget(cursor.command, name, catenates=True, before=before)
 
 
 def store(cursor: Cursor) -> tuple[StoreArguments]:

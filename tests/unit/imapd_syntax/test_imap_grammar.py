@@ -375,6 +375,10 @@ def test_literal_target() -> None:
     assert target(b"a REPLACE * x ") == "x"
     catenate = grammar.literal_target([b'a APPEND x CATENATE (URL "/x/;UID=1" TEXT '])
     assert catenate == LiteralTarget("APPEND", "x", catenates=True)
+    second = grammar.literal_target(
+        [b"a APPEND x ", STORED, b" CATENATE (TEXT ", STORED, b" TEXT "]
+    )
+    assert second == LiteralTarget("APPEND", "x", catenates=True, before=STORED.size)
     assert target(b"a APPEND x CATENATE (URL ") is None
     assert target(b"a REPLACE 4:5 x ") is None
     for other in (b"a APPEND ", b"a APPEND x", b"a APPEND x ()", b"a APPEND x (a ", b"a LOGIN x "):
