@@ -24,7 +24,7 @@ PIECE = 1 << 16
 MAX_DATE = 253_402_300_799.0  # the last second of the year 9999
 
 _FROM = re.compile(
-    rb"From (?:(?P<sender>\S.*?)\s+)?"
+    rb"From +(?:(?P<sender>\S.*?)\s+)?"
     rb"(?P<date>(?:mon|tue|wed|thu|fri|sat|sun),?\s+(?=.*\b\d{4}\b).*\d{1,2}:\d\d.*)",
     re.IGNORECASE,
 )

@@ -28,6 +28,7 @@ def test_two_messages():
     [
         b"From - Mon Jan 10 11:12:13 2022\n",
         b"From MAILER-DAEMON Mon Jan 10 11:12:13 2022 +0100\n",
+        b"From   Mon Jan 10 11:12:13 2022\n",
         b'From "odd name"@example.org  Mon Jan 10 11:12 2022\n',
         b"From \nX: 1\n",
     ],
