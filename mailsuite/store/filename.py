@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 _BASE = re.compile(r"[!-+\--9;-~]+\Z")  # visible ASCII without "," ":" (and "/", refused below)
 _OURS = re.compile(
@@ -24,6 +24,11 @@ _COMMON = re.compile(
     re.DOTALL,
 )
 """What nearly every name is like."""
+_UNNUMBERED = re.compile(
+    r"([0-9]{1,10}\.[!-+\-.0-9;-~]*),S=([1-9][0-9]{0,17}),W=([1-9][0-9]{0,17})(?::2,([A-Za-z]*))?\Z"
+)
+Unnumbered: TypeAlias = tuple[str, int, str | None]
+"""Base, octets over the wire, flag letters."""
 _SAFE_ID = re.compile(r"[^A-Za-z0-9_-]")
 _ZONE = re.compile(r"([+-])([0-9]{2})([0-5][0-9])", re.ASCII)
 _FIELDS = ("U=", "S=", "W=", "D=")
@@ -142,6 +147,25 @@ def parse(name: str) -> FileName:
     )
 
 
+def unnumbered(name: str, size: int) -> Unnumbered | None:
+    """What a file's name tells when it lacks nothing but a UID: most names that Dovecot has given.
+
+    None: it lacks more, has more, or says another size than the file has: `parse` it.
+    """
+    found = _UNNUMBERED.match(name)
+    if found is None or len(name) > 220:
+        return None
+    base, size_text, wire_text, info = found.groups()
+    wire = int(wire_text)
+    return (base, wire, info) if int(size_text) == size and wire >= size else None
+
+
+def numbered(base: str, uid: int, size: int, wire: int, info: str | None) -> str:
+    """The whole name of such a file with its UID."""
+    head = f"{base},U={uid},S={size},W={wire}"
+    return head if info is None else f"{head}:2,{info}"
+
+
 def with_end(extra: tuple[str, ...], *, is_open: bool) -> tuple[str, ...]:
     """Further fields that tell whether the octets end with a line's end."""
     others = tuple(field for field in extra if field != OPEN_END)
@@ -202,7 +226,11 @@ def head(name: str) -> str:
 
 def letters_of(name: str) -> str:
     """The flag letters of a name, sorted, each once; "" without info."""
-    _, _, info = name.partition(":2,")
+    return letters(name.partition(":2,")[2])
+
+
+def letters(info: str) -> str:
+    """The same of what follows ":2,"."""
     if not info:
         return ""
     return "".join(sorted({letter for letter in info if letter.isascii() and letter.isalpha()}))

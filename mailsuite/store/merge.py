@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mailsuite.store import content, disk, filename, flags, journal, records, sidecar
+from mailsuite.store import disk, filename, flags, journal, numbering, records, sidecar
 from mailsuite.store.errors import NoSuchMailbox
-from mailsuite.store.filename import FileName
 from mailsuite.store.folder import Folder, Name
 from mailsuite.store.records import CUR, NEW, Entry
 from mailsuite.store.updates import Update
@@ -225,7 +223,7 @@ def _take_in(
 ) -> bool:
     """Write the differences to the index; True when files were renamed on the way."""
     words = journal.read(folder.path)
-    arrivals = _number(files, folder, found.fresh, used, words, claim)
+    arrivals = numbering.number(files, folder, found.fresh, used, words, claim=claim)
     stale = folder.journal != journal.size(folder.path)
     with files.index.reader() as db:
         wanted = None if stale else [*found.moved, *found.vanished]
@@ -287,112 +285,3 @@ def _follow(
         elif entry.uid in moved:
             quiet.append(entry)
     return changed, quiet
-
-
-@dataclass(slots=True)
-class _Fresh:
-    place: int
-    name: str
-    parsed: FileName
-    mtime: float
-    size: int
-    uid: int | None
-    moved: bool = False
-    """It has been in another mailbox."""
-
-
-def _number(
-    files: AccountFiles,
-    folder: Folder,
-    fresh: list[tuple[int, str]],
-    used: set[int],
-    words: dict[int, list[str]],
-    claim: bool,
-) -> list[Entry]:
-    """Give files without a row their UIDs, by age, and write them into their names."""
-    with content.Folders(folder.new, folder.cur) as folders:
-        looked: list[_Fresh] = []
-        for place, name in fresh:
-            try:
-                status = os.stat(name, dir_fd=folders.fd(place))
-            except FileNotFoundError:
-                continue
-            if stat.S_ISREG(status.st_mode):
-                parsed = filename.parse(name)
-                looked.append(_Fresh(place, name, parsed, status.st_mtime, status.st_size, None))
-        looked.sort(key=lambda one: (one.mtime, one.name))
-        _choose_uids(folder, looked, used)
-        now = int(files.clock.now())
-        entries = (_entry(files, folder, folders, one, words, now, claim) for one in looked)
-        found = [entry for entry in entries if entry is not None]
-    return sorted(found, key=lambda entry: entry.uid)
-
-
-def _choose_uids(folder: Folder, looked: list[_Fresh], used: set[int]) -> None:
-    used = set(used)
-    without: list[_Fresh] = []
-    for one in looked:
-        uid = one.parsed.uid
-        if uid is not None and folder.adopt_from <= uid < folder.adopt_below and uid not in used:
-            one.uid = uid
-            used.add(uid)
-        else:
-            without.append(one)
-    if adopted := [one.uid for one in looked if one.uid is not None]:
-        folder.skip_uids(max(adopted) + 1)
-    if without:
-        for uid, one in enumerate(without, folder.take_uids(len(without))):
-            one.uid = uid
-            one.moved = one.parsed.uid is not None
-
-
-def _entry(
-    files: AccountFiles,
-    folder: Folder,
-    folders: content.Folders,
-    one: _Fresh,
-    words: dict[int, list[str]],
-    now: int,
-    claim: bool,
-) -> Entry | None:
-    """The row of a file, renamed where its name lacks something; None when it has moved on.
-
-    `claim`: into cur/ at once.
-    """
-    if one.uid is None:
-        return None
-    old = folder.file(one.place, one.name)
-    parsed, place, info = one.parsed, one.place, one.parsed.info
-    if claim and place == NEW:
-        place, info = CUR, info or ""
-    honest = parsed.size == one.size and parsed.wire is not None and parsed.wire >= one.size
-    try:
-        if honest and parsed.wire is not None:
-            wire, extra = parsed.wire, parsed.extra
-        else:
-            wire, open_end = content.measured(old)
-            extra = filename.with_end(parsed.extra, is_open=open_end)
-        when = now if one.moved or filename.saved(parsed) is None else parsed.saved
-        name = FileName(parsed.base, one.uid, one.size, wire, extra, info, when, parsed.zone)
-        if (text := name.plain) is None:
-            letters = None if info is None else filename.letters_of(one.name)
-            saved = filename.saved(name)
-            base = files.new_base()
-            ours = filename.with_end((), is_open=filename.OPEN_END in extra)
-            name = name._replace(base=base, extra=ours, info=letters, saved=saved)
-            text = str(name)
-        if text != one.name or place != one.place:
-            new = folder.file(place, text)
-            disk.rename(old, new, folders.fd(one.place), folders.fd(place))
-    except FileNotFoundError:
-        return None
-    return Entry(
-        uid=one.uid,
-        place=place,
-        name=text,
-        state=flags.state(filename.letters_of(text) if info else "", words.get(one.uid, ())),
-        modseq=0,
-        internal_date=one.mtime,
-        size=wire,
-        delivery=filename.delivery_of(name.base),
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailsuite.store import InvalidName, filename, names
@@ -119,6 +119,29 @@ def test_fields_of_other_programs_stay() -> None:
     parsed = filename.parse("1.M2P3.host,S=5,W=6,Z=x:2,Sa")
     assert (parsed.size, parsed.wire, parsed.extra, parsed.info) == (5, 6, ("Z=x",), "Sa")
     assert str(parsed.with_uid(9)) == "1.M2P3.host,U=9,S=5,W=6,Z=x:2,Sa"
+
+
+@given(
+    st.from_regex(
+        r"[0-9]{1,11}\.[!-~é]{0,9}(,S=[0-9]{1,2})?(,W=[0-9]{1,2})?(,[UDE]=[0-9])?(:2,[A-Zaé,]{0,3})?",
+        fullmatch=True,
+    )
+)
+@example("1700000000.M1P2.host,S=5,W=6")
+@example("1700000000.M1P2.host,S=5,W=5:2,")
+@example("1700000000.M1P2.host,S=5,W=6:2,FRS")
+def test_a_uid_comes_into_a_name_the_short_way_as_it_does_the_long_way(name: str) -> None:
+    parsed = filename.parse(name)
+    size = parsed.size or 0
+    assert filename.unnumbered(name, size + 1) is None
+    found = filename.unnumbered(name, size)
+    if found is None:
+        assert "host" not in name
+        return
+    base, wire, info = found
+    assert (parsed.uid, parsed.saved, parsed.wire) == (None, None, wire)
+    assert filename.saved(parsed) is not None and wire >= size > 0
+    assert filename.numbered(base, 7, size, wire, info) == parsed.with_uid(7).plain
 
 
 @given(st.text(min_size=1, max_size=200))
