@@ -33,6 +33,7 @@ from mailsuite.imapd.syntax.receiver import (
 from mailsuite.imapd.syntax.search_keys import has_numbers
 from mailsuite.imapd.view import View
 from mailsuite.imapd.waiting import beside, either
+from mailsuite.net import is_http_request
 from mailsuite.store import ACTOR, StoreError, StoreUnavailable, TempMessage
 
 log = get_logger("imapd")
@@ -156,6 +157,8 @@ class Dispatch:
 
     async def _command(self, chunks: Sequence[Chunk]) -> None:
         session = self._session
+        if session.state is State.NOT_AUTHENTICATED and _is_http(chunks):
+            raise Goodbye("This is an IMAP server")
         try:
             session.tag, name, cursor = grammar.command_head(chunks, utf8=session.utf8)
         except SyntaxProblem as problem:
@@ -296,6 +299,10 @@ class Dispatch:
 def _searches_numbers(arguments: tuple[object, ...]) -> bool:
     """There are message numbers in the program of a UID SEARCH or its like (RFC 7162 §3.2.10.2)."""
     return any(isinstance(one, SearchArguments) and has_numbers(one.key) for one in arguments)
+
+
+def _is_http(chunks: Sequence[Chunk]) -> bool:
+    return isinstance(chunks[0], bytes) and is_http_request(chunks[0])
 
 
 async def discard(sink: object) -> None:

@@ -1,6 +1,7 @@
 """What every door shares below its protocol: sockets, connections, limits. Knows no mail."""
 
 from mailsuite.net.adopted import adopt
+from mailsuite.net.browsers import is_http_request
 from mailsuite.net.connection import Connection, connect, endpoints
 from mailsuite.net.limits import ConnectionLimits, network_key
 from mailsuite.net.listener import Listener, bind
@@ -22,6 +23,7 @@ __all__ = [
     "connect",
     "connect_unix",
     "endpoints",
+    "is_http_request",
     "network_key",
     "peer_uid",
     "serve",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from mailsuite.base.log import get_logger
-from mailsuite.net import Connection
+from mailsuite.net import Connection, is_http_request
 from mailsuite.pop3d.apop import timestamp
 from mailsuite.pop3d.commands import messages
 from mailsuite.pop3d.commands.row import RAW, Row, State
@@ -167,6 +167,8 @@ class Session:
     # -- one command ----------------------------------------------------------------------------
 
     async def _run(self, line: bytes) -> Reply:
+        if is_http_request(line):
+            return Err("this is a POP3 server", ends=True)
         command = parse(line)
         if len(line) > LINE_LIMIT - 2 and command.keyword != "AUTH":
             return Err("the line is too long", fault=True)

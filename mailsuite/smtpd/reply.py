@@ -80,6 +80,7 @@ BAD_LINE = reply(500, "5.5.2", "Lines end with CR LF, and hold no other CR, LF o
 NOT_UTF8 = reply(500, "5.5.2", "Command is neither ASCII nor UTF-8")
 UNKNOWN_COMMAND = reply(500, "5.5.2", "Command not recognized")
 TLS_REQUIRED = reply(530, "5.7.0", "Must issue a STARTTLS command first")
+NO_WEB_SERVER = reply(421, "4.7.0", "This is a mail server, goodbye", close=True)
 NOT_FOR_ODMR = reply(502, "5.5.1", "Only on-demand mail relay is offered here")
 AUTH_REQUIRED = reply(530, "5.7.0", "Authentication required")
 BARE = reply(554, "5.6.0", "Bare CR or LF in the message; lines end with CR LF")

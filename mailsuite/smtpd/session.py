@@ -12,7 +12,7 @@ import socket
 
 from mailsuite.accounts import DirectoryUnavailable
 from mailsuite.base.log import get_logger
-from mailsuite.net import Origin, peer_uid
+from mailsuite.net import Origin, is_http_request, peer_uid
 from mailsuite.smtpd import reply as replies
 from mailsuite.smtpd.context import Context
 from mailsuite.smtpd.grammar import SyntaxRefused
@@ -249,6 +249,8 @@ class SmtpSession(Wire):
         verb, _, rest = line.rstrip(b" \t\r\n").partition(b" ")
         command = self.context.commands.get(verb.upper())
         if command is None:
+            if is_http_request(line[:-2]):
+                return replies.NO_WEB_SERVER
             odmr = self.context.settings.odmr
             return replies.NOT_FOR_ODMR if odmr else replies.UNKNOWN_COMMAND
         if len(line) > command.max_line:
