@@ -100,7 +100,7 @@ subaddress_separator: ab
         '11: listeners[2]: "smtp" is not valid, expected a mapping with keys such as protocol,'
         " address, port, tls",
         '13: limits.max_message_size: "50 MX" has the unknown unit "MX"'
-        " (known: B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB, k, M, G, T),"
+        " (known: B, kB, KB, MB, GB, TB, KiB, MiB, GiB, TiB, k, K, M, G, T),"
         " expected a size from 64 kB to 2 GB"
         ' such as "50 MB", or a number of octets',
         "14: limits.connections: true is not valid, expected a number from 1 to 1000000",

@@ -9,7 +9,14 @@ from mailsuite.config.units import format_duration, format_size, parse_duration,
 
 @pytest.mark.parametrize(
     ("text", "octets"),
-    [("50 MB", 50_000_000), ("50MB", 50_000_000), ("1.5 KiB", 1536), ("7 B", 7), ("2 GiB", 2**31)],
+    [
+        ("50 MB", 50_000_000),
+        ("50MB", 50_000_000),
+        ("1.5 KiB", 1536),
+        ("7 B", 7),
+        ("2 GiB", 2**31),
+        ("20K", 20_000),
+    ],
 )
 def test_sizes(text: str, octets: int) -> None:
     assert parse_size(text) == octets
