@@ -245,6 +245,8 @@ def _status(boundary: bytes, notice: Notice) -> bytes:
     if notice.envelope.deliver_by is not None:  # RFC 2852, which adds it to RFC 3464 §2.2
         by = notice.envelope.deliver_by.by
         fields.append(_field("Deliver-By-Date", format_date(by).decode()))
+    if notice.envelope.hold:  # RFC 4865 §5.1.2
+        fields.append(_field("Future-Release-Request", notice.envelope.hold))
     fields.append(_field("X-Queue-ID", notice.queue_id))
     blocks = [b"".join(fields), *(_recipient(notice, report) for report in notice.reports)]
     kind = b"message/global-delivery-status" if notice.utf8 else b"message/delivery-status"

@@ -45,6 +45,7 @@ class Envelope:
     envid        ENVID as it was given, in xtext (RFC 3461 §4.4); "": not given
     require_tls  REQUIRETLS of RFC 8689: over authenticated TLS or not at all
     hold_until   FUTURERELEASE of RFC 4865: not attempted before, seconds since the epoch
+    hold         the same as it was asked for, "for;3600" or "until;2030-01-31T08:00:00Z" (§5.1.2)
     deliver_by   DELIVERBY of RFC 2852
     released     its owner has let it go: sent also where mail to others is captured
     collected    it was in a mailbox on another server that its recipient has mail collected from:
@@ -62,6 +63,7 @@ class Envelope:
     envid: str = ""
     require_tls: bool = False
     hold_until: float | None = None
+    hold: str = ""
     deliver_by: DeliverBy | None = None
     released: bool = False
     collected: str = ""

@@ -13,6 +13,7 @@ from mailsuite.queue.settings import DAY, HOUR, MINUTE, Settings
 log = get_logger("queue")
 
 MAX_TEXT = 1000  # characters kept of a courier's words
+EXPIRED = "4.4.7"  # of what is late and still tried (RFC 2852 §4.1.3)
 
 
 def recorded(
@@ -29,7 +30,7 @@ def recorded(
     """
     later = _later(job, courier, now, chance, settings)
     results = tuple(
-        _result(index, outcome, later, settings)
+        _result(index, outcome, later, job, now, settings)
         for index, outcome in zip(job.indexes, ended, strict=True)
     )
     for recipient, result in zip(job.recipients, results, strict=True):
@@ -71,10 +72,12 @@ def reports(
     job: Job, ended: Sequence[Outcome], results: Sequence[Result], now: float, settings: Settings
 ) -> list[Report]:
     """What the sender wants to be told of an attempt."""
-    late = schedule.delay_is_news(job.received_at, job.envelope, job.last_attempt, now, settings)
+    since = (job.received_at, job.envelope, job.last_attempt, now)
+    late = schedule.delay_is_news(*since, settings)
+    over = schedule.by_is_over(*since)
     told = []
     for recipient, outcome, result in zip(job.recipients, ended, results, strict=True):
-        until, timed = None, True
+        until, timed, status = None, True, result.status
         match outcome:
             case Sent(action=action, timed=timed):
                 pass
@@ -83,12 +86,14 @@ def reports(
             case _ if late:
                 action = DELAYED
                 until = schedule.end(job.received_at, job.envelope, settings)
+                if over:
+                    status = EXPIRED  # RFC 2852 §4.1.3
             case _:
                 continue
-        traced = _traced(job, recipient, action, timed=timed)
+        traced = _traced(job, recipient, action, timed=timed or _is_over(job, now))
         if traced:
             action = RELAYED
-        report = Report(recipient, action, result.status, result.text, result.contact, until)
+        report = Report(recipient, action, status, result.text, result.contact, until)
         if traced or (action and report.wanted):
             told.append(report)
     return told
@@ -98,12 +103,18 @@ def _traced(job: Job, recipient: Recipient, action: str, *, timed: bool) -> bool
     """Whether the sender is to be told that it went to another host, whatever NOTIFY says.
 
     Who traces is (RFC 2852 §4.1.4), and who is to be told of lateness (mode N) where the next host
-    is not `timed`: no notice will come from there (§4.1.4.2). NEVER is never.
+    is not `timed`: no notice will come from there (§4.1.4.2); once it is late, he has been told.
+    NEVER is never.
     """
     by = job.envelope.deliver_by
     if by is None or recipient.notify == ("NEVER",) or action not in (RELAYED, ""):
         return False
     return by.trace or (by.mode == "N" and not timed)
+
+
+def _is_over(job: Job, now: float) -> bool:
+    by = job.envelope.deliver_by
+    return by is not None and by.by <= now
 
 
 def returned(attempted: Attempted) -> Attempted:
@@ -115,7 +126,9 @@ def returned(attempted: Attempted) -> Attempted:
     return replace(attempted, results=results)
 
 
-def _result(index: int, outcome: Outcome, later: float | None, settings: Settings) -> Result:
+def _result(
+    index: int, outcome: Outcome, later: float | None, job: Job, now: float, settings: Settings
+) -> Result:
     text = clean(outcome.text)
     status = clean(outcome.status)
     contact = _clean_contact(outcome.contact)
@@ -125,6 +138,9 @@ def _result(index: int, outcome: Outcome, later: float | None, settings: Setting
         case Bounced():
             return Result(index, "bounced", status, text, None, contact)
         case Deferred():
+            if later is None and _is_over(job, now) and schedule.is_returned(job.envelope):
+                text = clean(f"not delivered within the time that was set; at last: {text}")
+                return Result(index, "bounced", "5.4.7", text, None, contact)  # RFC 2852 §4.1.3
             if later is None:
                 # RFC 3463 §3.5: the code of the actual problem, rather than X.4.7.
                 text = clean(f"gave up after {_span(settings.lifetime)}; at last: {text}")

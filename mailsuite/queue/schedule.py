@@ -23,6 +23,11 @@ def end(received_at: float, envelope: Envelope, settings: Settings) -> float:
     return min(last, by.by) if by is not None and by.mode == "R" else last
 
 
+def is_returned(envelope: Envelope) -> bool:
+    """Whether it goes back once its time is over (RFC 2852, mode R)."""
+    return envelope.deliver_by is not None and envelope.deliver_by.mode == "R"
+
+
 def notice_times(received_at: float, envelope: Envelope, settings: Settings) -> list[float]:
     """When a sender is to be told that a message has not arrived yet; ascending.
 
@@ -82,4 +87,19 @@ def delay_is_news(
     """Whether a deferral at `now` is the first one after a time at which the sender is told."""
     before = last_attempt if last_attempt is not None else received_at
     times = notice_times(received_at, envelope, settings)
-    return any(before < at <= now for at in times)
+    return any(before < at <= now for at in times) or by_is_over(
+        received_at, envelope, last_attempt, now
+    )
+
+
+def by_is_over(
+    received_at: float, envelope: Envelope, last_attempt: float | None, now: float
+) -> bool:
+    """Whether a deferral at `now` is the first one after a BY in mode N was over.
+
+    It may have been before the message came: by-time may be zero or negative (RFC 2852 §4).
+    """
+    by = envelope.deliver_by
+    if by is None or by.mode != "N" or by.by > now:
+        return False
+    return last_attempt is None or last_attempt < by.by

@@ -85,7 +85,8 @@ def _deliver_by(envelope: Envelope, offers: Offers, now: float) -> list[str]:
     if asked is None:
         return []
     left = math.floor(asked.by - now)
-    # In mode R the message goes back rather than on where the time can't be kept (RFC 2852 §4.2).
+    # In mode R the message goes back rather than on where the time can't be kept (RFC 2852
+    # §4.1.4.1).
     if asked.mode == "R":
         if left <= 0:
             raise Unfit("5.4.7", "the time by which the sender wants it delivered has passed")
@@ -99,12 +100,26 @@ def _deliver_by(envelope: Envelope, offers: Offers, now: float) -> list[str]:
     return [f"BY={left};{asked.mode}{'T' if asked.trace else ''}"]
 
 
-def rcpt_line(recipient: Recipient, offers: Offers) -> bytes:
-    """The RCPT command. Raises Unfit."""
+def watches_for_us(envelope: Envelope, offers: Offers, now: float) -> bool:
+    """Whether the server is to tell of delays, as it knows nothing of a BY in mode N.
+
+    (RFC 2852 §4.1.4.2; `now`: seconds since the epoch.) Once the time is over, that has been told.
+    """
+    asked = envelope.deliver_by
+    if asked is None or "DELIVERBY" in offers:
+        return False
+    return asked.mode == "N" and now < asked.by
+
+
+def rcpt_line(recipient: Recipient, offers: Offers, *, delays: bool = False) -> bytes:
+    """The RCPT command; `delays`: delays are to be told (`watches_for_us`). Raises Unfit."""
     parts = [f"RCPT TO:<{_path(recipient.address)}>"]
     if "DSN" in offers:
-        if recipient.notify:
-            parts.append(f"NOTIFY={_value(','.join(recipient.notify))}")
+        notify = recipient.notify
+        if delays and notify != ("NEVER",) and "DELAY" not in notify:
+            notify = (*(notify or ("FAILURE",)), "DELAY")
+        if notify:
+            parts.append(f"NOTIFY={_value(','.join(notify))}")
         if recipient.orcpt and (recipient.orcpt.isascii() or "SMTPUTF8" in offers):
             parts.append(f"ORCPT={_value(recipient.orcpt)}")
     return " ".join(parts).encode() + b"\r\n"

@@ -31,8 +31,9 @@ class Offers:
 
     @property
     def deliver_by(self) -> int:
-        """Least seconds that BY may ask for (RFC 2852 §3); 0: no bound is told."""
-        return _number(self.extensions.get("DELIVERBY", "")) or 0
+        """Least seconds that BY may ask for (RFC 2852 §2); 0: no bound is told."""
+        least, _, _ = self.extensions.get("DELIVERBY", "").partition(",")
+        return _number(least) or 0
 
     def limit(self, name: str) -> int | None:
         """A bound of RFC 9422, such as RCPTMAX."""

@@ -18,9 +18,11 @@ from mailsuite.relay.commands import (
     mail_line,
     needs_utf8,
     rcpt_line,
+    watches_for_us,
 )
 from mailsuite.relay.content import Content
 from mailsuite.relay.dialogue import Fate, Result, Transfer, Verdict
+from mailsuite.relay.offers import Offers
 from mailsuite.relay.session import Session, batch
 from mailsuite.relay.settings import Settings
 from mailsuite.relay.verdicts import SessionFailed, elsewhere, outcome_of
@@ -105,8 +107,9 @@ class Transactions:
         content = self._content
         try:
             content = await self._fitting(session, utf8=utf8)
-            mail = mail_line(envelope, offers, content.traits, utf8=utf8, now=self._clock.now())
-            lines = _rcpt_lines(chosen, session)
+            now = self._clock.now()
+            mail = mail_line(envelope, offers, content.traits, utf8=utf8, now=now)
+            lines = _rcpt_lines(chosen, offers, delays=watches_for_us(envelope, offers, now))
         except Unfit as error:
             verdict = Verdict(Fate.PERMANENT, None, error.text, error.status)
             return Result([verdict] * len(places)), places
@@ -161,11 +164,13 @@ class Transactions:
         return converted
 
 
-def _rcpt_lines(recipients: Sequence[Recipient], session: Session) -> list[bytes | Verdict]:
+def _rcpt_lines(
+    recipients: Sequence[Recipient], offers: Offers, *, delays: bool
+) -> list[bytes | Verdict]:
     lines: list[bytes | Verdict] = []
     for recipient in recipients:
         try:
-            lines.append(rcpt_line(recipient, session.offers))
+            lines.append(rcpt_line(recipient, offers, delays=delays))
         except Unfit as error:
             lines.append(Verdict(Fate.PERMANENT, None, error.text, error.status))
     return lines

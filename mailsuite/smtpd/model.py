@@ -24,7 +24,7 @@ MAX_LINE = 2048
 MAX_AUTH_LINE = 12_288
 """The same for AUTH and its exchange (RFC 4954 §4)."""
 
-RETURNED_WHILE_HELD = reply(501, "5.5.4", "BY ends before the time that the message is held until")
+OVER_WHILE_HELD = reply(501, "5.5.4", "BY ends before the time that the message is held until")
 
 Handler = Callable[["SmtpSession", str], Awaitable[Reply | None]]
 """Takes the session and the argument; gives the reply, or None when nobody is there to read it."""
@@ -99,6 +99,7 @@ class Transaction(LibraryEnvelope):
         self.envid = ""
         self.require_tls = False
         self.hold_until: float | None = None
+        self.hold = ""
         self.deliver_by: DeliverBy | None = None
         self.priority = 0
         self.priority_changed = False
@@ -112,11 +113,13 @@ class Transaction(LibraryEnvelope):
             self.recipients.append(Recipient(address, self.notify, self.orcpt))
 
     def contradiction(self) -> Reply | None:
-        """The refusal of a message that is to go back before it may go out (RFC 4865, RFC 2852)."""
-        by = self.deliver_by
-        if by is None or by.mode != "R" or self.hold_until is None or by.by > self.hold_until:
+        """The refusal of a message that is to be there before it may go out (RFC 4865 §5.2.2).
+
+        That it has to be there later by a moment, the time between two parameters, does not count.
+        """
+        if self.deliver_by is None or self.hold_until is None:
             return None
-        return RETURNED_WHILE_HELD
+        return None if round(self.deliver_by.by - self.hold_until) > 0 else OVER_WHILE_HELD
 
     def to_envelope(self, submitter: str | None) -> Envelope:
         """The values that the queue wants."""
@@ -130,6 +133,7 @@ class Transaction(LibraryEnvelope):
             envid=self.envid,
             require_tls=self.require_tls,
             hold_until=self.hold_until,
+            hold=self.hold,
             deliver_by=self.deliver_by,
             priority=self.priority,
         )

@@ -220,6 +220,15 @@ async def test_by_when_it_was_to_be_delivered() -> None:
     assert b"Deliver-By-Date" not in octets(follow_up)
 
 
+@pytest.mark.parametrize("asked", ["for;3600", "until;2030-01-31T08:00:00Z"])
+async def test_how_long_it_was_to_be_held(asked: str) -> None:
+    """RFC 4865 §5.1.2: with Arrival-Date, as it was asked for."""
+    (follow_up,) = await told(job(hold_until=NOW + 3600, hold=asked), report("b@far.test"))
+    fields = octets(follow_up).partition(b"Reporting-MTA:")[2].partition(b"\r\n\r\n")[0]
+    assert f"\r\nFuture-Release-Request: {asked}\r\n".encode() in fields
+    assert b"\r\nArrival-Date: " in fields
+
+
 texts = st.text(max_size=200)
 
 

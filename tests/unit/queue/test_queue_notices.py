@@ -215,3 +215,43 @@ async def test_a_time_limit_returns_it(tmp_path: Path) -> None:
         await until_empty(queue)
     assert teller.told == [("failed", "a@example.test", "5.4.7")]
     assert len([job for job in courier.jobs if job.id == id]) == 1
+
+
+@pytest.mark.parametrize("seconds", [100, 0, -100])
+async def test_lateness_is_told_as_such_and_once(tmp_path: Path, seconds: int) -> None:
+    """RFC 2852 §4.1.3: "delayed" with 4.4.7, also of what was late when it came (by-time <= 0)."""
+    clock, teller = StillClock(), Teller()
+    courier = Answering(lambda job: [Deferred("4.4.1", "no answer")])
+    wish = replace(envelope("a@example.test"), deliver_by=DeliverBy(clock.time + seconds, "N"))
+    async with running(tmp_path, courier, clock=clock, notifier=teller) as queue:
+        start = clock.time
+        id = await queue.submit(wish, MESSAGE)
+        await until(lambda: _attempted(queue, id, 1))
+        await _walk(queue, id, clock, start + HOUR)
+    assert teller.told == [("delayed", "a@example.test", "4.4.7")]
+
+
+async def test_who_knows_of_lateness_is_not_told_that_nobody_watches(tmp_path: Path) -> None:
+    """RFC 2852 §4.1.4.2 is for what goes on before its time is over."""
+    teller, clock = Teller(), StillClock()
+    there = Answering(lambda job: [Sent("2.0.0", "ok", action="", timed=False)])
+    wish = replace(envelope("a@example.test"), deliver_by=DeliverBy(clock.time - 1, "N"))
+    async with running(tmp_path, there, clock=clock, notifier=teller) as queue:
+        await queue.submit(wish, MESSAGE)
+        await until_empty(queue)
+    assert teller.told == []
+
+
+async def test_an_attempt_that_outlasts_the_time_limit(tmp_path: Path) -> None:
+    """RFC 2852 §4.1.3: what goes back for its time's sake says so, whatever the last host said."""
+    clock, teller = StillClock(), Teller()
+
+    def slowly(job: Job) -> list[Outcome]:
+        clock.time += 101
+        return [Deferred("4.4.1", "no answer")]
+
+    wish = replace(envelope("a@example.test"), deliver_by=DeliverBy(clock.time + 100, "R"))
+    async with running(tmp_path, Answering(slowly), clock=clock, notifier=teller) as queue:
+        await queue.submit(wish, MESSAGE)
+        await until_empty(queue)
+    assert teller.told == [("failed", "a@example.test", "5.4.7")]

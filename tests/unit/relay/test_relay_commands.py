@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mailsuite.mail import DeliverBy, Envelope, Recipient
 from mailsuite.message.traits import Traits
-from mailsuite.relay.commands import Unfit, mail_line, rcpt_line
+from mailsuite.relay.commands import Unfit, mail_line, rcpt_line, watches_for_us
 from mailsuite.relay.offers import NOTHING, Offers
 
 KEYWORDS = "SIZE 8BITMIME SMTPUTF8 DSN CHUNKING BINARYMIME REQUIRETLS MT-PRIORITY DELIVERBY"
@@ -37,6 +37,31 @@ def test_all_that_is_offered() -> None:
     assert rcpt_line(FULL.recipients[0], ALL) == (
         b"RCPT TO:<r@y.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;R@y.test\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("notify", "asked"),
+    [
+        ((), "FAILURE,DELAY"),
+        (("SUCCESS",), "SUCCESS,DELAY"),
+        (("DELAY", "FAILURE"), "DELAY,FAILURE"),
+        (("NEVER",), "NEVER"),
+    ],
+)
+def test_who_knows_no_by_tells_of_delays(notify: tuple[str, ...], asked: str) -> None:
+    """RFC 2852 §4.1.4.2."""
+    line = rcpt_line(Recipient("r@y.test", notify), ALL, delays=True)
+    assert line == f"RCPT TO:<r@y.test> NOTIFY={asked}\r\n".encode()
+    assert rcpt_line(Recipient("r@y.test"), NOTHING, delays=True) == b"RCPT TO:<r@y.test>\r\n"
+
+
+def test_when_delays_are_to_be_told_there() -> None:
+    late = replace(FULL, deliver_by=DeliverBy(1000.0, "N"))
+    back = replace(FULL, deliver_by=DeliverBy(1100.0, "R"))
+    assert watches_for_us(FULL, NOTHING, 1000.0)
+    assert not watches_for_us(FULL, ALL, 1000.0)
+    assert not watches_for_us(late, NOTHING, 1000.0)
+    assert not watches_for_us(back, NOTHING, 1000.0)
 
 
 def test_nothing_that_is_not_offered() -> None:
@@ -76,6 +101,11 @@ def test_smtputf8() -> None:
         (
             Envelope("s@x", (), deliver_by=DeliverBy(1010.0, "R")),
             Offers({"DELIVERBY": "60"}),
+            "5.4.7",
+        ),
+        (
+            Envelope("s@x", (), deliver_by=DeliverBy(1010.0, "R")),
+            Offers({"DELIVERBY": "60,other"}),
             "5.4.7",
         ),
     ],
