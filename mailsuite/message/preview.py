@@ -28,6 +28,9 @@ _HIDDEN = re.compile(
     r"|<(style|script|title|template|noscript)\b[^<>]*+>.*?(?:</\1\s*+>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
+_BLOCKQUOTE = re.compile(r"<(/?)blockquote\b([^<>]*+)>", re.IGNORECASE)
+# What mail programs write into theirs; without it, a blockquote may be an indented paragraph.
+_CITED = re.compile(r"cite|quote", re.IGNORECASE)
 _INLINE = re.compile(
     r"</?(?:a|abbr|b|big|bdi|bdo|cite|code|del|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike"
     r"|strong|sub|sup|tt|u|var|wbr)(?:\s[^<>]*+)?/?>",
@@ -126,6 +129,26 @@ def _of_plain(text: str) -> str:
 
 
 def _of_html(text: str) -> str:
+    """Without what was written before by others; or else with it."""
     text = _HIDDEN.sub(" ", text)
+    own = _without_markup(_without_quotes(text))
+    return own if _on_one_line(own) else _without_markup(text)
+
+
+def _without_quotes(text: str) -> str:
+    own, begin, depth = [], 0, 0
+    for tag in _BLOCKQUOTE.finditer(text):
+        if depth:
+            depth += -1 if tag[1] else 1
+            begin = tag.end()
+        elif not tag[1] and _CITED.search(tag[2]):
+            own.append(text[begin : tag.start()])
+            depth = 1
+    if not depth:
+        own.append(text[begin:])
+    return " ".join(own)
+
+
+def _without_markup(text: str) -> str:
     text = _TAG.sub(" ", _INLINE.sub("", text))
     return _REFERENCE.sub(lambda found: html.unescape(found[0]), text)

@@ -32,6 +32,14 @@ def shown(message: bytes) -> str:
         ),
         (b"Content-Type: image/png\r\n\r\nabc", ""),
         (b"Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\n\r\nabc\r\n--b--\r\n", ""),
+        (
+            HTML
+            + b"He wrote:<blockquote type=cite>a<blockquote>b</blockquote>c</blockquote>No.<p>",
+            "He wrote: No.",
+        ),
+        (HTML + b'<blockquote class="gmail_quote">all there is<blockquote>', "all there is"),
+        (HTML + b"a</blockquote><blockquote>indented</blockquote>b", "a indented b"),
+        (HTML + b"a<BLOCKQUOTE TYPE=cite>never closed", "a"),
         (HTML + b"<html><head><title>T</title><style>p {a: b}</style></head>Hi", "Hi"),
         (HTML + b"<!-- a > b --><p>one</p><p>t<b>w</b>o</p><br>three", "one two three"),
         (HTML + b"1 &lt; 2 &amp; &#51; &#x34; &nbsp;&zwnj;&nbsp;&zwnj; &eacute;", "1 < 2 & 3 4 é"),
