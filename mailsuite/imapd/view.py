@@ -171,9 +171,9 @@ class View:
         if self.wanted is None or self.wanted >= EVENTS:
             self._untold = self._expunge_untold
         yield from self.arrivals()
-        if (recent := len(attachment.recent)) != self._recent:
+        if (recent := len(attachment.recent)) != self._recent and self.wants("MESSAGENEW"):
             self._recent = recent
-            if not self.enabled.rev2 and self.wants("MESSAGENEW"):
+            if not self.enabled.rev2:
                 yield b"* %d RECENT\r\n" % recent
         if (self._changed or self._telling) and self.wants("FLAGCHANGE"):
             self._telling = sorted(self._changed.union(self._telling), reverse=True)

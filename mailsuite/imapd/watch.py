@@ -1,7 +1,8 @@
 """What a session wants to be told of without asking (RFC 5465 §5, §6), and what there is to tell.
 
-Promises: the first group that a mailbox fits decides; what the session itself has done is not told
-to it; what waits is bounded: beyond the bound the session is told so and of nothing more (§5.8).
+Promises: all groups that a mailbox fits count, up to one that says NONE; what the session itself
+has done is not told to it; what waits is bounded: beyond the bound the session is told so and of
+nothing more (§5.8).
 Never writes and never waits: `commands.notify` tells.
 """
 
@@ -30,7 +31,6 @@ NAME_EVENTS = {
     "subscribed": "SUBSCRIPTIONCHANGE",
     "unsubscribed": "SUBSCRIPTIONCHANGE",
 }
-NOTHING = EventGroup("PERSONAL")
 
 
 class Watch:
@@ -48,6 +48,7 @@ class Watch:
     __slots__ = (
         "_accounts",
         "_actor",
+        "_gone",
         "_is_selected",
         "_stops",
         "_store",
@@ -85,6 +86,7 @@ class Watch:
         self._is_selected = is_selected
         self._wake = wake
         self._subscribed: set[str] = set()
+        self._gone: set[str] = set()
         self._stops: list[Callable[[], None]] = []
         self._accounts: set[AccountStore] = set()
 
@@ -117,8 +119,14 @@ class Watch:
         self.access.clear()
 
     def group_of(self, name: str) -> EventGroup:
-        """The group for a mailbox."""
-        return next((group for group in self.groups if self._fits(group, name)), NOTHING)
+        """The events of all groups that the mailbox fits (RFC 5465 §6); none of such after NONE."""
+        events = dict[str, None]()
+        for group in self.groups:
+            if self._fits(group, name):
+                if not group.events:
+                    break
+                events.update(dict.fromkeys(group.events))
+        return EventGroup("MAILBOXES", (name,), tuple(events))
 
     def annotated(self, name: str) -> bool:
         """Are changed annotations of a mailbox ("": of the server) to be told (§5.6, §5.7)?"""
@@ -143,11 +151,17 @@ class Watch:
         own = account is self._store.own
         if own and change.kind == "subscribed":
             self._subscribed.add(name)
-        if change.actor is not self._actor and not self.overflow:
-            if change.kind in MESSAGE_EVENTS:
+        tells = change.actor is not self._actor and not self.overflow
+        if change.kind in MESSAGE_EVENTS:
+            if tells:
                 self._note_messages(account, change, name)
-            elif own or change.kind in ("created", "deleted", "renamed"):
-                self._note_name(account, change, name)
+        elif own or change.kind in ("created", "deleted", "renamed"):
+            old = self._store.title(account, change.old) if change.old else ""
+            is_back = self._is_back(change.kind, name, old)
+            if tells:
+                self._note_name(change.kind, name, old)
+                if is_back:
+                    self._keep(self.messages, name, self.group_of(name))
         if own and change.kind == "unsubscribed":
             self._subscribed.discard(name)
 
@@ -167,13 +181,25 @@ class Watch:
         ):
             self._keep(self.messages, name, group)
 
-    def _note_name(self, account: AccountStore, change: AccountChange, name: str) -> None:
-        event = NAME_EVENTS[change.kind]
-        old = self._store.title(account, change.old) if change.old else ""
-        groups = [self.group_of(name), *([self.group_of(old)] if old else [])]
-        if any(event in group.events for group in groups):
+    def _is_back(self, kind: str, name: str, old: str) -> bool:
+        """The name stands for a mailbox again: one with another UIDVALIDITY (§5.1)."""
+        gone = name if kind == "deleted" else old
+        if gone and "FLAGCHANGE" in self.group_of(gone).events and len(self._gone) < MAX_PENDING:
+            self._gone.add(gone)
+        if kind not in ("created", "renamed") or name not in self._gone:
+            return False
+        self._gone.discard(name)
+        return "FLAGCHANGE" in self.group_of(name).events
+
+    def _note_name(self, kind: str, name: str, old: str) -> None:
+        event = NAME_EVENTS[kind]
+        if any(event in self.group_of(each).events for each in (name, old) if each):
             before = self.names.pop(old, "") if old else self.names.get(name, "")
             self._keep(self.names, name, before or old)
+        if kind in ("created", "deleted"):  # the level above is affected too (§5.4)
+            parent = name.rpartition("/")[0]
+            if parent and event in self.group_of(parent).events:
+                self._keep(self.names, parent, self.names.get(parent, ""))
 
     def _keep(self, pending: dict[str, What], name: str, what: What) -> None:
         if name not in pending and len(pending) >= MAX_PENDING:

@@ -27,6 +27,8 @@ Kind: TypeAlias = Literal[
     "subscribed",
     "unsubscribed",
 ]
+NameEvent: TypeAlias = tuple[Kind, str, str]
+"""What has happened to a name, and the one before, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +67,11 @@ class Feed:
         """Anybody listens."""
         return bool(self._listeners)
 
-    def publish(
-        self, updates: list[Update], events: list[tuple[Kind, str]], actor: object | None
-    ) -> None:
+    def publish(self, updates: list[Update], events: list[NameEvent], actor: object | None) -> None:
         """Tell the listeners of what one job, or several of appends, have changed."""
         if not self._listeners:
             return
-        changes = [AccountChange(kind, name, "", actor) for kind, name in events]
+        changes = [AccountChange(kind, name, old, actor) for kind, name, old in events]
         for update in updates:
             changes += _changes(update, actor)
         for change in changes:

@@ -33,7 +33,7 @@ from mailsuite.store import (
 from mailsuite.store.acl import Acl
 from mailsuite.store.change import Change
 from mailsuite.store.errors import LimitReached, NoSuchMailbox
-from mailsuite.store.feed import Kind
+from mailsuite.store.feed import NameEvent
 from mailsuite.store.folder import Folder
 from mailsuite.store.fulltext import FullText
 from mailsuite.store.index import Index, IndexDamaged
@@ -64,7 +64,7 @@ class AccountFiles:
 
     limits   what the account may keep, asked anew each time; may raise StoreUnavailable
     updates  what was merged on the way; the writer takes it from here after each job
-    events   the same of mailbox names: created, subscribed, unsubscribed
+    events   the same of mailbox names: created, renamed (INBOX), subscribed, unsubscribed
     acls     lists by mailbox name, of those that have one; None: not looked for
     looked   mailboxes not opened, but looked at for their counts; never changed
     uses     special uses by folder name, as far as they have been read
@@ -86,7 +86,7 @@ class AccountFiles:
     tree: Listing = field(init=False)
     folders: dict[str, Folder] = field(default_factory=dict)
     updates: list[Update] = field(default_factory=list)
-    events: list[tuple[Kind, str]] = field(default_factory=list)
+    events: list[NameEvent] = field(default_factory=list)
     acls: dict[str, Acl] | None = None
     is_open: bool = False
     was_open: bool = False
@@ -351,7 +351,7 @@ class AccountFiles:
             folder.insert(db)
         return folder
 
-    def take_events(self) -> list[tuple[Kind, str]]:
+    def take_events(self) -> list[NameEvent]:
         """What has happened to names since the last call."""
         taken, self.events = self.events, []
         return taken

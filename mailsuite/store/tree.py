@@ -201,7 +201,7 @@ def _make(files: AccountFiles, name: str, special_use: str | None) -> str:
         disk.throw_away(aside)
         raise
     files.uses[folder] = special_use
-    files.events.append(("created", name))
+    files.events.append(("created", name, ""))
     durable.fsync_dir(files.maildir)
     return mailboxid
 
@@ -366,6 +366,7 @@ def _move_folder(files: AccountFiles, folder: Folder, folder_name: str) -> None:
 
 def _rename_inbox(files: AccountFiles, new: str) -> None:
     create(files, new, None)
+    files.events[-1] = ("renamed", new, names.INBOX)
     inbox = files.folder("")
     metadata.copy_file(inbox.path, files.resolve(new).path)  # RFC 5464 §4.1
     with files.index.reader() as db:
@@ -384,4 +385,4 @@ def subscribe(files: AccountFiles, name: str, wanted: bool) -> None:
         subscribed.discard(name)
     with files.tree.changing():
         sidecar.write_subscriptions(files.maildir, subscribed)
-    files.events.append(("subscribed" if wanted else "unsubscribed", name))
+    files.events.append(("subscribed" if wanted else "unsubscribed", name, ""))

@@ -12,7 +12,7 @@ from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import EventGroup, NotifyArguments
 from mailsuite.imapd.watch import Watch
-from mailsuite.store import AccountStore, MailboxInfo, NoSuchMailbox, StoreError
+from mailsuite.store import AccountStore, MailboxInfo, StoreError
 
 log = get_logger("imapd")
 EVENTS = (
@@ -50,7 +50,12 @@ async def notify(session: Session, arguments: NotifyArguments) -> Reply:
     watch.start(accounts, (each.name for each in mailboxes if each.subscribed))
     session.start_watching(watch)
     session.door.announcer.join(session)
-    await _tell_refused(session, groups)
+    if groups and session.view is not None:
+        # What has gathered is told, wanted from now on or not (§3.1: an implicit NOOP).
+        wanted, session.view.wanted = session.view.wanted, None
+        await session.synchronize(may_expunge=True, by_uid=True)
+        session.view.wanted = wanted
+    await _tell_refused(session, watch, mailboxes)
     if arguments.status:
         await _tell_counts(session, watch, mailboxes)
     return OK
@@ -61,18 +66,14 @@ def _is_selected(session: Session, account: AccountStore, name: str) -> bool:
     return view is not None and view.mailbox.account is account and view.mailbox.name == name
 
 
-async def _tell_refused(session: Session, groups: tuple[EventGroup, ...]) -> None:
+async def _tell_refused(session: Session, watch: Watch, mailboxes: list[MailboxInfo]) -> None:
     r"""Mailboxes that may be looked up, but not read: \NoAccess (RFC 5465 §3.1)."""
-    watched = (group for group in groups if _MESSAGES.intersection(group.events))
-    for name in dict.fromkeys(name for group in watched for name in group.names):
-        if session.store.is_foreign(name):
-            try:
-                rights = (await session.store.place(name)).rights
-            except (No, NoSuchMailbox):
-                continue
-            if "l" in rights and "r" not in rights:
-                title = response.mailbox(name, utf8=session.utf8)
-                session.write(b'* LIST (\\NoAccess) "/" %b\r\n' % title)
+    foreign = [each.name for each in mailboxes if session.store.is_foreign(each.name)]
+    watched = [name for name in foreign if watch.group_of(name).events]
+    for name, rights in (await session.store.rights(watched)).items():
+        if "l" in rights and "r" not in rights:
+            title = response.mailbox(name, utf8=session.utf8)
+            session.write(b'* LIST (\\NoAccess) "/" %b\r\n' % title)
 
 
 async def _tell_counts(session: Session, watch: Watch, mailboxes: list[MailboxInfo]) -> None:
@@ -122,10 +123,14 @@ async def _tell_names(
     for name in sorted(access - names.keys()):
         if name in before - watch.visible:
             title = response.mailbox(name, utf8=session.utf8)
-            session.write(b'* LIST (\\NoAccess) "/" %b\r\n' % title)
+            # For those who ask for names, as if it had been deleted (§5.4).
+            gone = b"\\NonExistent " if "MAILBOXNAME" in watch.group_of(name).events else b""
+            session.write(b'* LIST (%b\\NoAccess) "/" %b\r\n' % (gone, title))
         elif name in watch.visible - before:
             names[name] = ""
     for name, old in names.items():
+        if old and _goes_along(name, old, names):
+            continue
         if session.store.is_foreign(name) and name not in before | watch.visible:
             continue
         info = known.get(name, MailboxInfo(name, exists=False))
@@ -142,6 +147,15 @@ async def _tell_names(
         if old and (old in before or not session.store.is_foreign(old)):
             line += b' ("OLDNAME" (%b))' % response.mailbox(old, utf8=session.utf8)
         session.write(line + b"\r\n")
+
+
+def _goes_along(name: str, old: str, names: dict[str, str]) -> bool:
+    """Renamed with the mailbox above it, which is all that is told (§5.4)."""
+    while old and name.rpartition("/")[2] == old.rpartition("/")[2]:
+        name, old = name.rpartition("/")[0], old.rpartition("/")[0]
+        if old and names.get(name) == old:
+            return True
+    return False
 
 
 async def _tell_messages(session: Session, messages: dict[str, EventGroup]) -> None:
