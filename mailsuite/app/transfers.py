@@ -81,7 +81,10 @@ class Transfers:
             raise UserError(f"no such user: {request['account']}")
         running = [job for job in self._jobs.values() if job.state == "running"]
         if any(job.account == row.address for job in running):
-            raise UserError(f"an import or export of {row.address} is running already")
+            raise UserError(
+                f"an import or export of {row.address} is running already"
+                " (one whose command is gone stops within two minutes)"
+            )
         if len(running) >= MAX_JOBS:
             raise UserError(f"{MAX_JOBS} imports and exports are running already")
         self._forget()

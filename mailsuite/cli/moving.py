@@ -51,7 +51,7 @@ Source = Annotated[
 ]
 Paths = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[PATH...]", help="A Maildir; mbox files or folders of such."),
+    typer.Argument(metavar="PATH", help="A Maildir; mbox files or folders of such."),
 ]
 Into = Annotated[str, typer.Option(metavar="FOLDER", help="Put everything below this folder.")]
 RemoveVanished = Annotated[

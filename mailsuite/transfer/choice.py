@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from mailsuite.base.errors import UserError
+
+TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,14 @@ class Choice:
     def takes(self, name: str) -> bool:
         """Is this folder wanted? A pattern also names what lies below."""
         return (not self.only or _any(name, self.only)) and not _any(name, self.without)
+
+    def require(self, taken: Collection[object], there: Iterable[str]) -> None:
+        """UserError where the patterns leave nothing of what is there: one is mistyped."""
+        names = sorted(there)
+        if taken or not names or self.remove_vanished or not (self.only or self.without):
+            return
+        told = ", ".join(names[:TOLD]) + (" …" if len(names) > TOLD else "")
+        raise UserError(f"no folder is left by --folder and --without (there are: {told})")
 
     def placed(self, local: str) -> str:
         """Where a folder goes."""

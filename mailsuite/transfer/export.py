@@ -18,8 +18,11 @@ PIECE = 1 << 18
 
 
 async def chosen(account: AccountStore, choice: Choice) -> list[MailboxInfo]:
-    """The mailboxes to be exported."""
-    return [info for info in await account.mailboxes() if info.exists and choice.takes(info.name)]
+    """The mailboxes to be exported. Raises UserError where none is left."""
+    there = [info for info in await account.mailboxes() if info.exists]
+    found = [info for info in there if choice.takes(info.name)]
+    choice.require(found, [info.name for info in there])
+    return found
 
 
 async def count(account: AccountStore, names: Sequence[str], progress: Progress) -> None:

@@ -43,12 +43,14 @@ async def folders(session: ImapSession, choice: Choice) -> list[ImapFolder]:
         if not row.attributes & _NOT_THERE
         and not any(row.name.startswith(other) for other in others if other)
     ]
-    for name, row in distinct(there, prefixes).items():
+    rows_by_name = distinct(there, prefixes)
+    for name, row in rows_by_name.items():
         if is_virtual(row.attributes) and name not in choice.only:
             continue  # it shows what lies in other folders
         if choice.takes(name):
             named = Named(name, row.attributes)
             found[name] = ImapFolder(row.name, named, row.name in subscribed)
+    choice.require(found, rows_by_name)
     counted = await _counted(session, list(found.values()))
     return sorted(counted, key=lambda folder: -folder.messages)
 

@@ -44,7 +44,9 @@ class MaildirImport:
         found = await self._threads.run(source.folders, self._root, links)
         for link in links:
             self._progress.note(f"{link} is a symbolic link, which is not followed")
+        names = [folder.name for folder in found]
         found = [folder for folder in found if self._choice.takes(folder.name)]
+        self._choice.require(found, names)
         counts = [await self._threads.run(source.count, folder) for folder in found]
         self._progress.total = sum(counts)
         subscribed = await self._threads.run(source.subscriptions, self._root)

@@ -1,6 +1,7 @@
 """`mailsuite export ADDR DIR --format mbox`: an mboxrd file for each folder.
 
-A file has its name only when it is whole; run again, each file is written anew.
+A file has its name only when it is whole; run again, each file is written anew. Never writes into
+a folder that holds other things than an earlier export.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mailsuite.transfer.choice import Choice
 from mailsuite.transfer.progress import Progress
 
 SUFFIX = ".mbox"
+MARKER = ".mailsuite-mbox-export"
 _RETURN_PATH = re.compile(rb"return-path:\s*<([^<>\r\n]*)>", re.IGNORECASE)
 MAX_LEVEL = 200
 """Octets; file systems take 255."""
@@ -48,6 +50,7 @@ class MboxExport:
         names = [info.name for info in await export.chosen(self._account, self._choice)]
         await export.count(self._account, names, self._progress)
         files = file_names(names)
+        await committed(self._threads.run(_begin, self._root))
         for name in names:
             self._progress.doing = name
             try:
@@ -134,6 +137,18 @@ def file_name(name: str) -> str:
     """Where a folder goes, if no other goes there."""
     levels = [_UNSAFE.sub("_", level).encode() for level in name.split("/")]
     return "/".join(level[:MAX_LEVEL].decode(errors="ignore") for level in levels) + SUFFIX
+
+
+def _begin(root: Path) -> None:
+    """Make the folder, or see that it is an earlier export. Raises UserError."""
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (root / MARKER).exists():
+            if any(root.iterdir()):
+                raise UserError(f"{root}: is not empty, and not an earlier export to mbox files")
+            (root / MARKER).touch(mode=0o600)
+    except OSError as error:
+        raise UserError(f"{error.filename or root}: {error.strerror}") from error
 
 
 def _open(path: Path) -> BinaryIO:

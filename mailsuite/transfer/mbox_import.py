@@ -55,9 +55,11 @@ class MboxImport:
         files = await self._threads.run(lambda: _distinct(_files(self._paths, links)))
         for link in links:
             self._progress.note(f"{link} is a symbolic link, which is not followed")
-        files = [file for file in files if self._choice.takes(file.named.name)]
         if not files:
-            raise UserError("no mbox file is there")
+            raise UserError(f"{', '.join(map(str, self._paths))}: no mbox file is there")
+        names = [file.named.name for file in files]
+        files = [file for file in files if self._choice.takes(file.named.name)]
+        self._choice.require(files, names)
         self._progress.total = sum(file.size for file in files)
         locals_ = assign([file.named for file in files], await self._target.special_uses())
         before = 0

@@ -116,3 +116,23 @@ async def test_each_folder_has_a_file_of_its_own(alice, threads, tmp_path):
     for number in range(len(names)):
         assert sum(b"A: %d\n" % number in octets for octets in files) == 1
     assert b"A: 2\n" in (tmp_path / "out/a_b.mbox").read_bytes()
+
+
+async def test_only_an_earlier_export_is_written_into(alice, threads, tmp_path):
+    """Somebody's own INBOX.mbox is not replaced, nor are files put into an exported Maildir."""
+    await alice.append("INBOX", [NewMessage(b"A: 1\r\n\r\nx\r\n", frozenset(), 1e9)])
+
+    async def export(out, **choice):
+        await MboxExport(alice, out, threads, Choice(**choice), Progress()).run()
+
+    mine = tmp_path / "mine" / "INBOX.mbox"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(UserError, match="is not empty, and not an earlier export"):
+        await export(mine.parent)
+    assert mine.read_text() == "mine"
+    for _ in range(2):
+        await export(tmp_path / "out")
+        assert b"A: 1\n" in (tmp_path / "out" / "INBOX.mbox").read_bytes()
+    with pytest.raises(UserError, match=r"no folder is left by --folder .*there are: .*INBOX"):
+        await export(tmp_path / "out", only=["Nope"])
