@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from mailsuite.accounts import AliasRow, Directory
+from mailsuite.accounts import AliasRow, Directory, names
 from mailsuite.app import announce
 from mailsuite.app.run import run, serve_until_stopped
 from mailsuite.app.server import Server, make_folder, own
@@ -21,6 +21,7 @@ from mailsuite.config.listeners import Protocol, TlsMode
 from mailsuite.config.sign_in import SignIn
 from mailsuite.tls import DevTls, ServerTls, ensure_dev_tls
 
+logger = log.get_logger("app")
 CATCH_ALL = "everyone"
 DEFAULT_USERS = ("alice", "bob", CATCH_ALL)
 DEFAULT_BASE = 2000
@@ -81,6 +82,7 @@ def dev(options: DevOptions) -> int:
     """Serve until Ctrl-C. Returns the exit code; raises UserError."""
     log.configure(json=options.json_log, level="warning")
     data = options.data.resolve()
+    _check(options)
     make_folder(data)
     lock = own(data)
     try:
@@ -91,6 +93,17 @@ def dev(options: DevOptions) -> int:
         return run(_serve(options, data, hostname, files, accounts, catch_all))
     finally:
         lock.release()
+
+
+def _check(options: DevOptions) -> None:
+    """Raises UserError for what no server can be made of, before anything is made."""
+    names.require_domain(options.domain)
+    try:
+        ip_address(options.address)
+    except ValueError:
+        raise UserError(
+            f"--address {options.address}: is not an IP address, expected 127.0.0.1 or 0.0.0.0, say"
+        ) from None
 
 
 async def _serve(
@@ -119,7 +132,7 @@ async def _serve(
                 accounts=accounts,
                 data=data,
             )
-        sys.stdout.write(
+        _show(
             announce.screen(
                 server.listening,
                 ca_file=files.ca,
@@ -129,9 +142,16 @@ async def _serve(
                 data=data,
             )
         )
-        sys.stdout.flush()
 
     return await serve_until_stopped(server, ready=ready)
+
+
+def _show(screen: str) -> None:
+    try:
+        sys.stdout.write(screen)
+        sys.stdout.flush()
+    except OSError as error:
+        logger.warning("what clients need can't be shown", why=error.strerror)
 
 
 def settings(options: DevOptions, data: Path, hostname: str) -> Config:

@@ -21,6 +21,7 @@ from mailsuite.cli import (
     config,
     domain,
     fetch,
+    looks,
     message,
     moving,
     output,
@@ -68,6 +69,7 @@ app.add_typer(queue.app, name="queue")
 app.add_typer(bans.app, name="bans")
 app.add_typer(fetch.app, name="fetch")
 app.add_typer(message.app, name="message")
+looks.arrange(app)
 
 
 def _version(wanted: bool) -> None:
@@ -100,5 +102,12 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The `mailsuite` program, also under the names that programs know it by."""
+    output.prepare()
     name, arguments = Path(sys.argv[0]).name, sys.argv[1:]
-    sys.exit(run([*CALLED.get(name, ()), *arguments]))
+    code = run([*CALLED.get(name, ()), *arguments])
+    try:
+        output.finish()
+    except UserError as error:
+        output.fail(str(error))
+        code = code or 1
+    sys.exit(code)

@@ -24,9 +24,7 @@ Address = Annotated[
 @app.command()
 def add(
     address: Address,
-    targets: Annotated[
-        list[str], typer.Argument(metavar="ADDRESS...", help="Where its mail goes.")
-    ],
+    targets: Annotated[list[str], typer.Argument(metavar="ADDRESS", help="Where its mail goes.")],
     config: ConfigOption = None,
     data: DataOption = None,
     replace: Annotated[
@@ -45,7 +43,7 @@ def add(
 @app.command("list")
 def list_(
     domain: Annotated[
-        str | None, typer.Argument(metavar="[DOMAIN]", help="Of this domain only.")
+        str | None, typer.Argument(metavar="DOMAIN", help="Of this domain only.")
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,

@@ -56,7 +56,7 @@ def add(
 @app.command("list")
 def list_(
     address: Annotated[
-        str | None, typer.Argument(metavar="[ADDRESS]", help="Of this account only.")
+        str | None, typer.Argument(metavar="ADDRESS", help="Of this account only.")
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,

@@ -58,7 +58,7 @@ def list_(config: ConfigOption = None, data: DataOption = None, json: JsonOption
 
 @app.command()
 def lift(
-    whom: Annotated[str | None, typer.Argument(metavar="[WHOM]", help="As in the list.")] = None,
+    whom: Annotated[str | None, typer.Argument(metavar="WHOM", help="As in the list.")] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Lift all bans.")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -108,9 +108,11 @@ def _key(whom: str) -> tuple[str, str]:
     if "@" in whom:
         return "account", names.account_key(whom) or whom.casefold()
     try:
-        address = str(ipaddress.ip_network(whom, strict=False).network_address)
+        network = ipaddress.ip_network(whom, strict=False)
     except ValueError:
         raise UserError(
             f"neither an IP address nor an account: {whom} (see: mailsuite bans list)"
         ) from None
-    return "address", network_key(address)
+    if network.prefixlen < (32 if network.version == 4 else 64):
+        raise UserError(f"{whom} is a network; bans are of single addresses (IPv6: of a /64)")
+    return "address", network_key(str(network.network_address))

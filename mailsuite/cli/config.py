@@ -1,7 +1,6 @@
 """`mailsuite config …`: check a settings file, print a complete one."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +21,7 @@ app = typer.Typer(help="The settings file.", no_args_is_help=True)
 @app.command()
 def check(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Settings file; the same as -c.")
+        Path | None, typer.Argument(metavar="FILE", help="Settings file; the same as -c.")
     ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
@@ -68,7 +67,7 @@ def sample() -> None:
     """Print a complete settings file: every key, explained, with its default."""
     from mailsuite.config.sample import sample as text
 
-    sys.stdout.write(text())
+    output.write(text())
 
 
 def _around(loaded: "Loaded") -> "Iterator[Mistake]":

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mailsuite.fetch import FetchDatabase
     from mailsuite.remote import Credential
 
+NOTHING_FETCHED = "nothing is fetched (mailsuite fetch add alice@example.org imaps://alice@…)"
 RUN_WAIT = 24 * 3600.0  # seconds for the visits that are asked for
 
 app = typer.Typer(help="Mail collected from accounts on other servers.", no_args_is_help=True)
@@ -221,7 +222,7 @@ def list_(config: ConfigOption = None, data: DataOption = None, json: JsonOption
         [
             (
                 row["id"],
-                f"{row['protocol']}://{row['user']}@{row['host']}",
+                _url(row),
                 row["account"],
                 row["fetched"],
                 output.moment(row["visited"] or None),
@@ -230,7 +231,7 @@ def list_(config: ConfigOption = None, data: DataOption = None, json: JsonOption
             for row in rows
         ],
         right=["No.", "Fetched"],
-        empty="nothing is fetched (mailsuite fetch add alice@example.org imaps://alice@…)",
+        empty=NOTHING_FETCHED,
     )
 
 
@@ -242,6 +243,16 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 
     with _database(folder) as database:
         return rows(database)
+
+
+def _url(row: dict[str, Any]) -> str:
+    """As `fetch add` takes it, but for TLS that the URL does not tell."""
+    from mailsuite.remote import PORTS
+
+    implicit = row["tls"] == "implicit"
+    host = f"[{row['host']}]" if ":" in row["host"] else row["host"]
+    port = "" if row["port"] == PORTS[row["protocol"], row["tls"]] else f":{row['port']}"
+    return f"{row['protocol']}{'s' if implicit else ''}://{row['user']}@{host}{port}"
 
 
 def _state(row: dict[str, Any]) -> str:
@@ -257,7 +268,7 @@ def _state(row: dict[str, Any]) -> str:
 @app.command()
 def run(
     number: Annotated[
-        int | None, typer.Argument(metavar="[NUMBER]", help="Left away: all of them.")
+        int | None, typer.Argument(metavar="NUMBER", help="Left away: all of them.")
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -277,6 +288,8 @@ def run(
         for row in results:
             what = row["error"] or f"{row['fetched']} messages"
             output.say(f"{row['id']}: {what}")
+        if not results:
+            output.say(NOTHING_FETCHED)
     if any(row["error"] for row in results):
         raise UserError("not everything was fetched")
 

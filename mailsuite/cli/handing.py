@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailsuite.base.errors import UserError
-from mailsuite.cli.options import NoDataFolder, data_folder, load_settings
+from mailsuite.cli.options import DEV_DATA, NoDataFolder, data_folder, load_settings
 
-EX_USAGE, EX_DATAERR, EX_NOUSER, EX_NOHOST, EX_UNAVAILABLE = 64, 65, 67, 68, 69
+EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_NOHOST, EX_UNAVAILABLE = 64, 65, 66, 67, 68, 69
 EX_TEMPFAIL, EX_PROTOCOL, EX_NOPERM, EX_CONFIG = 75, 76, 77, 78
 
 STANDARD_SOCKET = Path("/run/mailsuite/submit.sock")
-DEV_DATA = Path("data")
 SOCKET = "submit.sock"
 TIMEOUT = 300.0  # seconds; RFC 5321 §4.5.3.2 has clients wait that long for most replies
 ORIGIN = "x-origin"  # what smtpd.extensions.origin tells
@@ -127,9 +126,9 @@ def remote_server(
     """
     where = f"{host}:{port}"
     context = None
+    if tls != "none":
+        context = _context(ca_file)
     try:
-        if tls != "none":
-            context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
         if tls == "implicit":
             assert context is not None
             client: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
@@ -158,6 +157,15 @@ def remote_server(
                 raise NotSent(EX_NOPERM, f"no password is sent to {where} without TLS")
             client.login(user, password())
         yield client
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+    except ssl.SSLError as error:
+        raise NotSent(EX_DATAERR, f"{ca_file}: holds no certificate (expected PEM)") from error
+    except OSError as error:
+        raise NotSent(EX_NOINPUT, f"{ca_file}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
@@ -223,8 +231,7 @@ def hand_in(
             refused.append(f"{recipient} was refused: {_reply(code, text)}")
             worst = max(worst, EX_NOUSER if code in (550, 551, 553) else _exit_code(code))
     if refused:
-        refused.append("nothing was sent, to nobody")
-        raise NotSent(worst, "\n".join(refused))
+        raise NotSent(worst, "nothing was sent: " + "; ".join(refused))
     code, text = client.docmd("DATA")
     if code != 354:
         raise NotSent(_exit_code(code), f"the message was refused: {_reply(code, text)}")

@@ -132,19 +132,13 @@ def _decoded_size(data: bytes | mmap.mmap, part: "Part") -> int | None:
 
 
 def _draw(found: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
 
     label = Text(f"message, {output.size(found['size'])}", style="bold")
     tree = Tree(_with_defects(label, found["defects"]))
     _grow(tree, found["structure"])
-    # Into a pipe or file every part is one line, however long.
-    console = Console(highlight=False) if sys.stdout.isatty() else Console(width=10_000)
-    with console.capture() as capture:
-        console.print(tree)
-    for line in capture.get().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
+    output.draw(tree)
 
 
 def _grow(tree: "Tree", part: dict[str, Any]) -> None:

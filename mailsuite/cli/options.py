@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mailsuite.accounts import Directory
     from mailsuite.config import Loaded
 
+DEV_DATA = Path("data")
 STANDARD_FILE = Path("/etc/mailsuite/mailsuite.yaml")
 
 ConfigOption: TypeAlias = Annotated[
@@ -34,6 +35,18 @@ DataOption: TypeAlias = Annotated[
     ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+
+
+Given = TypeVar("Given", str, list[str], None)
+
+
+def utf8(given: Given) -> Given:
+    """Text that can be looked up. BadParameter for octets that are none in UTF-8."""
+    texts: list[str] = [given] if isinstance(given, str) else given or []
+    for one in texts:
+        if not one.isascii() and any("\ud800" <= character <= "\udfff" for character in one):
+            raise typer.BadParameter("is not UTF-8")
+    return given
 
 
 class NoDataFolder(UserError):
@@ -69,8 +82,7 @@ def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -
     """
     if config is not None and data is not None:
         raise typer.BadParameter("give --config or --data, not both")
-    if config is None and data is None and os.environ.get("MAILSUITE_DATA"):
-        data = Path(os.environ["MAILSUITE_DATA"])
+    data = _named(config, data)
     owner: tuple[str | None, str | None] = (None, None)
     if data is None:
         settings = load_settings(config).config
@@ -84,9 +96,23 @@ def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -
     return data
 
 
+def _named(config: Path | None, data: Path | None) -> Path | None:
+    """The data folder that is named itself, or None where the settings name it.
+
+    Without any settings it is that of `mailsuite dev` in this folder, where there is one.
+    """
+    if data is not None or config is not None:
+        return data
+    if os.environ.get("MAILSUITE_DATA"):
+        return Path(os.environ["MAILSUITE_DATA"])
+    if os.environ.get("MAILSUITE_CONFIG") or STANDARD_FILE.exists():
+        return None
+    return DEV_DATA if (DEV_DATA / "server.lock").exists() else None
+
+
 def quota_defaults(config: Path | None, data: Path | None) -> tuple[int | None, int | None]:
     """The settings' limits (octets, messages) for accounts; none where only a folder is named."""
-    if data is not None or (config is None and os.environ.get("MAILSUITE_DATA")):
+    if _named(config, data) is not None:
         return None, None
     chosen = load_settings(config).config.quota
     return chosen.storage, chosen.messages
@@ -94,7 +120,7 @@ def quota_defaults(config: Path | None, data: Path | None) -> tuple[int | None, 
 
 def foreign_domains(config: Path | None, data: Path | None) -> set[str]:
     """Domains whose accounts the settings say are kept elsewhere; none without settings."""
-    if data is not None or (config is None and os.environ.get("MAILSUITE_DATA")):
+    if _named(config, data) is not None:
         return set()
     chosen = load_settings(config).config
     places = [place for place in (chosen.users_file, chosen.ldap) if place is not None]

@@ -1,15 +1,73 @@
-"""What commands print: tables for people, JSON for programs, remarks on standard error."""
+"""What commands print: tables for people, JSON for programs, remarks on standard error.
 
+Promises: a terminal that lacks a character shows another in its place; what can't be written (a
+full disk) is a mistake that is told, and a reader that has gone (`| head`) ends the command.
+"""
+
+import contextlib
+import errno
+import io
 import json
+import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from mailsuite.base.errors import UserError
+
+
+def prepare() -> None:
+    """Streams that can be used: each of the three is there, and takes every character.
+
+    A program may start with a standard stream closed. What it opens next would then be in its
+    place, and be written to.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The least number that is free is taken, and those below are there by now.
+            opened = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(opened, mode, encoding="utf-8", closefd=False))
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, "replace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """What is written here is written, or UserError says why not. What is left goes nowhere."""
+    try:
+        yield
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            raise SystemExit(1) from error
+        raise UserError(f"cannot write to the standard output: {error.strerror}") from error
+
+
+def write(text: str) -> None:
+    """Text as it is, on standard output. Raises UserError."""
+    with writing():
+        sys.stdout.write(text)
+
+
+def write_octets(octets: bytes) -> None:
+    """The same for octets."""
+    with writing():
+        sys.stdout.buffer.write(octets)
+        sys.stdout.buffer.flush()
+
+
+def finish() -> None:
+    """Everything is out, and nothing is tried again at the exit. Raises UserError."""
+    with writing():
+        sys.stdout.flush()
 
 
 def say(text: str) -> None:
     """A line for the person, on standard output."""
-    sys.stdout.write(clean(text) + "\n")
+    write(clean(text) + "\n")
 
 
 def warn(text: str) -> None:
@@ -31,7 +89,7 @@ def fail(text: str) -> None:
 
 def emit(value: Any) -> None:
     """JSON on standard output, ASCII whatever the terminal's encoding."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    write(json.dumps(value, indent=2) + "\n")
 
 
 def table(
@@ -46,21 +104,29 @@ def table(
     if not cells:
         say(empty)
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    made = Table(
+        box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0),
+        show_header=any(columns),
+    )  # fmt: skip
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in cells:
         made.add_row(*(Text(cell) for cell in row))
-    # Into a pipe or file every row is one line, however long.
+    draw(made)
+
+
+def draw(drawing: Any) -> None:
+    """What `rich` draws. Into a pipe or file every row is one line, however long."""
+    from rich.console import Console
+
     console = Console(highlight=False) if sys.stdout.isatty() else Console(width=10_000)
-    with console.capture() as capture:
-        console.print(made)
+    with writing(), console.capture() as capture:
+        console.print(drawing)
     for line in capture.get().splitlines():
-        sys.stdout.write(line.rstrip() + "\n")
+        write(line.rstrip() + "\n")
 
 
 def clean(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailsuite.cli import output
-from mailsuite.cli.options import ConfigOption, DataOption, JsonOption, data_folder
+from mailsuite.cli.options import ConfigOption, DataOption, JsonOption, data_folder, utf8
 
 if TYPE_CHECKING:
     from mailsuite.control import Client
@@ -24,7 +24,9 @@ PAGE = 500  # messages asked for at a time
 ON_DEMAND = "on-demand"  # courier of mail that its host fetches (ATRN)
 
 app = typer.Typer(help="Mail that is on its way.", no_args_is_help=True)
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="As `queue list` shows them.")]
+Ids = Annotated[
+    list[str], typer.Argument(metavar="ID", help="As `queue list` shows them.", callback=utf8)
+]
 
 
 class _Asked:
@@ -114,7 +116,9 @@ def list_(config: ConfigOption = None, data: DataOption = None, json: JsonOption
 
 @app.command()
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="As `queue list` shows it.")],
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="As `queue list` shows it.", callback=utf8)
+    ],
     config: ConfigOption = None,
     data: DataOption = None,
     json: JsonOption = False,
@@ -161,7 +165,8 @@ def _show_attempt(attempt: dict[str, Any]) -> None:
 @app.command()
 def retry(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID...]", help="As `queue list` shows them.")
+        list[str] | None,
+        typer.Argument(metavar="ID", help="As `queue list` shows them.", callback=utf8),
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,

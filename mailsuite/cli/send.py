@@ -20,6 +20,7 @@ from smtplib import SMTP
 from mailsuite.cli import output
 from mailsuite.cli.handing import (
     EX_DATAERR,
+    EX_NOINPUT,
     EX_NOPERM,
     EX_USAGE,
     Mail,
@@ -46,7 +47,6 @@ from mailsuite.message.writing import Mailbox, MailboxGroup
 
 BLOCK = 1 << 18
 SHOWN = 2_000_000  # octets from which on a bar is shown
-EX_NOINPUT = 66
 _OPTIONS = {
     name: f"--{name}" for name in ("from", "to", "cc", "bcc", "reply-to", "in-reply-to", "subject")
 }
@@ -90,12 +90,12 @@ def run(draft: Draft, way: Way, *, dry_run: bool) -> None:
     """Send, or print. Raises NotSent."""
     if not (draft.to or draft.cc or draft.bcc):
         raise NotSent(EX_USAGE, "to whom? (--to ADDRESS, --cc, --bcc)")
+    _check_charset(draft.charset)
     body = contents(draft)
     if dry_run:
         heading = _heading(draft, _domain(way.user or ""), way.user)
         for piece in _composed(heading, body):
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+            output.write_octets(piece)
         return
     with _server(way) as client:
         heading = _heading(draft, origin(client) or _domain(way.user or ""), way.user)
@@ -110,6 +110,13 @@ def run(draft: Draft, way: Way, *, dry_run: bool) -> None:
         with _progress(mail.size) as sent:
             answer = hand_in(client, mail, _composed(heading, body), sent=sent)
     output.say(f"sent to {', '.join(recipients)}: {answer}")
+
+
+def _check_charset(name: str) -> None:
+    try:
+        "text".encode(name)
+    except (LookupError, ValueError):
+        raise NotSent(EX_USAGE, f"--charset {name!r} is not known") from None
 
 
 def _composed(heading: Heading, body: Entity) -> Iterator[bytes]:

@@ -60,7 +60,9 @@ CaFile = Annotated[
 ]
 User = Annotated[
     str | None,
-    typer.Option(help="Sign in; the password is asked for, or in $MAILSUITE_PASSWORD."),
+    typer.Option(
+        metavar="NAME", help="Sign in; the password is asked for, or in $MAILSUITE_PASSWORD."
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the message instead of sending it.")]
 
@@ -124,6 +126,7 @@ def send(
 
 
 def sendmail(
+    context: typer.Context,
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[OPTION...] [ADDRESS...]")
     ] = None,
@@ -138,6 +141,9 @@ def sendmail(
     from mailsuite.cli.handing import NotSent
     from mailsuite.cli.sendmail import run
 
+    if arguments == ["--help"]:  # -h is an option of sendmail(1)
+        output.say(context.get_help())
+        return
     try:
         code = run(arguments or [])
     except NotSent as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mailsuite.base.errors import UserError
+from mailsuite.cli import output
 from mailsuite.cli.handing import (
     EX_DATAERR,
     EX_TEMPFAIL,
@@ -158,8 +159,7 @@ def _speak(path: Path) -> int:
     threading.Thread(target=upload, daemon=True).start()
     with sock:
         while octets := sock.recv(LINE):
-            sys.stdout.buffer.write(octets)
-            sys.stdout.buffer.flush()
+            output.write_octets(octets)
     return 0
 
 

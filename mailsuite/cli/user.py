@@ -44,7 +44,7 @@ def add(
 @app.command("list")
 def list_(
     domain: Annotated[
-        str | None, typer.Argument(metavar="[DOMAIN]", help="Of this domain only.")
+        str | None, typer.Argument(metavar="DOMAIN", help="Of this domain only.")
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -68,7 +68,8 @@ def list_(
             )
             for row in rows
         ],
-        empty="no users (add one: mailsuite user add alice@example.org)",
+        empty=f"no users{f' at {domain}' if domain else ''}"
+        " (add one: mailsuite user add alice@example.org)",
     )
 
 

@@ -7,7 +7,7 @@ import typer
 
 from mailsuite.base.errors import UserError
 from mailsuite.cli import output
-from mailsuite.cli.options import ConfigOption, DataOption, JsonOption, data_folder
+from mailsuite.cli.options import ConfigOption, DataOption, JsonOption, data_folder, utf8
 
 if TYPE_CHECKING:
     from mailsuite.history import Story
@@ -19,7 +19,9 @@ def why(
     message: Annotated[
         str,
         typer.Argument(
-            metavar="MESSAGE-ID", help="With or without its angle brackets; or a queue id."
+            metavar="MESSAGE-ID",
+            help="With or without its angle brackets; or a queue id.",
+            callback=utf8,
         ),
     ],
     config: ConfigOption = None,
@@ -102,4 +104,9 @@ def _attempt(event: str, rest: dict[str, Any]) -> list[str]:
 
 
 def _pairs(rest: dict[str, Any]) -> list[str]:
-    return [f"{name} {value}" for name, value in rest.items() if value not in (None, "")]
+    """Names with values; of what is so or not so, the name of what is so."""
+    return [
+        name if value is True else f"{name} {value}"
+        for name, value in rest.items()
+        if value not in (None, "") and value is not False
+    ]

@@ -45,6 +45,8 @@ def test_listed_lifted_added(data: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (bob["kind"], round(bob["until"] - bob["since"])) == ("account", 1800)
     assert "neither an IP address nor an account: alice" in bans("lift", "alice", code=1)
     assert "expected a duration" in bans("add", "192.0.2.1", "--for", "soon", code=1)
+    for network in ("192.0.2.0/24", "2001:db8::/32"):
+        assert f"{network} is a network" in bans("add", network, code=1)
     bans("lift", code=2)
     assert "bob@example.test may sign in again" in bans("lift", "--all")
     assert bans("list") == "no bans\n"

@@ -34,6 +34,48 @@ def test_every_family_explains_itself(family: str, capsys: pytest.CaptureFixture
     assert "Usage: mailsuite " + family in capsys.readouterr().out
 
 
+def test_help_is_laid_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A switch shows no value, a list no brackets twice, a paragraph no breaks of its own."""
+    assert run(["fetch", "add", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "bool" not in out
+    assert run(["queue", "retry", "--help"]) == 0
+    assert "Usage: mailsuite queue retry [OPTIONS] [ID]..." in capsys.readouterr().out
+    assert run(["send", "--help"]) == 0
+    assert " Exit codes as in sysexits.h: 0 sent, 65 bad" in capsys.readouterr().out
+    assert run(["sendmail", "--help"]) == 0
+    assert "-t takes recipients from the header" in capsys.readouterr().out
+
+
+def test_the_data_folder_of_dev_is_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Beside `mailsuite dev`, in the folder where it was started, nothing needs to be named."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MAILSUITE_DATA", raising=False)
+    monkeypatch.delenv("MAILSUITE_CONFIG", raising=False)
+    monkeypatch.setattr("mailsuite.cli.options.STANDARD_FILE", tmp_path / "none.yaml")
+    run(["domain", "add", "example.test", "--data", "data"])
+    capsys.readouterr()
+    assert run(["domain", "list"]) == 1  # somebody's folder of this name
+    assert "no settings file" in capsys.readouterr().err
+    (tmp_path / "data" / "server.lock").touch()
+    assert run(["domain", "list"]) == 0
+    assert "example.test" in capsys.readouterr().out
+    assert run(["user", "list"]) == 0
+
+
+def test_dev_refuses_an_address_that_is_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    assert run(["dev", "--address", "localhost", "--data", str(data)]) == 1
+    assert "--address localhost: is not an IP address" in capsys.readouterr().err
+    assert run(["dev", "--domain", "a b", "--data", str(data)]) == 1
+    assert "not a domain name: a b" in capsys.readouterr().err
+    assert not data.exists()
+
+
 def test_a_command_imports_only_what_it_needs(tmp_path: Path) -> None:
     """The start of a command is felt: heavy libraries are for the commands that use them."""
     run(["domain", "add", "example.test", "--data", str(tmp_path)])
