@@ -1,6 +1,6 @@
 """POP3 beside Dovecot over the same messages, in the same run, turn by turn.
 
-    python -m bench.pop3 [--size 100000] [--rounds 3] [--rows stat-warm,uidl] [--json FILE]
+    python -m bench.pop3 [--size 100000] [--rounds 3] [--rows stat-warm,uidl] [--processor]
 
 Builds a maildrop of made-up mail (kept in --cache for the next run) and 20 small ones, serves the
 same files with `mailsuite dev` and, where it is installed (Debian's dovecot-pop3d; needs root),
@@ -44,6 +44,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=100_000, help="2000 at the least")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", help="only these rows and groups, with commas between")
+    parser.add_argument(
+        "--processor",
+        action="store_true",
+        help="the servers' processor time as well, a round's mean",
+    )
     parser.add_argument("--alone", action="store_true", help="without Dovecot")
     parser.add_argument("--keep", action="store_true", help="leave the servers' folders there")
     parser.add_argument(
@@ -67,7 +72,8 @@ def main() -> None:
             build(server, source)
         report.note(f"{given.size:,} messages, built in {time.perf_counter() - began:.0f} s")
         try:
-            Run(servers, given.size, given.rounds, wanted, report).all()
+            run = Run(servers, given.size, given.rounds, wanted, report, processor=given.processor)
+            run.all()
         finally:
             for server in servers:
                 server.stop()

@@ -7,10 +7,11 @@ from multiprocessing.synchronize import Event as Signal
 from bench.imap.report import Report
 from bench.pop3.client import Client
 from bench.pop3.rows import ROWS, SOME, Row
-from bench.pop3.servers import Server, signed_in
+from bench.pop3.servers import Server, accounts, signed_in
 
 GROUPS = ("first", "cold", "pause", "memory")
 LARGE = 50_000_000
+SETTLE = 0.3  # seconds until the processes of ended sessions are counted
 MANY = 20_000
 WORK = {
     "nothing": None,
@@ -26,13 +27,22 @@ class Run:
     """The servers' accounts are filled, the servers do not run yet."""
 
     def __init__(
-        self, servers: list[Server], count: int, rounds: int, wanted: set[str], report: Report
+        self,
+        servers: list[Server],
+        count: int,
+        rounds: int,
+        wanted: set[str],
+        report: Report,
+        *,
+        processor: bool = False,
     ) -> None:
+        """`processor`: processor time is told beside each row's time."""
         self._servers = servers
         self._count = count
         self._rounds = rounds
         self._wanted = wanted
         self._report = report
+        self._processor = processor
 
     def all(self) -> None:
         """Every row that is wanted."""
@@ -42,6 +52,9 @@ class Run:
         if "first" in self._wanted:
             title = "STAT after sign-in, the first time ever"
             self._report.times(self._count, "stat-first", title, first)
+        for server in self._servers:
+            for name in accounts():  # their indexes are filled too, before anything is timed
+                _sign_in(server, name)
         self._wait_for_facets()
         for row in ROWS:
             if row.key in self._wanted:
@@ -64,10 +77,19 @@ class Run:
     def _one(self, row: Row) -> None:
         first = {server.name: row.run(server, self._count) for server in self._servers}
         times: dict[str, list[float]] = {server.name: [] for server in self._servers}
+        used = dict.fromkeys(times, 0.0)
         for _ in range(self._rounds):
             for server in self._servers:
+                before = server.processor()
                 times[server.name].append(row.run(server, self._count))
+                if self._processor:
+                    time.sleep(SETTLE)
+                used[server.name] += server.processor() - before
         self._report.times(self._count, row.key, row.title, times, goal=row.goal, first=first)
+        if self._processor:
+            mean = {name: total / self._rounds for name, total in used.items()}
+            key, title = f"{row.key}-processor", "  processor time, mean"
+            self._report.values(self._count, key, title, mean, scale=1000, unit="ms")
 
     def _cold(self) -> None:
         """The server has just started and served one client of another account.
