@@ -155,10 +155,13 @@ class _Answers:
             heads = dict(zip(batch.uids, plan.heads(batch, seen), strict=True))
             if not plan.octets:
                 session.write_all(head + b")\r\n" for head in heads.values())
+        tables = self._tables(batch, heads) if plan.octets else {}
         # Now, for they may change again while octets are read and sent.
-        view.told_flags(batch.uids if plan.has_flags else seen)
+        told = batch.uids if plan.has_flags else seen
+        view.told_flags(heads.keys() & told if plan.octets else told)
         if plan.octets:
-            complete &= await self._add_octets(heads, self._tables(batch, heads))
+            view.tell_again(seen.difference(heads))  # not answered for, and seen all the same
+            complete &= await self._add_octets(heads, tables)
         await session.breathe()
         return complete
 
