@@ -15,7 +15,7 @@ class Enabled(set[str]):
 
     @property
     def utf8(self) -> bool:
-        """Mailbox names go out as UTF-8 (RFC 6855, RFC 9051 §5.1)."""
+        """Mailbox names go out as UTF-8 (RFC 9755, RFC 9051 §5.1)."""
         return bool(self & {"IMAP4REV2", "UTF8=ACCEPT"})
 
     @property

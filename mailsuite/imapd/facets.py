@@ -1,7 +1,7 @@
 """Pure. What IMAP wants to know of a message, computed once from its octets: the store's facets.
 
 envelope       ENVELOPE as it goes over the wire
-bodystructure  BODYSTRUCTURE as it goes over the wire; `body` makes BODY of it
+bodystructure  BODYSTRUCTURE as it goes over the wire; more is made of it by `structures`
 parts          where each part lies, for `locate` (`mailsuite.imapd.parts`)
 sort_…, thread_ids   what SORT and THREAD compare (`mailsuite.imapd.sort_keys`)
 thread         THREADID as it goes over the wire
@@ -22,7 +22,6 @@ from typing import TypeAlias
 
 from mailsuite.imapd import sort_keys
 from mailsuite.imapd.parts import Located, encode_parts, locate, part_at
-from mailsuite.imapd.syntax.model import Section
 from mailsuite.imapd.syntax.response import string
 from mailsuite.message import (
     NO_CHARSET,
@@ -43,14 +42,10 @@ __all__ = [
     "FACETS_VERSION",
     "NAMES",
     "Located",
-    "as_sent",
-    "body",
     "compute",
     "header_fields",
-    "is_leaf",
     "locate",
     "part_at",
-    "part_structure",
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
@@ -241,131 +236,6 @@ def _disposition(part: Part) -> bytes:
         return b"NIL"
     kind = _string(part.disposition.encode("ascii"))
     return b"(%b %b)" % (kind, _params(part.disposition_params))
-
-
-# -- BODY ----------------------------------------------------------------------------------------
-
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\{([0-9]+)\}\r\n|[^ ()"{]++', re.DOTALL)
-
-
-def body(bodystructure: bytes) -> bytes:
-    """BODY, the form without extension data, from the octets of BODYSTRUCTURE.
-
-    `bodystructure` must be what `compute` gave.
-    """
-    return _Plain(bodystructure).body()
-
-
-class _Plain:
-    """Copies a body structure without its extension data."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def body(self) -> bytes:
-        """Read one `body` at the current place, which is its parenthesis."""
-        self._at += 1
-        if self._data[self._at] == 0x28:
-            parts = []
-            while self._data[self._at] == 0x28:
-                parts.append(self.body())
-            self._at += 1
-            plain = b"(%b %b)" % (b"".join(parts), self._value())
-        else:
-            values = [self._value() for _ in range(7)]
-            kind = (values[0].lower(), values[1].lower())
-            if kind[0] == b'"text"':
-                values.append(self._value())
-            elif kind in ((b'"message"', b'"rfc822"'), (b'"message"', b'"global"')):
-                values.append(self._value())
-                values.append(self.body())
-                self._at += 1
-                values.append(self._value())
-            plain = b"(%b)" % b" ".join(values)
-        while self._data[self._at] != 0x29:
-            self._value()
-        self._at += 1
-        return plain
-
-    def values(self) -> list[bytes]:
-        """The values of the list at the current place."""
-        self._at += 1
-        found = []
-        while self._data[self._at] != 0x29:
-            found.append(self._value())
-        return found
-
-    def _value(self) -> bytes:
-        """Read one value (a list as a whole) and the space behind it."""
-        data, start = self._data, self._at
-        depth = 0
-        at = start
-        while True:
-            first = data[at]
-            if first == 0x28:
-                depth += 1
-                at += 1
-            elif first == 0x29 and depth:
-                depth -= 1
-                at += 1
-            elif (token := _TOKEN.match(data, at)) is not None:
-                at = token.end() + int(token[1] or 0)
-            else:
-                at += 1
-            if not depth:
-                break
-        self._at = at + 1 if data[at] == 0x20 else at
-        return data[start:at]
-
-
-def part_structure(bodystructure: bytes, numbers: Sequence[int]) -> bytes | None:
-    """The structure of one part (RFC 5524), () for the message; None: there is no such part.
-
-    `bodystructure` must be what `compute` gave.
-    """
-    found = bodystructure
-    is_message = True
-    for number in numbers:
-        values = _values(found)
-        if not is_message and len(values) > 8 and values[0].lower() == b'"message"':
-            if not values[8].startswith(b"("):
-                return None
-            found, is_message = values[8], True
-            values = _values(found)
-        if values[0].startswith(b"("):
-            parts = [value for value in values if value.startswith(b"(")]
-            kind = next(place for place, value in enumerate(values) if not value.startswith(b"("))
-            if number > kind:
-                return None
-            found = parts[number - 1]
-        elif not is_message or number != 1:
-            return None
-        is_message = False
-    return found
-
-
-def _values(structure: bytes) -> list[bytes]:
-    """What stands in a list, one level deep."""
-    reader = _Plain(structure)
-    return reader.values()
-
-
-def is_leaf(parts: bytes, section: Section) -> bool:
-    """A section names one part that has no parts, and no message, in it."""
-    found = part_at(parts, section.part) if section.part and not section.text else None
-    return found is not None and found.leaf
-
-
-def as_sent(structure: bytes, encoding: bytes, size: int, lines: int) -> bytes:
-    """The structure of a leaf whose octets are sent in another encoding."""
-    values = _values(structure)
-    values[5], values[6] = b'"%b"' % encoding, b"%d" % size
-    if values[0].lower() == b'"text"':
-        values[7] = b"%d" % lines
-    return b"(%b)" % b" ".join(values)
 
 
 # -- HEADER.FIELDS -------------------------------------------------------------------------------

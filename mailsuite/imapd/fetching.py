@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from mailsuite.imapd import facets, object_id, preview, save_date
+from mailsuite.imapd import object_id, preview, save_date, structures
 from mailsuite.imapd.binary import binary
 from mailsuite.imapd.octets import Item, Octets, cut
 from mailsuite.imapd.reply import Bad
@@ -214,9 +214,21 @@ def _internal_date(plan: Plan) -> Items:
     return Items(b"INTERNALDATE %b", values)
 
 
-def _body(plan: Plan) -> Items:
-    place = plan.column("bodystructure")
-    return Items(b"BODY %b", lambda batch: [map(facets.body, batch.columns[place])])
+def _structure(form: bytes, shown: Callable[[bytes], bytes] | None) -> Callable[[Plan], Items]:
+    """BODYSTRUCTURE, or what `shown` makes of it."""
+
+    def make(plan: Plan) -> Items:
+        place = plan.column("bodystructure")
+
+        def values(batch: Batch) -> Sequence[Iterable[bytes]]:
+            found: Iterable[bytes] = batch.columns[place]
+            if not batch.view.enabled.utf8:
+                found = map(structures.as_basic, found)
+            return [found if shown is None else map(shown, found)]
+
+        return Items(form, values)
+
+    return make
 
 
 _ALWAYS_THERE = frozenset(SYSTEM_COLUMNS) - {"header"}
@@ -227,8 +239,8 @@ ITEMS: dict[str, Callable[[Plan], Items | Render]] = {
     "RFC822.SIZE": _column("size", b"RFC822.SIZE %d"),
     "INTERNALDATE": _internal_date,
     "ENVELOPE": _column("envelope", b"ENVELOPE %b"),
-    "BODYSTRUCTURE": _column("bodystructure", b"BODYSTRUCTURE %b"),
-    "BODY": _body,
+    "BODYSTRUCTURE": _structure(b"BODYSTRUCTURE %b", None),
+    "BODY": _structure(b"BODY %b", structures.body),
     "PREVIEW": preview.preview,
     "PREVIEW LAZY": preview.lazy_preview,
     "SAVEDATE": save_date.save_date,

@@ -2,8 +2,9 @@
 
 A text matches when every word that is looked for is there, in any order and with any accents: as a
 word, within one, or mistyped. Mistyped means one letter wrong, missing, too many, or two
-neighbours swapped, from six letters on, and two such mistakes from nine on; some half, or third,
-of the word must be unhurt. By that much what may match is found in the full-text index.
+neighbours swapped, from four letters on, and two such mistakes from nine on; some half, or third,
+of the word must be unhurt, of a short one the first or the last three letters. By that much what
+may match is found in the full-text index.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _WORD = re.compile(r"\w+")
 _MARKS = re.compile(
     "[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 )
-_ONE_MISTAKE, _TWO_MISTAKES, _MAX_WORD = 6, 9, 40
+_ONE_MISTAKE, _TWO_MISTAKES, _MAX_WORD = 4, 9, 40
+_PIECE = 3
+"""Letters that the full-text index needs."""
 _AS_WORD, _BEGINNING, _WITHIN, _MISTYPED = 90, 75, 55, (0, 50, 30)
 
 
@@ -93,6 +96,8 @@ def pattern(text: str) -> Pattern:
 def _word(text: str) -> Word:
     length = len(text)
     mistakes = (length >= _ONE_MISTAKE) + (length >= _TWO_MISTAKES) if length <= _MAX_WORD else 0
+    if mistakes and length < 2 * _PIECE:
+        return Word(text, mistakes, (text[:_PIECE], text[-_PIECE:]))
     cuts = [length * number // (mistakes + 1) for number in range(mistakes + 2)]
     return Word(text, mistakes, tuple(text[at:end] for at, end in pairwise(cuts)))
 

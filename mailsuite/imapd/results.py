@@ -17,7 +17,7 @@ from typing import TypeAlias
 from mailsuite.imapd import contexts, modseq, positions
 from mailsuite.imapd.partial import cut
 from mailsuite.imapd.positions import Positions
-from mailsuite.imapd.reply import OK, No, Reply, uid_required
+from mailsuite.imapd.reply import OK, Bad, No, Reply, uid_required
 from mailsuite.imapd.search import Search
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
@@ -42,6 +42,16 @@ async def search(session: Session, arguments: SearchArguments) -> tuple[Search, 
         if arguments.returns and "SAVE" in arguments.returns:
             view.saved = array("I")  # RFC 5182 §2.1
         raise
+
+
+def check_charset(session: Session, arguments: SearchArguments, *, needed: bool = False) -> None:
+    """Raises Bad for a charset after ENABLE UTF8=ACCEPT: there is but one (RFC 9755 §3).
+
+    `needed`: the command must name one.
+    """
+    allowed = "UTF-8" if needed else None
+    if "UTF8=ACCEPT" in session.enabled and arguments.charset != allowed:
+        raise Bad("After ENABLE UTF8=ACCEPT all is UTF-8, there is no other CHARSET")
 
 
 def check_numbers(session: Session, arguments: SearchArguments) -> None:

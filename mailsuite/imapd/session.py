@@ -241,7 +241,7 @@ class Session:
 
     @property
     def utf8(self) -> bool:
-        """Mailbox names go out as UTF-8 (RFC 6855, RFC 9051 §5.1)."""
+        """Mailbox names go out as UTF-8 (RFC 9755, RFC 9051 §5.1)."""
         return self.enabled.utf8
 
     @property

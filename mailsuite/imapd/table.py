@@ -239,7 +239,7 @@ CAPABILITIES = (
     Capability("UIDONLY", _signed_in, can_enable=True),  # RFC 9586
     Capability("ACL", _signed_in),  # RFC 4314
     Capability("RIGHTS=texk", _signed_in),
-    Capability("UTF8=ACCEPT", _signed_in, can_enable=True),  # RFC 6855
+    Capability("UTF8=ACCEPT", _signed_in, can_enable=True),  # RFC 9755
     Capability("METADATA", _signed_in, can_enable=True),  # RFC 5464
     Capability("METADATA-SERVER", _signed_in, can_enable=True),
     Capability("LIST-METADATA", _signed_in),  # RFC 9590

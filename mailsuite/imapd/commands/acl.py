@@ -15,6 +15,7 @@ from mailsuite.imapd.namespace import Place, made
 from mailsuite.imapd.reply import OK, Bad, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
+from mailsuite.sasl.saslprep import saslprep
 from mailsuite.store import EVERYBODY, RIGHTS, Acl, sharing
 
 
@@ -103,9 +104,9 @@ def _mailbox(session: Session, name: str) -> bytes:
 def _canonical(session: Session, place: Place, identifier: bytes) -> str:
     """The identifier as it is kept. Raises Bad for what can be none."""
     try:
-        text = identifier.decode()
-    except UnicodeDecodeError:
-        raise Bad("The identifier is not UTF-8") from None
+        text = saslprep(identifier.decode())  # §3
+    except ValueError:
+        raise Bad("The identifier is not UTF-8, or no name") from None
     sign = "-" if text.startswith("-") else ""
     who = text.removeprefix("-")
     if not who or not who.isprintable() or " " in who:

@@ -26,6 +26,7 @@ from mailsuite.store import InvalidName, MailboxInfo, NoSuchMailbox
 async def esearch(
     session: Session, sources: tuple[Source, ...], arguments: SearchArguments
 ) -> Reply:
+    results.check_charset(session, arguments)
     only_selected = all(source.kind == "SELECTED" for source in sources)
     _check(session, sources, arguments, only_selected=only_selected)
     names = [] if only_selected else await _names(session, sources)

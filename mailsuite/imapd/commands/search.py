@@ -24,8 +24,7 @@ async def uid_search(session: Session, arguments: SearchArguments) -> Reply:
 
 
 async def _search(session: Session, arguments: SearchArguments, *, by_uid: bool) -> Reply:
-    if arguments.charset is not None and "UTF8=ACCEPT" in session.enabled:
-        raise Bad("After ENABLE UTF8=ACCEPT all is UTF-8, there is no CHARSET")  # RFC 6855 §3
+    results.check_charset(session, arguments)
     if arguments.returns is None and session.enabled.rev2:  # RFC 9051 §6.4.4
         arguments = dataclasses.replace(arguments, returns=frozenset({"ALL"}))
     return await results.run(session, arguments, _ascending, by_uid=by_uid)

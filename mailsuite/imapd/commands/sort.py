@@ -23,6 +23,7 @@ async def uid_sort(session: Session, arguments: SearchArguments) -> Reply:
 
 
 async def _sort(session: Session, arguments: SearchArguments, *, by_uid: bool) -> Reply:
+    results.check_charset(session, arguments, needed=True)
     criteria = arguments.criteria
 
     async def order(search: Search, found: Positions) -> Sequence[int]:

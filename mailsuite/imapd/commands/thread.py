@@ -21,6 +21,7 @@ async def _thread(
     session: Session, algorithm: str, arguments: SearchArguments, *, by_uid: bool
 ) -> Reply:
     view = session.selected
+    results.check_charset(session, arguments, needed=True)
     _, found = await results.search(session, arguments)
     if modseq.asked(arguments.key):
         session.enable_condstore()

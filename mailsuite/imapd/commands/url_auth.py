@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from mailsuite.accounts import AccountRow
 from mailsuite.imapd import url_auth, urls
 from mailsuite.imapd.binary import Binary
-from mailsuite.imapd.facets import as_sent, is_leaf, part_structure
 from mailsuite.imapd.namespace import Namespace
 from mailsuite.imapd.octets import Octets
 from mailsuite.imapd.reply import OK, Bad, No, Refusal, Reply
 from mailsuite.imapd.session import Session
+from mailsuite.imapd.structures import as_sent, is_leaf, part_structure
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.parse_url_auth import UrlRequest
 from mailsuite.imapd.syntax.url import MessageUrl, parse_url

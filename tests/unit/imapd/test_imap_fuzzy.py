@@ -21,7 +21,10 @@ from mailsuite.message import fold
         ("receive", "we receiive it", 50),  # too many
         ("receive", "we rexxive it", 0),
         ("strawberries", "strowberies", 30),  # two, in a long word
-        ("short", "shart", 0),  # short words are as they are
+        ("helo", "hello there", 50),
+        ("helo", "help", 50),
+        ("work", "wirk", 0),  # of a short word, one end is as it is
+        ("the", "she", 0),  # very short words are as they are
         ("muller", "M\u00fcller", 90),
         ("M\u00fcller", "muller", 90),
         ("\u53d1\u7968", "\u5f00\u53d1\u7968\u636e", 100),

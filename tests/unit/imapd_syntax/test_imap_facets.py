@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailsuite.imapd import facets
+from mailsuite.imapd import facets, structures
 from mailsuite.imapd.syntax.model import Section
 
 
@@ -265,7 +265,7 @@ def test_body_has_no_extension_data() -> None:
     _, bodystructure, _ = computed(MIXED)
     size = MIXED.index(b"\r\n--outer--") - MIXED.index(b"Subject: inside")
     lines = MIXED[MIXED.index(b"Subject: inside") :][:size].count(b"\n")
-    assert facets.body(bodystructure) == (
+    assert structures.body(bodystructure) == (
         b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 5 0)'
         b'(("text" "html" ("charset" "utf-8") NIL NIL "quoted-printable" 9 1) "alternative")'
         b'("message" "rfc822" NIL NIL "nested" "7bit" %d '
@@ -293,7 +293,7 @@ def test_body_has_no_extension_data() -> None:
     ],
 )
 def test_body_with_literals(text: str, expected: bytes) -> None:
-    assert facets.body(structure(text)) == expected
+    assert structures.body(structure(text)) == expected
 
 
 def test_multipart_without_any_part() -> None:
@@ -301,7 +301,7 @@ def test_multipart_without_any_part() -> None:
     for text in ("Content-Type: multipart/mixed\n\nx\n", "Content-Type: multipart/x; boundary=b\n"):
         found = structure(text)
         assert found.startswith(b'(("text" "plain" ')
-        assert facets.body(found).startswith(b'(("text" "plain" ')
+        assert structures.body(found).startswith(b'(("text" "plain" ')
 
 
 def test_encoded_message_is_shown_as_octets() -> None:
@@ -309,6 +309,22 @@ def test_encoded_message_is_shown_as_octets() -> None:
     assert structure(text) == (
         b'("application" "octet-stream" NIL NIL NIL "base64" 6' + NO_EXTENSION + b")"
     )
+
+
+def test_message_global_as_a_part_like_any_other() -> None:
+    text = (
+        "Content-Type: multipart/mixed; boundary=b\n\n"
+        "--b\nContent-Type: message/global\n\nSubject: Grüße ()\n\nx\n"
+        "--b\nContent-Type: message/rfc822\n\n"
+        "Content-Type: message/global\n\nSubject: within\n\nx\n--b--\n"
+    )
+    found = structures.as_basic(structure(text))
+    head = b'("message" "global" NIL NIL NIL "7bit" '
+    assert found.startswith(b"(" + head + b"24" + NO_EXTENSION + b')("message" "rfc822" ')
+    assert b" " + head + b"20" + NO_EXTENSION + b") 4 " in found
+    assert structures.body(found).startswith(b"(" + head + b'24)("message" "rfc822" ')
+    plain = structure("Subject: x\n\n")
+    assert structures.as_basic(plain) is plain
 
 
 def test_digest_holds_messages() -> None:
@@ -321,7 +337,7 @@ def test_depth_is_bounded() -> None:
     text = "Content-Type: message/rfc822\n\n" * 5000
     _, bodystructure, parts = computed(crlf(text))
     assert bodystructure.count(b'"rfc822"') <= 60
-    assert facets.body(bodystructure).startswith(b'("message" "rfc822" ')
+    assert structures.body(bodystructure).startswith(b'("message" "rfc822" ')
     assert facets.locate(parts, Section((1,) * 40)) is not None
     assert facets.locate(parts, Section((1,) * 200)) is None
 
@@ -558,7 +574,7 @@ def test_any_octets(message: bytes) -> None:
     check_envelope(value)
     (value,) = read(bodystructure)
     check_structure(value, extended=True)
-    (value,) = read(facets.body(bodystructure))
+    (value,) = read(structures.body(bodystructure))
     check_structure(value, extended=False)
     for numbers in ((), (1,), (2,), (1, 1), (1, 2), (1, 1, 1)):
         for text in ("", "HEADER", "TEXT", "MIME"):
@@ -591,27 +607,27 @@ def test_thread(header: str) -> None:
 
 def test_structure_of_a_part() -> None:
     _, whole, _ = computed(MIXED)
-    assert facets.part_structure(whole, ()) == whole
+    assert structures.part_structure(whole, ()) == whole
     for numbers in ((1,), (2,), (1, 1), (2, 1), (2, 2)):
-        found = facets.part_structure(whole, numbers)
+        found = structures.part_structure(whole, numbers)
         located = facets.part_at(computed(MIXED)[2], numbers)
         assert (found is None) is (located is None)
         if found is not None and located is not None:
             assert found in whole
             kind = located.content_type.partition("/")[2].encode()
             assert b'"%b"' % kind in found.lower()
-    assert facets.part_structure(whole, (99,)) is None
+    assert structures.part_structure(whole, (99,)) is None
 
 
 @given(MESSAGES, st.lists(st.integers(1, 3), max_size=4))
 def test_any_structure_of_a_part(message: bytes, numbers: list[int]) -> None:
     """There is a structure where there is a part; an enclosed message may be shown as octets."""
     _, whole, parts = computed(message)
-    found = facets.part_structure(whole, numbers)
+    found = structures.part_structure(whole, numbers)
     if found is not None:
         (value,) = read(found)
         check_structure(value, extended=True)
-        if facets.is_leaf(parts, Section(tuple(numbers))):
-            (value,) = read(facets.as_sent(found, b"7BIT", 1, 0))
+        if structures.is_leaf(parts, Section(tuple(numbers))):
+            (value,) = read(structures.as_sent(found, b"7BIT", 1, 0))
             check_structure(value, extended=True)
     assert (found is None) is (facets.part_at(parts, numbers) is None)
