@@ -361,6 +361,13 @@ class AccountFiles:
         taken, self.updates = self.updates, []
         return taken
 
+    def move_on(self, folder: Folder) -> None:
+        """Something else than its messages has changed: a new HIGHESTMODSEQ (RFC 7162 §3.2)."""
+        modseq = folder.take_modseq()
+        with self.index.transaction() as db:
+            folder.save(db)
+        self.updates.append(Update(folder, modseq))
+
     @contextlib.contextmanager
     def changing(self, *folders: Folder) -> Iterator[Change]:
         """Change files and rows of these folders, all or nothing (see `Change`)."""

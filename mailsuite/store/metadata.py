@@ -153,6 +153,8 @@ async def change(
 ) -> None:
     """Set entries for `who`, or remove them (None); all or none.
 
+    A mailbox gets a new HIGHESTMODSEQ if that changes anything (RFC 7162 §3.2).
+
     Raises NoSuchMailbox, LimitReached (too many), StoreUnavailable.
     """
     canonical = None if name is None else names.canonical(name)
@@ -160,7 +162,12 @@ async def change(
     def alter() -> None:
         path = _path(account.files, canonical)
         content = read(path)
+        before = content.of(who)
         content.change(who, values)
+        if content.of(who) == before:
+            return
+        if canonical is not None:
+            account.files.move_on(account.files.resolve(canonical))
         write(path, content)
 
     await committed(account.writer.do(alter))

@@ -269,8 +269,7 @@ def _set_use(files: AccountFiles, folder: Folder, use: str | None) -> None:
     folder.write_sidecar()
     files.uses[folder.name] = use
     files.infos = None
-    with files.index.transaction() as db:
-        folder.save(db)
+    files.move_on(folder)
 
 
 def delete(files: AccountFiles, name: str) -> Path:
