@@ -57,6 +57,7 @@ __all__ = [
     "encode",
     "mechanisms",
     "start",
+    "takes_initial",
 ]
 
 
@@ -132,6 +133,11 @@ def mechanisms(channel: Channel) -> list[str]:
         for name, row in _TABLE.items()
         if row.usable(channel) and (channel.announce_plus or not name.endswith("-PLUS"))
     ]
+
+
+def takes_initial(name: str) -> bool:
+    """Whether the client may speak first (RFC 4422 §5 2b): in CRAM-MD5 the server does."""
+    return name.upper() != CramMd5.name
 
 
 def start(name: str, channel: Channel) -> Mechanism | None:

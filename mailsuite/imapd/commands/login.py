@@ -35,6 +35,8 @@ async def authenticate(session: Session, mechanism: str, initial: bytes | None) 
         if session.door.sign_in.needs_tls(mechanism, session.client):
             raise No("Start TLS first", "PRIVACYREQUIRED")
         raise No("No such authentication mechanism", "CANNOT")
+    if initial is not None and not sasl.takes_initial(mechanism):
+        raise Bad(f"{mechanism} takes no initial response")  # RFC 9051 §6.2.2, RFC 4959 §3
     outcome = await exchange.step(initial)
     while isinstance(outcome, bytes):
         session.write(b"+ " + sasl.encode(outcome) + b"\r\n")

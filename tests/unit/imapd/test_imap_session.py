@@ -351,3 +351,17 @@ async def test_refusals_that_pass_are_told_from_a_wrong_password(tmp_path: Path)
         assert (await client.response()).startswith(b"a NO [LIMIT] Too many failed sign-ins")
         assert (await client.response()).startswith(b"* BYE ")
         assert await client.response() == b""
+
+
+async def test_cram_md5_takes_no_initial_response(tmp_path: Path) -> None:
+    """RFC 9051 §6.2.2: BAD, and it is no failed sign-in."""
+    async with Runner(tmp_path, None, settings(sign_ins=1)) as runner:
+        runner.door.sign_in = sign_in(FakeAccounts({"alice@example.test": "alice"}, secrets=True))
+        client = await runner.client("A")
+        for initial in (b"=", b"YWxpY2U="):
+            client.send(b"a AUTHENTICATE CRAM-MD5 " + initial + b"\r\n")
+            assert await client.response() == b"a BAD CRAM-MD5 takes no initial response"
+        client.send(b"b AUTHENTICATE CRAM-MD5\r\n")
+        assert (await client.response()).startswith(b"+ ")
+        client.send(b"*\r\n")
+        assert await client.response() == b"b BAD AUTHENTICATE cancelled"
