@@ -125,6 +125,7 @@ class Dispatch:
         try:
             target = grammar.literal_target(event.chunks, utf8=session.utf8)
             if target is None:
+                self._check_takes_literal(event.chunks)
                 if session.state is State.NOT_AUTHENTICATED and event.size > EARLY_LITERAL:
                     raise Bad("Literal too large")
                 granted = session.receiver.accept()
@@ -140,6 +141,15 @@ class Dispatch:
         if granted and event.synchronizing:
             session.write(b"+ OK\r\n")
             await session.flush()
+
+    def _check_takes_literal(self, chunks: Sequence[Chunk]) -> None:
+        """Raises Bad where no octets can make a command of it (RFC 9051 §2.2.1, §7.6)."""
+        try:
+            _, name, _ = grammar.command_head(chunks, utf8=self._session.utf8)
+        except SyntaxProblem as problem:
+            raise Bad(str(problem)) from None
+        if self._row_for(name).parser is grammar.no_arguments:
+            raise Bad(f"{name[:40]}: too many arguments: a literal")
 
     async def _stream(self, row: Row, event: LiteralAnnounced) -> bool:
         session = self._session
