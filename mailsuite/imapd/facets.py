@@ -244,12 +244,13 @@ def _disposition(part: Part) -> bytes:
 def header_fields(block: bytes, names: Sequence[str], *, invert: bool = False) -> bytes:
     """HEADER.FIELDS, or with `invert` HEADER.FIELDS.NOT, of a header block (RFC 9051 §6.4.5).
 
-    The fields in their order, folds and all, and the blank line.
+    The fields in their order, folds and all, and the blank line if the message has one.
     """
     found = b"".join(_selector(tuple(names), invert).findall(block))
-    if found and not found.endswith(b"\n"):
-        found += b"\r\n"
-    return found + b"\r\n"
+    return found + b"\r\n" if _BLANK_END.search(block) else found
+
+
+_BLANK_END = re.compile(rb"(?:\A|\n)\r?\n\Z")
 
 
 @lru_cache(maxsize=256)

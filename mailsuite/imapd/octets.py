@@ -128,7 +128,7 @@ class Octets:
         names, inverts = self.section.fields, self._inverts
         key = f"{'not ' * inverts}{' '.join(sorted({name.upper() for name in names}))}"
         return Derived(
-            f"fields 1 {key}" if len(key) <= MAX_KEY else "",
+            f"fields 2 {key}" if len(key) <= MAX_KEY else "",
             lambda header: facets.header_fields(header, names, invert=inverts),
         )
 
