@@ -154,6 +154,25 @@ async def _write(
             session.write(requested(session, name, values, entries))
 
 
+async def selected_response(session: Session, name: str, given: str) -> bytes:
+    """Untagged LIST of a mailbox that is being selected, with its attributes (RFC 9051 §6.3.2).
+
+    `given`: how the client has spelt it, which is told where it is another name (§6.3.9.7).
+    """
+    mailboxes = await session.store.mailboxes()
+    wanted = Wanted(session, ListArguments("", (name,)))
+    attributes = [
+        told for each in mailboxes if each.name == name for told in _attributes(each, wanted)
+    ]
+    line = b'* LIST (%b) "/" %b' % (
+        " ".join(attributes).encode(),
+        response.mailbox(name, utf8=session.utf8),
+    )
+    if given != name:
+        line += b' ("OLDNAME" (%b))' % response.mailbox(given, utf8=session.utf8)
+    return line + b"\r\n"
+
+
 def _attributes(mailbox: MailboxInfo, wanted: Wanted) -> Iterator[str]:
     if not mailbox.exists:
         # \NonExistent implies \Noselect, but older clients only know that (RFC 5258 §3).

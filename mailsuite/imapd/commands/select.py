@@ -6,11 +6,11 @@ With CONDSTORE and QRESYNC as parameters (RFC 7162 §3.1.8, §3.2.5).
 from __future__ import annotations
 
 from mailsuite.base import ranges
+from mailsuite.imapd.commands.list_ import selected_response
 from mailsuite.imapd.object_id import mailbox_id
 from mailsuite.imapd.reply import OK, Bad, Reply, uid_required
 from mailsuite.imapd.resync import earlier, known, unmoved
 from mailsuite.imapd.session import Session
-from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import Resync, SelectArguments
 from mailsuite.imapd.view import View, batches
 
@@ -38,14 +38,15 @@ async def _select(session: Session, arguments: SelectArguments, *, read_only: bo
         session.write(b"* OK [CLOSED] Previous mailbox closed\r\n")
     if arguments.condstore:
         session.enable_condstore()
+    listed = b""
+    if session.enabled.rev2:
+        listed = await selected_response(session, arguments.mailbox, arguments.given)
     chosen = await session.store.open(arguments.mailbox, claim=not read_only)
     who = session.store.view_of(chosen)
     view = View(chosen, read_only=read_only, who=who, enabled=session.enabled)
     session.select(view)
     _introduce(session, view)
-    if session.enabled.rev2:  # RFC 9051 §6.3.2
-        name = response.mailbox(arguments.mailbox, utf8=session.utf8)
-        session.write(b'* LIST () "/" %b\r\n' % name)
+    session.write(listed)
     if arguments.resync is not None and arguments.resync.uidvalidity == chosen.uidvalidity:
         await _resync(session, view, arguments.resync)
     return Reply(code="READ-ONLY" if view.read_only else "READ-WRITE")

@@ -288,11 +288,15 @@ class Resync:
 
 @dataclass(frozen=True, slots=True)
 class SelectArguments:
-    """SELECT, EXAMINE with their parameters (RFC 4466 §2.1)."""
+    """SELECT, EXAMINE with their parameters (RFC 4466 §2.1).
+
+    given  the mailbox's name in the client's spelling
+    """
 
     mailbox: str
     condstore: bool = False
     resync: Resync | None = None
+    given: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,13 @@ _CANONICAL_USE = {use.lower(): use for use in _SPECIAL_USES}
 
 def mailbox_name(cursor: Cursor) -> str:
     """`mailbox` as Unicode; INBOX, as a whole or as the first level, in upper case."""
-    return _canonical(_decoded(cursor, cursor.astring("a mailbox name")))
+    return both_names(cursor)[0]
+
+
+def both_names(cursor: Cursor) -> tuple[str, str]:
+    """The same, and as it was given."""
+    given = _decoded(cursor, cursor.astring("a mailbox name"))
+    return _canonical(given), given
 
 
 def _new_name(cursor: Cursor) -> str:

@@ -6,14 +6,14 @@ from itertools import pairwise
 
 from mailsuite.imapd.syntax.cursor import Cursor
 from mailsuite.imapd.syntax.model import STAR, Resync, SelectArguments, SequenceSet
-from mailsuite.imapd.syntax.parse_mailbox import mailbox_name
+from mailsuite.imapd.syntax.parse_mailbox import both_names
 from mailsuite.imapd.syntax.parse_values import mod_sequence, sequence_set
 
 
 def select(cursor: Cursor) -> tuple[SelectArguments]:
     """(SelectArguments,)"""
     cursor.sp()
-    name = mailbox_name(cursor)
+    name, given = both_names(cursor)
     condstore = False
     resync = None
     if cursor.skip(b" "):
@@ -30,7 +30,7 @@ def select(cursor: Cursor) -> tuple[SelectArguments]:
             if cursor.skip(b")"):
                 break
             cursor.sp()
-    return (SelectArguments(name, condstore, resync),)
+    return (SelectArguments(name, condstore, resync, given),)
 
 
 def _resync(cursor: Cursor) -> Resync:
