@@ -8,13 +8,14 @@ without having shown what the mechanism wants is not believed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from mailsuite.remote.errors import Refused, SignInRefused
 from mailsuite.remote.steps import Step
-from mailsuite.sasl import ClientExchange, ClientLogin
+from mailsuite.sasl import ClientExchange, ClientLogin, choose
 from mailsuite.sasl.scram import HASHES
 
 MAX_TRIES = 2
@@ -42,20 +43,23 @@ def sign_in(
     host: str,
     login: ClientLogin,
     *,
-    choose: Callable[[Sequence[str]], ClientExchange | None],
+    offered: Sequence[str],
+    bindings: Mapping[str, bytes],
     authenticate: Callable[[ClientExchange], Try],
     plainly: Callable[[], Try | None],
     secure: bool,
 ) -> Generator[Step, Any, None]:
     """Raises RemoteError.
 
-    choose        the best mechanism but these that have failed
+    offered       mechanisms that the server names
+    bindings      channel binding data by type, best first
     authenticate  carries out an exchange
     plainly       the protocol's own command for a name and a password; None: it can't be used here
     """
     tried: list[str] = []
     tries, refusal = 0, ""
-    while tries < MAX_TRIES and (exchange := choose(tried)):
+    best = partial(choose, offered, login, secure=secure, bindings=bindings)
+    while tries < MAX_TRIES and (exchange := best(without=tried)):
         answer = yield from authenticate(exchange)
         if answer.ok and exchange.complete:
             return

@@ -14,7 +14,7 @@ from mailsuite.remote.imap.command import string
 from mailsuite.remote.imap.response import Continuation, Data, Response, Status, words
 from mailsuite.remote.signing import Answer, Try, sign_in
 from mailsuite.remote.steps import Compute, Handshake, Receive, Send, Step
-from mailsuite.sasl import CANCEL, ClientExchange, ClientLogin, choose, decode, encode
+from mailsuite.sasl import CANCEL, ClientExchange, ClientLogin, decode, encode
 
 Dialogue: TypeAlias = Generator[Step, Any, frozenset[str]]
 PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
@@ -106,9 +106,8 @@ class Beginning:
         yield from sign_in(
             self._host,
             self._login,
-            choose=lambda tried: choose(
-                offered, self._login, secure=self._secure, bindings=self._bindings(), without=tried
-            ),
+            offered=offered,
+            bindings=self._bindings(),
             authenticate=self._authenticate,
             plainly=self._plainly,
             secure=self._secure,
