@@ -9,8 +9,11 @@ from pathlib import Path
 from e2e_harness import CLIENT_TIMEOUT, Server, environment
 
 
-def in_a_terminal(server: Server, *command: str | Path) -> None:
-    """Run a program that wants a screen; it must end by itself with exit status 0."""
+def in_a_terminal(server: Server, *command: str | Path) -> str:
+    """Run a program that wants a screen; it must end by itself with exit status 0.
+
+    Gives what it has shown, with its control sequences.
+    """
     master, slave = pty.openpty()
     shown = bytearray()
 
@@ -42,4 +45,6 @@ def in_a_terminal(server: Server, *command: str | Path) -> None:
     finally:
         reader.join(5)
         os.close(master)
-    assert status == 0, shown.decode(errors="replace")
+    text = shown.decode(errors="replace")
+    assert status == 0, text
+    return text
