@@ -193,7 +193,7 @@ _CODECS |= {"koi8_u", "koi8_t", "cp874", "cp720", "cp737", "cp856", "cp875", "cp
 
 
 def charset_(cursor: Cursor, returns: frozenset[str] | None) -> tuple[str, str]:
-    """`charset`: its name and Python's name for it. Raises BadCharset.
+    """`charset`: its name and Python's name for it. Raises BadCharset, if a key follows.
 
     An astring in RFC 3501, and so perhaps a literal; atom or quoted in the later RFCs.
     Only names that are known beforehand reach the codec registry, which keeps all it is asked for.
@@ -203,6 +203,7 @@ def charset_(cursor: Cursor, returns: frozenset[str] | None) -> tuple[str, str]:
     plain = name.lower().replace("-", "_").replace(" ", "_").replace(".", "_")
     codec = encodings.aliases.aliases.get(plain, plain)
     if codec not in _CODECS:
+        cursor.sp()  # SORT (DATE) ALL is a command without charset, not one with an unknown one
         raise BadCharset(show(octets), CHARSETS, saving="SAVE" in (returns or ()))
     return name.upper(), codec
 
