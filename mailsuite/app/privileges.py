@@ -3,9 +3,11 @@
 Never goes on as root when another user was asked for.
 """
 
+import contextlib
 import grp
 import os
 import pwd
+from collections.abc import Iterator
 from pathlib import Path
 
 from mailsuite.base.errors import UserError
@@ -56,6 +58,30 @@ def become(data: Path) -> None:
     os.setgid(status.st_gid)
     os.setuid(status.st_uid)
     os.umask(0o077)
+
+
+@contextlib.contextmanager
+def as_user(user: str | None, group: str | None) -> Iterator[None]:
+    """Root looks at files as `user` does, for a while. Nothing changes where there is none such."""
+    try:
+        account = None if user is None or os.geteuid() != 0 else pwd.getpwnam(user)
+        gid = -1 if account is None else account.pw_gid
+        gid = grp.getgrnam(group).gr_gid if group is not None else gid
+    except KeyError:
+        account = None
+    if account is None:
+        yield
+        return
+    groups, own = os.getgroups(), os.getegid()
+    os.initgroups(account.pw_name, gid)
+    os.setegid(gid)
+    os.seteuid(account.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(own)
+        os.setgroups(groups)
 
 
 def _own(data: Path, uid: int, gid: int) -> None:

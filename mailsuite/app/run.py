@@ -6,6 +6,7 @@ exit code; raises UserError for what the person at the terminal can mend.
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -27,7 +28,11 @@ Reload = Callable[[], Awaitable[None]]
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
-    """Run `main` in a fresh event loop; its result is the exit code."""
+    """Run `main` in a fresh event loop; its result is the exit code.
+
+    What it writes is for its own user alone, also in a data folder that others may look into.
+    """
+    os.umask(0o077)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 
@@ -61,6 +66,7 @@ async def serve_until_stopped(
             ready()
             notify.ready()
             await stop.wait()
+            log.info("stopping")
         finally:
             notify.stopping()
             reloading.cancel()

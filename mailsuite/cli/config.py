@@ -13,7 +13,7 @@ from mailsuite.cli.options import ConfigOption, JsonOption, settings_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailsuite.config import Loaded, Mistake
+    from mailsuite.config import Config, Loaded, Mistake
 
 app = typer.Typer(help="The settings file.", no_args_is_help=True)
 
@@ -75,16 +75,8 @@ def _around(loaded: "Loaded") -> "Iterator[Mistake]":
     import grp
     import pwd
 
-    from mailsuite.tls import ServerTls
-
     settings = loaded.config
-    if settings.tls is not None:
-        try:
-            for text in ServerTls(settings.tls.certificate, settings.tls.key).warnings():
-                yield loaded.at(("tls", "certificate"), text)
-        except UserError as error:
-            yield loaded.at(("tls",), str(error))
-    yield from _around_relay(loaded)
+    yield from list(_around_files(loaded))
     if settings.user is not None:
         try:
             pwd.getpwnam(settings.user)
@@ -97,18 +89,51 @@ def _around(loaded: "Loaded") -> "Iterator[Mistake]":
             yield loaded.at(("group",), f'there is no group "{settings.group}" on this machine')
 
 
-def _around_relay(loaded: "Loaded") -> "Iterator[Mistake]":
+def _around_files(loaded: "Loaded") -> "Iterator[Mistake]":
+    """Files that the server reads, as its user does. Modules are loaded before."""
+    from mailsuite.app.privileges import as_user
     from mailsuite.relay import Contexts
     from mailsuite.relay.credentials import load
+    from mailsuite.tls import ServerTls
 
-    relay = loaded.config.relay
-    if relay.credentials is not None:
-        try:
-            load(relay.credentials)
-        except UserError as error:
-            yield loaded.at(("relay", "credentials"), str(error))
-    if relay.ca_file is not None:
-        try:
-            Contexts(str(relay.ca_file))
-        except UserError as error:
-            yield loaded.at(("relay", "ca_file"), str(error))
+    settings = loaded.config
+    tls, relay = settings.tls, settings.relay
+    with as_user(settings.user, settings.group):
+        if tls is not None:
+            try:
+                for text in ServerTls(tls.certificate, tls.key).warnings():
+                    yield loaded.at(("tls", "certificate"), text)
+            except UserError as error:
+                yield loaded.at(("tls",), str(error))
+        for keys, path in _secrets(settings):
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                yield loaded.at(keys, f"{path}: {error.strerror}")
+        if relay.credentials is not None:
+            try:
+                load(relay.credentials)
+            except UserError as error:
+                yield loaded.at(("relay", "credentials"), str(error))
+        if relay.ca_file is not None:
+            try:
+                Contexts(str(relay.ca_file))
+            except UserError as error:
+                yield loaded.at(("relay", "ca_file"), str(error))
+
+
+def _secrets(settings: "Config") -> "Iterator[tuple[tuple[str | int, ...], Path]]":
+    """Keys of other files that are read, with what they name."""
+    openid = settings.sign_in.openid
+    if openid is not None and openid.client_secret is not None:
+        yield ("sign_in", "openid", "client_secret"), openid.client_secret
+    if settings.users_file is not None:
+        yield ("users_file", "path"), settings.users_file.path
+    if settings.ldap is not None:
+        if settings.ldap.password is not None:
+            yield ("ldap", "password"), settings.ldap.password
+        if settings.ldap.ca is not None:
+            yield ("ldap", "ca"), settings.ldap.ca
+    for number, listener in enumerate(settings.listeners):
+        if listener.client_ca is not None:
+            yield ("listeners", number, "client_ca"), listener.client_ca

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailsuite.base.errors import UserError
-from mailsuite.cli.options import DEV_DATA, NoDataFolder, data_folder, load_settings
+from mailsuite.cli.options import DEV_DATA, NoDataFolder, data_folder, is_there, load_settings
 
 EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_NOUSER, EX_NOHOST, EX_UNAVAILABLE = 64, 65, 66, 67, 68, 69
 EX_TEMPFAIL, EX_PROTOCOL, EX_NOPERM, EX_CONFIG = 75, 76, 77, 78
@@ -76,8 +76,9 @@ def find_socket(config: Path | None, data: Path | None) -> tuple[Path, Path | No
     except UserError as error:
         if named:
             raise NotSent(EX_CONFIG, str(error)) from error
-        if not STANDARD_SOCKET.exists() and (DEV_DATA / SOCKET).exists():
-            return (DEV_DATA / SOCKET).absolute(), DEV_DATA.absolute()
+        dev = DEV_DATA / SOCKET
+        if not is_there(STANDARD_SOCKET, unknown=True) and is_there(dev, unknown=False):
+            return dev.absolute(), DEV_DATA.absolute()
         return STANDARD_SOCKET, None
 
 

@@ -60,7 +60,7 @@ def settings_file(given: Path | None) -> Path:
     named = os.environ.get("MAILSUITE_CONFIG")
     if named:
         return Path(named)
-    if STANDARD_FILE.exists():
+    if is_there(STANDARD_FILE, unknown=True):
         return STANDARD_FILE
     raise UserError(
         f"no settings file: {STANDARD_FILE} does not exist (give one with -c FILE, "
@@ -87,12 +87,16 @@ def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -
     if data is None:
         settings = load_settings(config).config
         data, owner = settings.data, (settings.user, settings.group)
-    if not data.is_dir():
+    if not is_there(data, unknown=True, folder=True):
         if not make:
             raise NoDataFolder(
                 f"no data folder {data} (a server or `mailsuite domain add` makes it)"
             )
         _make(data, *owner)
+    if not os.access(data, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise UserError(
+            f"{data}: this user may not look into it; run this as the server's user or as root"
+        )
     return data
 
 
@@ -105,9 +109,17 @@ def _named(config: Path | None, data: Path | None) -> Path | None:
         return data
     if os.environ.get("MAILSUITE_DATA"):
         return Path(os.environ["MAILSUITE_DATA"])
-    if os.environ.get("MAILSUITE_CONFIG") or STANDARD_FILE.exists():
+    if os.environ.get("MAILSUITE_CONFIG") or is_there(STANDARD_FILE, unknown=True):
         return None
-    return DEV_DATA if (DEV_DATA / "server.lock").exists() else None
+    return DEV_DATA if is_there(DEV_DATA / "server.lock", unknown=False) else None
+
+
+def is_there(path: Path, *, unknown: bool, folder: bool = False) -> bool:
+    """Whether a file (or `folder`) is there; `unknown` where this user can't look."""
+    try:
+        return path.is_dir() if folder else path.exists()
+    except OSError:
+        return unknown
 
 
 def quota_defaults(config: Path | None, data: Path | None) -> tuple[int | None, int | None]:

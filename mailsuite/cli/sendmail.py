@@ -29,7 +29,7 @@ from mailsuite.cli.handing import (
     local_server,
     origin,
 )
-from mailsuite.cli.letter import Letter, Wanted
+from mailsuite.cli.letter import Letter, Wanted, user_name
 
 if TYPE_CHECKING:
     pass
@@ -199,6 +199,7 @@ def _keep(
     from mailsuite.queue import Offline
     from mailsuite.routing import Router
 
+    uid, _ = os.getuid(), wanted.values.setdefault("sender", user_name())
     owner = data.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         # What root writes the server could not read.
@@ -218,7 +219,7 @@ def _keep(
         now = time.time()
         yield received(
             helo="localhost", peer="", by=hostname, protocol="ESMTP", queue_id=id, epoch=now,
-            rdns=f"uid {os.getuid()}",
+            rdns=f"uid {uid}",
         )  # fmt: skip
         yield repair_submission(
             letter.header,

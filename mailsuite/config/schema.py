@@ -26,13 +26,13 @@ class Tls(Section):
     certificate: values.FilePath = setting(
         "PEM file with the certificate and, after it, the intermediate ones.",
         "the name of a PEM file",
-        example="/etc/letsencrypt/live/mail.example.org/fullchain.pem",
+        example="/etc/mailsuite/tls/fullchain.pem",
         live=True,
     )
     key: values.FilePath = setting(
         "PEM file with its private key, without a passphrase.",
         "the name of a PEM file",
-        example="/etc/letsencrypt/live/mail.example.org/privkey.pem",
+        example="/etc/mailsuite/tls/privkey.pem",
         live=True,
     )
 

@@ -50,6 +50,9 @@ def test_accounts_before_and_while_it_runs(make_production: MakeProduction, toke
     with server.smtp() as client:
         client.sendmail("eve@elsewhere.test", [ANN.address], message(token))
     server.wait_for(ANN, token)
+    # Nobody else may read what the server writes, whatever the rights of the data folder.
+    written = [path.stat().st_mode for path in (server.data / "mail").rglob("*")]
+    assert written and not any(mode & 0o077 for mode in written)
 
     # An alias, a user and a password take effect at once.
     with server.smtp() as client:

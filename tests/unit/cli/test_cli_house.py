@@ -1,6 +1,7 @@
 """The command as a whole: usage, version, settings, what is imported, the systemd unit."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from mailsuite import __version__
 from mailsuite.app import DevOptions
+from mailsuite.app.privileges import as_user
 from mailsuite.cli import output, run
 from mailsuite.config import Config, parse
 
@@ -123,9 +125,56 @@ def test_check_tells_mistakes_and_warnings(
     _, err = capsys.readouterr()
     assert f"{file}:2: relay.credentials: {tmp_path / 'no.txt'}: no such file" in err
     assert f"{file}:3: relay.ca_file: {tmp_path / 'no.pem'}: no such file" in err
+    file.write_text(
+        "users_file: {path: none, domains: a.test}\nsign_in: {openid: {issuer: https://x.test,\n"
+        "  introspection: https://x.test/i, client_id: m,\n  client_secret: none}}\n"
+        "listeners:\n  - {protocol: imap, port: 1, client_ca: none}\n"
+    )
+    assert run(["config", "check", str(file)]) == 0
+    _, err = capsys.readouterr()
+    for place in (
+        "1: users_file.path",
+        "4: sign_in.openid.client_secret",
+        "6: listeners[0].client_ca",
+    ):
+        assert f"{file}:{place}: {tmp_path / 'none'}: No such file" in err
     assert run(["config", "check", str(tmp_path / "none.yaml")]) == 1
     assert "none.yaml: No such file" in capsys.readouterr().err
     assert run(["config", "check", str(file), "-c", str(file)]) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks as somebody else")
+def test_check_looks_as_the_servers_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key of Let's Encrypt, which root alone may read, is none for the server."""
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0o600)
+    tmp_path.chmod(0o700)
+    file = tmp_path / "mail.yaml"
+    file.write_text("user: nobody\nusers_file: {path: secret, domains: a.test}\n")
+    assert run(["config", "check", str(file)]) == 0
+    assert f"{file}:2: users_file.path: {tmp_path / 'secret'}: Permission denied" in (
+        capsys.readouterr().err
+    )
+    assert os.geteuid() == 0
+    (tmp_path / "secret").read_text()
+    file.write_text("users_file: {path: secret, domains: a.test}\n")
+    assert run(["config", "check", str(file)]) == 0
+    assert "secret" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize("what", [["why", "x"], ["user", "list"], ["bans", "list"]])
+def test_a_data_folder_of_others_is_told(
+    what: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    tmp_path.chmod(0o711)
+    with as_user("nobody", None):
+        assert run([*what, "--data", str(data)]) == 1
+    assert "run this as the server's user or as root" in capsys.readouterr().err
 
 
 def test_sample_is_what_check_accepts(capsys: pytest.CaptureFixture[str]) -> None:
