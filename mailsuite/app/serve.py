@@ -93,6 +93,7 @@ class _Certificates:
     """The operator's certificate, or one of our own while there is none that works."""
 
     def __init__(self, config: Config, hostname: str) -> None:
+        self._hostname = hostname if "." in hostname else None
         own = ensure_dev_tls(config.data / "tls", hostname=hostname, domain=hostname)
         try:
             if config.tls is None:
@@ -131,5 +132,5 @@ class _Certificates:
         self._warn()
 
     def _warn(self) -> None:
-        for text in self._tls.warnings():
+        for text in self._tls.warnings(self._hostname):
             logger.warning("certificate", what=text)

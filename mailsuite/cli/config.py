@@ -101,7 +101,7 @@ def _around_files(loaded: "Loaded") -> "Iterator[Mistake]":
     with as_user(settings.user, settings.group):
         if tls is not None:
             try:
-                for text in ServerTls(tls.certificate, tls.key).warnings():
+                for text in ServerTls(tls.certificate, tls.key).warnings(settings.hostname):
                     yield loaded.at(("tls", "certificate"), text)
             except UserError as error:
                 yield loaded.at(("tls",), str(error))

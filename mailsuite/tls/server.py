@@ -6,7 +6,7 @@ certificate, sessions already open go on. When the files are wrong, what was in 
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,8 +84,18 @@ class ServerTls:
         self._current, self._info = load(certificate, key, self._client_ca)
         self._certificate, self._key = certificate, key
 
-    def warnings(self) -> list[str]:
-        """What the operator should know about the certificate in force: nothing, as a rule."""
+    def warnings(self, hostname: str | None = None) -> list[str]:
+        """What the operator should know about the certificate in force: nothing, as a rule.
+
+        hostname  by which clients reach this server, where it is known
+        """
+        found = self._outdated()
+        if hostname is not None and not _is_for(hostname, self._info.names):
+            names = ", ".join(self._info.names) or "no name"
+            found.append(f"{self._certificate}: is for {names}, not for {hostname}")
+        return found
+
+    def _outdated(self) -> list[str]:
         now, info = self._now(), self._info
         if now > info.expires:
             return [f"{self._certificate}: expired on {_day(info.expires)}; clients refuse it"]
@@ -182,6 +192,13 @@ def _explained(error: ssl.SSLError, certificate: Path, key: Path) -> str:
     if error.reason in ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK"):
         return f"{certificate}: too weak a key or signature for today ({error.reason})"
     return f"{certificate}, {key}: cannot be used ({error.reason or error})"
+
+
+def _is_for(hostname: str, names: Iterable[str]) -> bool:
+    """A wildcard stands for one whole label, the first (RFC 9525 §6.3)."""
+    wanted = hostname.lower().rstrip(".")
+    above = wanted.partition(".")[2]
+    return any(name.lower() == wanted or (above and name.lower() == f"*.{above}") for name in names)
 
 
 def _day(moment: float) -> str:

@@ -209,3 +209,21 @@ def test_the_end_of_its_life_is_told(tmp_path: Path) -> None:
     assert "cert.pem: expired on" in late
     (early,) = ServerTls(*files, now=lambda: time.time() - 40 * DAY).warnings()
     assert "cert.pem: not valid before" in early
+
+
+@pytest.mark.parametrize(
+    ("name", "hostname", "fits"),
+    [
+        ("mail.example.org", "Mail.Example.Org", True),
+        ("*.example.org", "mail.example.org", True),
+        ("*.example.org", "example.org", False),
+        ("*.example.org", "a.mail.example.org", False),
+        ("www.example.org", "mail.example.org", False),
+    ],
+)
+def test_a_certificate_for_another_name(
+    tmp_path: Path, name: str, hostname: str, fits: bool
+) -> None:
+    files = issue(tmp_path, name, elliptic())
+    told = [] if fits else [f"{files[0]}: is for {name}, not for {hostname}"]
+    assert ServerTls(*files).warnings(hostname) == told
