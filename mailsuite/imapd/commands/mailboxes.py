@@ -42,8 +42,9 @@ async def delete(session: Session, name: str) -> Reply:
     view = session.view
     await session.store.delete(name)
     if view is not None and view.deleted:
-        # Its own selected mailbox: nothing is selected any more.
+        # Its own selected mailbox: nothing is selected any more (RFC 9051 §3, event 6).
         session.deselect()
+        session.write(b"* OK [CLOSED] The selected mailbox is gone\r\n")
     return OK
 
 
