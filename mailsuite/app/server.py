@@ -177,6 +177,7 @@ class Server:
             self.accounts,
             separator=self.config.subaddress_separator,
             postmaster=self.config.postmaster,
+            hostname=self.hostname,
             srs=Srs(load_key(data / "srs.key"), self._clock.now),
         )
         self._quota = Limits(self.accounts, lambda: self.config.quota)

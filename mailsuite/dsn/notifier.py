@@ -76,6 +76,7 @@ class DeliveryNotifier:
             body="8BITMIME" if notice.eight_bit else "7BIT",
             smtputf8=notice.utf8,
             require_tls=job.envelope.require_tls,
+            priority=job.envelope.priority,  # RFC 6710 §4.6
         )
         return FollowUp(envelope, head, None if full else b"", tail)
 

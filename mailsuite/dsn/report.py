@@ -11,7 +11,7 @@ from email.header import Header
 from email.quoprimime import body_encode
 
 from mailsuite.dsn.words import explain
-from mailsuite.mail import Envelope, Report, decode_xtext
+from mailsuite.mail import Envelope, Report, decode_unitext, decode_xtext, encode_unitext
 from mailsuite.mail.notice import DELAYED, FAILED
 from mailsuite.message import format_date
 
@@ -258,21 +258,21 @@ def _recipient(notice: Notice, report: Report) -> bytes:
     recipient = report.recipient
     fields = []
     if recipient.orcpt:
-        kind, _, address = recipient.orcpt.partition(";")
-        fields.append(_field("Original-Recipient", f"{kind}; {_plain(address)}", notice.utf8))
+        original = _original(recipient.orcpt, utf8=notice.utf8)
+        fields.append(_field("Original-Recipient", original, notice.utf8))
     kind = "rfc822" if recipient.address.isascii() else "utf-8"
     fields.append(_field("Final-Recipient", f"{kind}; {recipient.address}", notice.utf8))
     fields.append(_field("Action", report.action))
     fields.append(_field("Status", report.status))
     met = report.contact
-    if met is not None and met.host:
-        fields.append(_field("Remote-MTA", f"dns; {met.host}"))
-    if report.action in (FAILED, DELAYED):
-        if met is not None and met.reply:
-            fields.append(_field("Diagnostic-Code", f"smtp; {met.reply}", notice.utf8))
-        else:
-            words = f"x-mailsuite; {report.status} {report.text}"
-            fields.append(_field("Diagnostic-Code", words, notice.utf8))
+    # RFC 3461 §6.3 (h), (i): of every attempt to relay, those that succeeded too.
+    if met is not None and (met.host or met.address):
+        fields.append(_field("Remote-MTA", f"dns; {met.host or f'[{met.address}]'}"))
+    if met is not None and met.reply:
+        fields.append(_field("Diagnostic-Code", f"smtp; {met.reply}", notice.utf8))
+    elif report.action in (FAILED, DELAYED):
+        words = f"x-mailsuite; {report.status} {report.text}"
+        fields.append(_field("Diagnostic-Code", words, notice.utf8))
     fields.append(_field("Last-Attempt-Date", format_date(notice.now).decode()))
     if report.until is not None:
         fields.append(_field("Will-Retry-Until", format_date(report.until).decode()))
@@ -290,6 +290,14 @@ def _field(name: str, value: str, utf8: bool = False) -> bytes:
         break_long_words=False,
     )
     return "\r\n".join(lines).encode("utf-8" if utf8 else "ascii", "replace") + b"\r\n"
+
+
+def _original(orcpt: str, *, utf8: bool) -> str:
+    """ORCPT as a field has it, in letters where it may have them (RFC 3461 §6.3, RFC 6533 §3)."""
+    kind, _, address = orcpt.partition(";")
+    if kind.lower() != "utf-8":
+        return f"{kind}; {_plain(address)}"
+    return f"{kind}; {decode_unitext(address) if utf8 else encode_unitext(address)}"
 
 
 def _plain(xtext: str) -> str:

@@ -5,7 +5,7 @@ from mailsuite.mail.job import Courier, DirectCourier, Job, QueuedMessage
 from mailsuite.mail.notice import Notices, Notifier, Report
 from mailsuite.mail.outcome import Bounced, Contact, Deferred, FollowUp, Outcome, Sent
 from mailsuite.mail.route import Alias, Mailbox, Remote, Route, Unknown
-from mailsuite.mail.xtext import decode_xtext, encode_xtext
+from mailsuite.mail.xtext import decode_unitext, decode_xtext, encode_unitext, encode_xtext
 
 __all__ = [
     "Alias",
@@ -29,6 +29,8 @@ __all__ = [
     "Route",
     "Sent",
     "Unknown",
+    "decode_unitext",
     "decode_xtext",
+    "encode_unitext",
     "encode_xtext",
 ]

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from mailsuite.mail import Envelope, Recipient
+from mailsuite.mail import Envelope, Recipient, encode_unitext
 from mailsuite.message.downgrade import NextHop
 from mailsuite.message.traits import Traits
 from mailsuite.relay.offers import Offers
@@ -47,9 +47,22 @@ def as_binary(traits: Traits, hop: NextHop) -> bool:
 
 
 def mail_line(
-    envelope: Envelope, offers: Offers, traits: Traits, *, utf8: bool, now: float
+    envelope: Envelope,
+    offers: Offers,
+    traits: Traits,
+    *,
+    utf8: bool,
+    now: float,
+    proven: bool = True,
+    signed_in: bool = False,
 ) -> bytes:
-    """The MAIL command; `traits` of what is sent; `now`: seconds since the epoch. Raises Unfit."""
+    """The MAIL command. Raises Unfit.
+
+    traits     of what is sent
+    now        seconds since the epoch
+    proven     the server is under TLS and known to be the one that is meant
+    signed_in  we have signed in to it
+    """
     parts = [f"MAIL FROM:<{_path(envelope.sender) if envelope.sender else ''}>"]
     if "SIZE" in offers:
         if offers.size is not None and traits.size > offers.size:
@@ -68,16 +81,23 @@ def mail_line(
             parts.append(f"RET={_value(envelope.ret)}")
         if envelope.envid:
             parts.append(f"ENVID={_value(envelope.envid)}")
-    if envelope.require_tls:
-        if "REQUIRETLS" not in offers:
-            raise Unfit(
-                "5.7.30", "it can't promise to pass the message on by TLS only (REQUIRETLS)"
-            )
-        parts.append("REQUIRETLS")
-    if envelope.priority and "MT-PRIORITY" in offers:
+    parts += _require_tls(envelope, offers, proven=proven)
+    if "MT-PRIORITY" in offers:  # always, RFC 6710 §4.2
         parts.append(f"MT-PRIORITY={envelope.priority}")
     parts += _deliver_by(envelope, offers, now)
+    if signed_in:
+        parts.append("AUTH=<>")  # RFC 4954 §5: nobody's word is passed on as to who has written it
     return " ".join(parts).encode() + b"\r\n"
+
+
+def _require_tls(envelope: Envelope, offers: Offers, *, proven: bool) -> list[str]:
+    if not envelope.require_tls:
+        return []
+    if "REQUIRETLS" in offers and proven:
+        return ["REQUIRETLS"]
+    if envelope.sender:
+        raise Unfit("5.7.30", "it can't promise to pass the message on by TLS only (REQUIRETLS)")
+    return []  # a notice is not to be lost for that (RFC 8689 §5)
 
 
 def _deliver_by(envelope: Envelope, offers: Offers, now: float) -> list[str]:
@@ -120,8 +140,10 @@ def rcpt_line(recipient: Recipient, offers: Offers, *, delays: bool = False) -> 
             notify = (*(notify or ("FAILURE",)), "DELAY")
         if notify:
             parts.append(f"NOTIFY={_value(','.join(notify))}")
-        if recipient.orcpt and (recipient.orcpt.isascii() or "SMTPUTF8" in offers):
-            parts.append(f"ORCPT={_value(recipient.orcpt)}")
+        if recipient.orcpt:
+            known = "SMTPUTF8" in offers
+            orcpt = recipient.orcpt if known else encode_unitext(recipient.orcpt)  # RFC 6533 §3
+            parts.append(f"ORCPT={_value(orcpt)}")
     return " ".join(parts).encode() + b"\r\n"
 
 

@@ -109,7 +109,8 @@ class RelayCourier:
         except ValueError:
             return None
         rule = self.settings.rule(domain)
-        required = job.envelope.require_tls
+        # A notice is not to be lost for that (RFC 8689 §4.2.1, §5).
+        required = job.envelope.require_tls and bool(job.envelope.sender)
         optional = content.tls_optional and not required
         return Key("" if rule.smarthost else domain, rule, required, optional)
 

@@ -4,7 +4,8 @@ A generator yields what is to be done next: send octets, send the message, or wa
 which is then sent into it. Where the connection ends instead, `Lost` is thrown into it. So the same
 code runs over a socket, and over a list of replies in a test.
 
-Promises: no command is sent that the server has not offered; what is pipelined is what RFC 2920
+Promises: what is not known of a reply's code is read from its first digit (RFC 5321 §4.3.2); no
+command is sent that the server has not offered; what is pipelined is what RFC 2920
 allows; each recipient of a transaction ends with exactly one verdict, whatever the server says.
 """
 
@@ -117,19 +118,19 @@ def hello(
     """The session's beginning; `greeted` after STARTTLS, when no greeting comes. Raises Refused."""
     if not greeted:
         reply = yield Want.GREETING
-        if reply.code != 220:
+        if not reply.done:
             raise Refused(Want.GREETING, reply)
     verb = b"LHLO" if lmtp else b"EHLO"
     yield Send(b"%s %s\r\n" % (verb, name.encode()))
     reply = yield Want.HELLO
-    if reply.code == 250:
+    if reply.done:
         return offers_of(reply)
     if lmtp or not 500 <= reply.code < 600:
         raise Refused(Want.HELLO, reply)
     # RFC 5321 §3.2: a server of the old kind.
     yield Send(b"HELO %s\r\n" % name.encode())
     reply = yield Want.HELLO
-    if reply.code != 250:
+    if not reply.done:
         raise Refused(Want.HELLO, reply)
     return NOTHING
 
@@ -138,7 +139,7 @@ def start_tls() -> Generator[Step, Reply, None]:
     """Ask for TLS; after the return, the handshake (RFC 3207). Raises Refused."""
     yield Send(b"STARTTLS\r\n")
     reply = yield Want.STARTTLS
-    if reply.code != 220:
+    if not reply.done:
         raise Refused(Want.STARTTLS, reply)
 
 
@@ -277,7 +278,7 @@ class _Transaction:
             self.verdicts[place] = _failure(reply)
 
     def _after_data(self, reply: Reply) -> Generator[Step, Reply, None]:
-        if reply.code != 354:
+        if not reply.intermediate:
             if self.accepted:
                 self._undecided(_failure(reply))
             if reply.ok:

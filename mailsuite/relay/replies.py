@@ -12,7 +12,8 @@ MAX_LINE = 4096  # octets; RFC 5321 §4.5.3.1.5 has 512, real servers have expla
 MAX_LINES = 128
 
 _LINE = re.compile(rb"([2-5][0-5][0-9])(?:([ -])(.*))?\Z", re.DOTALL)
-_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?=\s|\Z)")
+# Without leading zeros (RFC 3464 §2.3.4).
+_ENHANCED = re.compile(r"([245](?:\.(?:0|[1-9][0-9]{0,2})){2})(?=\s|\Z)")
 
 
 class BadReply(Exception):
@@ -30,6 +31,16 @@ class Reply:
     def ok(self) -> bool:
         """2yz, or 3yz: go on."""
         return self.code < 400
+
+    @property
+    def done(self) -> bool:
+        """2yz."""
+        return self.code < 300
+
+    @property
+    def intermediate(self) -> bool:
+        """3yz: what it was asked for may come."""
+        return 300 <= self.code < 400
 
     @property
     def temporary(self) -> bool:

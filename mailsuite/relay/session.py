@@ -43,7 +43,8 @@ class PlainInstead(Exception):
 class Endpoint:
     """Where to connect, and how.
 
-    host  name for the certificate and the log; "" for an address literal
+    host   name for the certificate and the log; "" for an address literal
+    known  the host itself has signed in, on a connection of its own
     """
 
     host: str
@@ -52,6 +53,7 @@ class Endpoint:
     plan: Plan
     login: ClientLogin | None = None
     lmtp: bool = False
+    known: bool = False
 
     @property
     def name(self) -> str:
@@ -73,6 +75,7 @@ class Session:
         self.endpoint = endpoint
         self.offers: Offers = NOTHING
         self.used = 0
+        self.signed_in = False
         self.contact = Contact(endpoint.host, endpoint.address, tls="none", why=endpoint.plan.why)
         self._connection = connection
         self._settings = settings
@@ -94,6 +97,12 @@ class Session:
     def secure(self) -> bool:
         """The connection is under TLS."""
         return self._connection.tls
+
+    @property
+    def proven(self) -> bool:
+        """The connection is under TLS, and it is known who is at its other end."""
+        known = self.endpoint.known or self.endpoint.plan.need >= Need.VERIFY
+        return self._connection.tls and known
 
     async def transact(self, transfer: Transfer, content: Content) -> Result:
         """One mail transaction. Raises OSError when the message can't be read."""
@@ -214,6 +223,7 @@ class Session:
                 # The operator's to mend; no reason to give up other people's mail.
                 log.error("could not sign in", host=self.endpoint.name, reply=str(error.reply))
                 raise refused(error.reply, self.contact, permanent=False) from error
+            self.signed_in = True
             return
 
     # -- the steps of a dialogue ----------------------------------------------------------------

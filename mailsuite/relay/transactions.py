@@ -108,7 +108,15 @@ class Transactions:
         try:
             content = await self._fitting(session, utf8=utf8)
             now = self._clock.now()
-            mail = mail_line(envelope, offers, content.traits, utf8=utf8, now=now)
+            mail = mail_line(
+                envelope,
+                offers,
+                content.traits,
+                utf8=utf8,
+                now=now,
+                proven=session.proven,
+                signed_in=session.signed_in,
+            )
             lines = _rcpt_lines(chosen, offers, delays=watches_for_us(envelope, offers, now))
         except Unfit as error:
             verdict = Verdict(Fate.PERMANENT, None, error.text, error.status)

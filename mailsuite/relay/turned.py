@@ -48,7 +48,7 @@ class TurnedCourier:
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""
         session = self._session
-        if job.envelope.require_tls and not session.secure:
+        if job.envelope.require_tls and job.envelope.sender and not session.secure:
             # RFC 8689 §4.2.1; the host may come with TLS the next time.
             words = "the sender requires TLS, and the host has come without"
             return [Deferred("4.7.30", words, contact=session.contact)] * len(job.recipients)
@@ -90,7 +90,7 @@ async def take_over(
     why      what has turned the roles, for the record of attempts
     account  that has signed in on the connection
     """
-    endpoint = Endpoint(name, connection.peer, 0, Plan(Need.OFF, why))
+    endpoint = Endpoint(name, connection.peer, 0, Plan(Need.OFF, why), known=True)
     # As many messages as there are: the host has asked for them.
     session = Session(endpoint, connection, replace(settings, transactions=sys.maxsize), clock)
     if (inner := connection.ssl_object) is not None:

@@ -12,6 +12,8 @@ from mailsuite.routing.srs import Srs
 
 MAX_DEPTH = 10  # aliases that lead to aliases
 MAX_VISITED = 1000  # addresses looked at for one question
+OF_THE_HOST = ("postmaster", "mailer-daemon")
+"""Who is somebody at the server's own name too: notices come from there (RFC 3464 §2)."""
 
 
 class Router:
@@ -20,10 +22,11 @@ class Router:
     separator   stands between user and subaddress; "" switches subaddresses off
     postmaster  address that takes postmaster's mail where a domain names nobody for it; without
                 one it is the domain's first user, else the first user of all
+    hostname    the server's own name
     srs         makes and knows the return addresses of forwarded mail
     """
 
-    __slots__ = ("_directory", "_postmaster", "_separator", "_srs")
+    __slots__ = ("_directory", "_hostname", "_postmaster", "_separator", "_srs")
 
     def __init__(
         self,
@@ -31,9 +34,11 @@ class Router:
         *,
         separator: str = "+",
         postmaster: str | None = None,
+        hostname: str = "",
         srs: Srs | None = None,
     ) -> None:
         self._directory = directory
+        self._hostname = _canonical(hostname)
         self._srs = srs
         self._separator = separator
         self._postmaster = postmaster
@@ -51,6 +56,8 @@ class Router:
                 return self._of_last_resort(None) or Unknown(address)
             return Unknown(address)
         if not self._directory.is_local(domain):
+            if _canonical(domain) == self._hostname and _unquoted(local).lower() in OF_THE_HOST:
+                return self._of_last_resort(None) or Unknown(address)
             return Remote(_canonical(domain)) if domain else Unknown(address)
         return self._route_local(address, _unquoted(local), domain)
 

@@ -272,7 +272,9 @@ class Reception:
         counters.messages += 1
         counters.octets += self.size
         counters.recipients += len(self._envelope.recipients)
-        log.info("accepted", **self._facts())
+        # RFC 6710 §4.1 wants what was asked for in the log.
+        asked = {"priority": self._envelope.priority} if self._envelope.priority else {}
+        log.info("accepted", **self._facts(), **asked)
         queued = f"queued as {self._incoming.id}"
         if self._new_priority:
             priority = self._envelope.priority

@@ -41,7 +41,8 @@ class Settings:
     outcome_wait          how long the reply to a message waits for outcomes (VERB)
     max_hold              submission: how long mail may be held before it goes out (RFC 4865);
                           0: not offered
-    max_hops              Received fields after which a message is taken to run in circles
+    max_hops              Received fields after which a message is taken to run in circles; RFC 5321
+                          §6.3 wants 100 at least
     apparently_fields     submission: where From or To is missing, Apparently-From and Apparently-To
                           are added as mail systems of old did
     max_connections       open at once
@@ -73,7 +74,7 @@ class Settings:
     relayed: frozenset[str] = frozenset()
     outcome_wait: float = 10.0
     max_hold: float = 30 * 86400.0
-    max_hops: int = 50
+    max_hops: int = 100
     apparently_fields: bool = False
     max_connections: int = 1000
     max_connections_per_address: int = 100

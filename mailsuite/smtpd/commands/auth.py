@@ -10,6 +10,7 @@ from mailsuite.smtpd.session import SmtpSession
 
 log = get_logger("smtpd")
 MAX_STEPS = 10
+SERVER_FIRST = ("CRAM-MD5",)  # LOGIN has an initial response in practice
 
 WELCOME = reply(235, "2.7.0", "Authentication successful")
 NOT_HERE = reply(502, "5.5.1", "AUTH is not offered here, users send by the submission port")
@@ -19,6 +20,7 @@ ALREADY = reply(503, "5.5.1", "Already authenticated")
 IN_TRANSACTION = reply(503, "5.5.1", "AUTH is not permitted during a mail transaction")
 UNKNOWN = reply(504, "5.5.4", "Unrecognized authentication mechanism")
 CANCELLED = reply(501, "5.7.0", "Authentication cancelled")
+NOT_FIRST = reply(501, "5.7.0", "The mechanism takes no initial response")
 BAD_BASE64 = reply(501, "5.5.2", "Cannot decode base64")
 LINE_TOO_LONG = reply(500, "5.5.6", "Authentication exchange line is too long")
 INVALID = reply(535, "5.7.8", "Authentication credentials invalid")
@@ -60,6 +62,8 @@ async def auth(session: SmtpSession, argument: str) -> Reply | None:
     exchange = sign_in.start(name, who)
     if exchange is None:
         return NEEDS_TLS if sign_in.needs_tls(name, who) else UNKNOWN
+    if initial and name.upper() in SERVER_FIRST:
+        return NOT_FIRST  # RFC 4954 §4
     result = await _exchange(session, exchange, initial.strip())
     if isinstance(result, SignedIn | Refused):
         return await _told(session, result)

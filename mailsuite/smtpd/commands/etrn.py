@@ -21,8 +21,9 @@ UNABLE = reply(458, "4.3.0", "Unable to start the queue now, try again later")
 
 
 def offered(session: SmtpSession) -> bool:
-    """There are domains that may be asked for."""
-    return bool(session.context.settings.etrn)
+    """There are domains that may be asked for; never on submission (RFC 6409 §7)."""
+    settings = session.context.settings
+    return bool(settings.etrn) and not settings.submission
 
 
 async def etrn(session: SmtpSession, argument: str) -> Reply:

@@ -26,7 +26,10 @@ async def helo(session: SmtpSession, argument: str) -> Reply:
 
 async def _greet(session: SmtpSession, name: str, *, extended: bool) -> bool:
     # Names that are no domain are common (Windows hosts) and must not be refused for not being
-    # true either (§4.1.4): the name is only kept for Received and the log.
+    # true either (§4.1.4): the name is only kept for Received and the log. Behind an address
+    # literal some say more of themselves, as RFC 2821 had it (§4.1.1.1).
+    if name.startswith("["):
+        name = name.partition(" ")[0]
     if not name or len(name) > MAX_NAME or " " in name or not name.isprintable():
         return False
     await session.reset()

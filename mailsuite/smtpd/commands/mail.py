@@ -10,8 +10,9 @@ from mailsuite.smtpd.session import SmtpSession
 log = get_logger("smtpd")
 
 NESTED = reply(503, "5.5.1", "A transaction is open already, RSET ends it")
-NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
-NOT_YOURS = reply(553, "5.7.1", "Sender address does not belong to your account")
+# RFC 6531 §3.5 has 550 for MAIL, 553 for RCPT.
+NEEDS_SMTPUTF8 = reply(550, "5.6.7", "Non-ASCII address needs SMTPUTF8")
+NOT_YOURS = reply(550, "5.7.1", "Sender address does not belong to your account")
 NO_PARAMETERS = reply(555, "5.5.4", "Parameters need EHLO")
 
 

@@ -31,9 +31,8 @@ TLS_FIRST = reply(530, "5.7.0", "Must issue a STARTTLS command first")
 
 
 def atrn_offered(session: SmtpSession) -> bool:
-    """Hosts may sign in here, and some have domains."""
-    settings = session.context.settings
-    return settings.sign_in and (settings.odmr or bool(settings.on_demand))
+    """This is the listener for it; never on submission (RFC 6409 §7)."""
+    return session.context.settings.odmr
 
 
 def turn_offered(session: SmtpSession) -> bool:

@@ -16,7 +16,14 @@ CANNOT_SAY = reply(
 )
 NO_EXPN = reply(502, "5.5.1", "EXPN is not offered")
 NOT_OURS = reply(252, "2.1.5", "Cannot EXPN an address of another domain")
-NEEDS_SMTPUTF8 = reply(553, "5.6.7", "Non-ASCII address needs SMTPUTF8")
+# RFC 6531 §3.7.4.2: 252 or 550, with X.6.8.
+NEEDS_SMTPUTF8 = reply(550, "5.6.8", "The reply would not be ASCII, ask with SMTPUTF8")
+CANNOT_SHOW = reply(252, "2.6.8", "Cannot show the mailbox in ASCII, ask with SMTPUTF8")
+
+
+def expn_offered(session: SmtpSession) -> bool:
+    """Somebody has signed in."""
+    return session.session.account is not None
 
 
 async def vrfy(session: SmtpSession, argument: str) -> Reply:
@@ -29,7 +36,9 @@ async def vrfy(session: SmtpSession, argument: str) -> Reply:
     route = session.context.router.route(address)
     if isinstance(route, Unknown):
         return _nobody(address)
-    if isinstance(route, Mailbox) and (smtputf8 or route.account.isascii()):
+    if isinstance(route, Mailbox):
+        if not smtputf8 and not route.account.isascii():
+            return CANNOT_SHOW
         return reply(250, "2.1.5", f"<{route.account}>")
     return CANNOT_SAY
 
@@ -74,5 +83,5 @@ EXPN = Command(
     "EXPN address",
     "Asks who gets the mail of an alias or list; answered to users only.",
     idle=True,
-    offered=lambda session: session.session.account is not None,
+    offered=expn_offered,
 )

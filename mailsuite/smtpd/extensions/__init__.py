@@ -1,6 +1,9 @@
-"""The service extensions, in the order of the reply to EHLO. A new one is a file and a row."""
+"""The service extensions, in the order of the reply to EHLO. A new one is a file and a row.
 
-from mailsuite.smtpd.commands import etrn, starttls, turn
+What is announced is what is not refused with 502 in this session, as it is now (RFC 5321 §4.2.4).
+"""
+
+from mailsuite.smtpd.commands import etrn, starttls, turn, verb, verify
 from mailsuite.smtpd.extensions import (
     auth,
     body,
@@ -39,6 +42,8 @@ TABLE = (
     Extension(lambda session: "ETRN" if etrn.offered(session) else None),  # RFC 1985
     ATRN,
     Extension(lambda session: "TURN" if turn.turn_offered(session) else None),  # RFC 821 §3.8
+    Extension(lambda session: "EXPN" if verify.expn_offered(session) else None),  # §3.5.2
+    Extension(lambda session: "VERB" if verb.offered(session) else None),
     origin.EXTENSION,
     Extension(lambda session: "HELP"),
 )

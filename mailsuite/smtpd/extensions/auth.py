@@ -7,7 +7,7 @@ from mailsuite.smtpd.model import Extension, Transaction
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
-_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})+")
 BAD_VALUE = reply(501, "5.5.4", "AUTH wants an address as xtext, or <>")
 
 

@@ -220,6 +220,33 @@ async def test_by_when_it_was_to_be_delivered() -> None:
     assert b"Deliver-By-Date" not in octets(follow_up)
 
 
+async def test_of_every_attempt_to_relay_the_host_and_its_words() -> None:
+    """RFC 3461 §6.3 (h), (i), also where it was taken over; without a name, by its address."""
+    met = Contact("", "192.0.2.7", "250 2.0.0 taken")
+    done = Report(Recipient("b@far.test", ("SUCCESS",)), "relayed", "2.0.0", "ok", met)
+    (follow_up,) = await told(job(priority=4), done)
+    _, about = blocks(parsed(octets(follow_up)))
+    assert about["Remote-MTA"] == "dns; [192.0.2.7]"
+    assert about["Diagnostic-Code"] == "smtp; 250 2.0.0 taken"
+    # RFC 6710 §4.6
+    assert follow_up.envelope.priority == 4
+
+
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [
+        ("b@far.test", "utf-8; j\\x{F6}rg@far.test"),
+        ("jürg@far.test", "utf-8; jörg@far.test"),
+    ],
+)
+async def test_an_original_recipient_with_other_letters(address: str, field: str) -> None:
+    """RFC 6533 §3: as letters where the fields may have them, else written out."""
+    for orcpt in ("utf-8;j\\x{F6}rg@far.test", "utf-8;jörg@far.test"):
+        one = Report(Recipient(address, orcpt=orcpt), "failed", "5.1.1", "no", REPLY)
+        (follow_up,) = await told(job(), one)
+        assert f"\r\nOriginal-Recipient: {field}\r\n".encode() in octets(follow_up)
+
+
 @pytest.mark.parametrize("asked", ["for;3600", "until;2030-01-31T08:00:00Z"])
 async def test_how_long_it_was_to_be_held(asked: str) -> None:
     """RFC 4865 §5.1.2: with Arrival-Date, as it was asked for."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsuite.mail import decode_xtext, encode_xtext
+from mailsuite.mail import decode_unitext, decode_xtext, encode_unitext, encode_xtext
 
 
 @given(st.text(st.characters(max_codepoint=127)))
@@ -28,3 +28,15 @@ def test_what_is_not_xtext(text: str) -> None:
 def test_only_ascii_has_xtext() -> None:
     with pytest.raises(ValueError):
         encode_xtext("\u00e9")
+
+
+@given(st.text(st.characters(exclude_categories=("C", "Z"))))
+def test_letters_written_out(text: str) -> None:
+    written = encode_unitext(text)
+    assert written.isascii() and decode_unitext(written) == decode_unitext(text)
+
+
+def test_what_can_be_no_letter_stays() -> None:
+    assert decode_unitext(r"\x{e9}\x{1F600}\x{D800}\x{110000}\x{0A}\x{e}") == (
+        "é\U0001f600" r"\x{D800}\x{110000}\x{0A}\x{e}"
+    )

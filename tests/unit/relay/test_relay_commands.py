@@ -39,6 +39,20 @@ def test_all_that_is_offered() -> None:
     )
 
 
+def test_nobody_says_who_has_written_it() -> None:
+    """RFC 4954 §5: AUTH=<> to whom we have signed in to."""
+    line = mail_line(Envelope("s@x", ()), NOTHING, PLAIN, utf8=False, now=0.0, signed_in=True)
+    assert line == b"MAIL FROM:<s@x> AUTH=<>\r\n"
+
+
+def test_letters_of_orcpt_for_who_knows_none() -> None:
+    """RFC 6533 §3; RFC 3461 §5.2.1 (d) wants it there."""
+    one = Recipient("r@y.test", (), "utf-8;jörg\\x{20}@y.test")
+    old = Offers({"DSN": ""})
+    assert rcpt_line(one, old) == b"RCPT TO:<r@y.test> ORCPT=utf-8;j\\x{F6}rg\\x{20}@y.test\r\n"
+    assert "ORCPT=utf-8;jörg\\x{20}@y.test" in rcpt_line(one, ALL).decode()
+
+
 @pytest.mark.parametrize(
     ("notify", "asked"),
     [
@@ -80,12 +94,14 @@ def test_nothing_that_is_not_offered() -> None:
     ],
 )
 def test_body(traits: Traits, body: str) -> None:
-    assert f" BODY={body}\r\n" in mail(Envelope("s@x", ()), ALL, traits)
+    assert f" BODY={body} " in mail(Envelope("s@x", ()), ALL, traits)
     assert "BODY" not in mail(Envelope("s@x", ()), NOTHING, traits)
 
 
 def test_smtputf8() -> None:
-    assert mail(Envelope("ä@x", ()), ALL, utf8=True).endswith(" SIZE=100 SMTPUTF8\r\n")
+    assert mail(Envelope("ä@x", ()), ALL, utf8=True).endswith(
+        " SIZE=100 SMTPUTF8 MT-PRIORITY=0\r\n"
+    )
     with pytest.raises(Unfit) as error:
         mail(Envelope("ä@x", ()), NOTHING, utf8=True)
     assert error.value.status == "5.6.7"

@@ -288,6 +288,17 @@ class TestRequireTls:
                 assert tls_of(outcome)[1] == "REQUIRETLS"
                 assert hop.messages[0][0].endswith(" REQUIRETLS")
 
+    @pytest.mark.parametrize("secure", [True, False])
+    async def test_a_notice_is_not_lost_for_it(self, tmp_path: Path, secure: bool) -> None:
+        """RFC 8689 §5: with it where the host is proven, without it anywhere else."""
+        hop = NextHop((*OFFERS, "REQUIRETLS"), server_tls("mx1.test"))
+        where = zone(*SECURE) if secure else zone()
+        where.records[("_25._tcp.mx1.test", "TLSA")] = []
+        async with listening(hop), relaying(tmp_path, where, port=hop.port) as relay:
+            (outcome,) = await relay.send("a@far.test", require_tls=True, sender="")
+            assert isinstance(outcome, Sent)
+            assert not hop.messages[0][0].endswith(" REQUIRETLS")
+
 
 @pytest.mark.parametrize("in_file", [False, True])
 @pytest.mark.parametrize(

@@ -108,6 +108,13 @@ class TestPostmaster:
         for address in ("postmaster", "postmaster@example.test", "postmaster@bücher.example"):
             assert router.route(address) == Mailbox("bob@example.test")
 
+    def test_at_the_name_of_the_server(self, directory: Directory) -> None:
+        """It is no domain of ours, but notices come from there, and can be answered."""
+        router = Router(directory, postmaster="bob@example.test", hostname="Mail.Host.test")
+        for address in ("Postmaster@mail.host.test", "MAILER-DAEMON@MAIL.host.test."):
+            assert router.route(address) == Mailbox("bob@example.test")
+        assert router.route("bob@mail.host.test") == Remote("mail.host.test")
+
     def test_setting_may_be_elsewhere(self, directory: Directory) -> None:
         router = Router(directory, postmaster="admin@elsewhere.test")
         assert router.route("postmaster") == Alias("postmaster", ("admin@elsewhere.test",))

@@ -78,7 +78,8 @@ MESSAGES = {
     "bcc": HEADER
     + b"To: a@b.test\r\nBcc: secret@c.test,\r\n also@c.test\r\nX: y\r\n\r\nBcc: stays\r\n",
     "nodate": b"Subject: no date\r\n\r\ntext\r\n",
-    "loop": b"Received: from a by b; x\r\n\tfolded\r\n" * 51 + b"\r\n",
+    "hops": b"Received: from a by b; x\r\n\tfolded\r\n" * 100 + b"\r\n",
+    "loop": b"Received: from a by b; x\r\n\tfolded\r\n" * 101 + b"\r\n",
     "nearloop": b"Received: from a by b; x\r\n" * 50 + b"\r\nReceived: this is text\r\n",
     "chunks": b"Subject: x\r\n\r\n.\r\n..x\r\n",
     "delivered": b"Delivered-To: Bob@Example.Test\r\n" + HEADER + b"\r\nx\r\n",
