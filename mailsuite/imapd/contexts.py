@@ -10,11 +10,10 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mailsuite.base.log import get_logger
 from mailsuite.imapd import positions
-from mailsuite.imapd.commands.fetch import tell_new
 from mailsuite.imapd.positions import Positions
 from mailsuite.imapd.reply import Bad, Refusal
 from mailsuite.imapd.search import Search
@@ -22,6 +21,7 @@ from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import (
     STAR,
+    FetchItem,
     SearchArguments,
     SearchFlag,
     SearchKey,
@@ -38,6 +38,19 @@ from mailsuite.store import StoreError
 log = get_logger("imapd")
 MAX_CONTEXTS = 20
 """Of one session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What there is to tell of one context.
+
+    lines  ESEARCH
+    new    UIDs of results that have just arrived, of which `fetch` is told before that
+    """
+
+    lines: Sequence[bytes] = ()
+    new: Sequence[int] = ()
+    fetch: tuple[FetchItem, ...] = ()
 
 
 class Context:
@@ -76,27 +89,27 @@ class Context:
 
     # -- all other changes -------------------------------------------------------------------------
 
-    async def updates(self, session: Session) -> Iterable[bytes]:
-        """What to tell after the view has been brought up to date."""
+    async def updates(self, session: Session) -> Update:
+        """What to tell after the view has been brought up to date.
+
+        Items are told of messages that are new, not only among the results (RFC 5465 §7).
+        """
         latest = self._seen
         among = self._to_look_at(session.selected)
         if among.find(1) < 0:
-            return ()
+            return Update()
         try:
             known = set(self.results)
             items = await self._looked_at(session, among)
-            await self._tell_arrived(session, latest, known)
         except (Refusal, StoreError) as error:
             log.warning("search context ends", account=session.account, why=str(error))
             session.selected.contexts.pop(self.tag, None)
-            return (_no_update(self.tag, b"The search failed"),)
-        return (self._response(items),) if items else ()
-
-    async def _tell_arrived(self, session: Session, latest: int, known: set[int]) -> None:
-        """Items of messages that are new, not only among the results (RFC 5465 §7)."""
-        if self._arguments.fetch:
-            new = sorted(uid for uid in self.results if uid > latest and uid not in known)
-            await tell_new(session, self._arguments.fetch, _places(session.selected, new))
+            return Update((_no_update(self.tag, b"The search failed"),))
+        lines = (self._response(items),) if items else ()
+        if not self._arguments.fetch:
+            return Update(lines)
+        new = sorted(uid for uid in self.results if uid > latest and uid not in known)
+        return Update(lines, new, self._arguments.fetch)
 
     def _to_look_at(self, view: View) -> Positions:
         uids, count = view.uids, view.exists

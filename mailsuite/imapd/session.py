@@ -34,6 +34,7 @@ from mailsuite.net import Connection
 from mailsuite.signin import Client
 
 if TYPE_CHECKING:
+    from mailsuite.imapd.contexts import Update
     from mailsuite.imapd.door import Imapd
 
 log = get_logger("imapd")
@@ -130,6 +131,7 @@ class Session:
     async def synchronize(self, *, may_expunge: bool, by_uid: bool = False) -> None:
         """Tell what has happened, in the selected mailbox and, after NOTIFY, elsewhere."""
         view, arrived = self.view, list[int]()
+        updates: list[Update] = []
         if self.news.waiting:
             self.write_all(self.news.take(utf8=self.utf8))
         if self.watch is None and (view is None or view.is_synced):
@@ -148,11 +150,10 @@ class Session:
             places = range(view.exists - arriving, view.exists)
             arrived = [place for place in places if view.uids[place] not in view.own_new]
             view.own_new.clear()
-        if self.watch is not None:
-            await self.door.tell_watched(self, self.watch, arrived)
-        if view is not None:  # after EXISTS and FETCH (RFC 5465 §7)
-            for context in list(view.contexts.values()):
-                self.write_all(await context.updates(self))
+            updates = [await each.updates(self) for each in list(view.contexts.values())]
+        await self.door.tell_watched(self, arrived, updates)
+        for update in updates:  # after EXISTS and FETCH (RFC 5465 §7)
+            self.write_all(update.lines)
 
     def answer(self, tag: str, reply: Reply, text: str = "") -> None:
         """The one place where commands are answered, and errors counted.

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from mailsuite.base.log import get_logger
 from mailsuite.imapd.commands.fetch import tell_new
 from mailsuite.imapd.commands.mailboxes import status_response
+from mailsuite.imapd.contexts import Update
 from mailsuite.imapd.reply import OK, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
-from mailsuite.imapd.syntax.model import EventGroup, NotifyArguments
+from mailsuite.imapd.syntax.model import EventGroup, FetchItem, NotifyArguments
 from mailsuite.imapd.watch import Watch
 from mailsuite.store import AccountStore, MailboxInfo, StoreError
 
@@ -86,16 +87,22 @@ async def _tell_counts(session: Session, watch: Watch, mailboxes: list[MailboxIn
     await _tell_messages(session, wanted)
 
 
-async def tell(session: Session, watch: Watch, arrived: Sequence[int]) -> None:
-    """What waits: items of new messages, names, counts. After the selected mailbox's own news."""
+async def tell(session: Session, arrived: Sequence[int], updates: Sequence[Update]) -> None:
+    """What waits: items of new messages, names, counts. After the selected mailbox's own news.
+
+    arrived  positions of messages that NOTIFY tells of
+    updates  of search contexts
+    """
+    await _tell_arrived(session, arrived, updates)
+    watch = session.watch
+    if watch is None:
+        return
     if watch.overflow:
         session.write(
             b"* OK [NOTIFICATIONOVERFLOW] Too much has happened: nothing more is told\r\n"
         )
         session.start_watching(Watch((), session.store, session, lambda *_: False, lambda: None))
         return
-    if arrived and watch.selected.fetch:
-        await tell_new(session, watch.selected.fetch, arrived)
     names, watch.names = watch.names, {}
     messages, watch.messages = watch.messages, {}
     access, watch.access = watch.access, set()
@@ -108,6 +115,25 @@ async def tell(session: Session, watch: Watch, arrived: Sequence[int]) -> None:
         log.exception("news could not be told", account=session.account)
         watch.stop()
         watch.overflow = True
+
+
+async def _tell_arrived(
+    session: Session, arrived: Sequence[int], updates: Sequence[Update]
+) -> None:
+    """One FETCH of each new message, with all that NOTIFY and contexts want of it (§5.2)."""
+    view, watch = session.view, session.watch
+    wanted: dict[int, dict[FetchItem, None]] = {}
+    if watch is not None and watch.selected.fetch:
+        wanted = {place: dict.fromkeys(watch.selected.fetch) for place in arrived}
+    for update in updates:
+        for uid in update.new:
+            if view is not None and (number := view.attachment.sequence(uid)) is not None:
+                wanted.setdefault(number - 1, {}).update(dict.fromkeys(update.fetch))
+    groups: dict[tuple[FetchItem, ...], list[int]] = {}
+    for place in sorted(wanted):
+        groups.setdefault(tuple(wanted[place]), []).append(place)
+    for items, places in groups.items():
+        await tell_new(session, items, places)
 
 
 async def _tell_names(

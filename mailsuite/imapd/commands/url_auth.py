@@ -16,7 +16,7 @@ from mailsuite.imapd.namespace import Namespace
 from mailsuite.imapd.octets import Octets
 from mailsuite.imapd.reply import OK, Bad, No, Refusal, Reply
 from mailsuite.imapd.session import Session
-from mailsuite.imapd.structures import as_sent, is_leaf, part_structure
+from mailsuite.imapd.structures import as_basic, as_sent, is_leaf, part_structure
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.parse_url_auth import UrlRequest
 from mailsuite.imapd.syntax.url import MessageUrl, parse_url
@@ -26,7 +26,7 @@ URLMECH = "URLMECH INTERNAL"
 
 
 async def genurlauth(session: Session, wanted: Sequence[tuple[str, str]]) -> Reply:
-    """All are signed, or none (§7)."""
+    """All are signed, or none; BAD for a URL that cannot be signed, whatever the reason (§7)."""
     made = [await _signed(session, rump, mechanism) for rump, mechanism in wanted]
     texts = b" ".join(response.astring(url.encode()) for url in made)
     session.write(b"* GENURLAUTH " + texts + b"\r\n")
@@ -43,8 +43,13 @@ async def _signed(session: Session, rump: str, mechanism: str) -> str:
     if url.access is None or url.token is not None or url.host is None or url.mailbox is None:
         raise Bad("A whole URL is wanted, up to ;URLAUTH= and who may use it")
     if url.user is None or not session.is_own(url.user, url.host):
-        raise No("Only URLs of one's own account can be signed")
-    mailboxid = await _mailboxid(session.store, url)
+        raise Bad("Only URLs of one's own account can be signed")
+    try:
+        mailboxid = await _mailboxid(session.store, url)
+    except StoreUnavailable:
+        raise
+    except (No, StoreError) as why:
+        raise Bad(f"There is no such mailbox: {why}") from None
     return url_auth.signed(rump, await url_keys.make(session.store.own, mailboxid))
 
 
@@ -99,7 +104,8 @@ async def _extended(
                 sent = await decoded.measure(session, named.file, named.parts)
                 if sent is not None:
                     structure = as_sent(structure, sent.encoding, sent.size, sent.lines)
-        session.write(b" (BODYPARTSTRUCTURE " + structure + b")")
+        shown = structure if session.utf8 else as_basic(structure)
+        session.write(b" (BODYPARTSTRUCTURE " + shown + b")")
     if "BINARY" in wanted:
         session.write(b" (")
         if decoded.possible(named.parts):

@@ -59,14 +59,14 @@ def mod_sequence(cursor: Cursor) -> int:
 def partial_range(cursor: Cursor) -> tuple[int, int]:
     """SP and `partial-range`: both ends count from the first result, or (-) from the last.
 
-    RFC 9394 §4; 4:2 is the same as 2:4, -100:-1 as -1:-100, and is answered as that.
+    RFC 9394 §4; 4:2 is the same as 2:4, -100:-1 as -1:-100, but answered as it was requested.
     """
     cursor.sp()
     sign = -1 if cursor.skip(b"-") else 1
     first = cursor.number("a result's number", low=1)
     cursor.expect(b":-" if sign < 0 else b":")
     last = cursor.number("a result's number", low=1)
-    return sign * min(first, last), sign * max(first, last)
+    return sign * first, sign * last
 
 
 def date_(cursor: Cursor) -> date:

@@ -148,7 +148,7 @@ def test_return_options(text: bytes, options: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "partial"), [(b"1:100", (1, 100)), (b"9:3", (3, 9)), (b"-5:-1", (-1, -5))]
+    ("text", "partial"), [(b"1:100", (1, 100)), (b"9:3", (9, 3)), (b"-5:-1", (-5, -1))]
 )
 def test_partial(text: bytes, partial: tuple[int, int]) -> None:
     arguments = search(b"RETURN (MIN PARTIAL " + text + b") ALL")
