@@ -51,15 +51,15 @@ class Sizes:
     """
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Mailbox, tuple[array[int], array[int]]]
+        self._known: WeakKeyDictionary[Mailbox, tuple[array[int], array[int], int]]
         self._known = WeakKeyDictionary()
 
-    async def of(self, mailbox: Mailbox) -> tuple[array[int], array[int]]:
-        """UIDs and sizes of its messages now; not to be changed. Raises StoreError."""
+    async def of(self, mailbox: Mailbox) -> tuple[array[int], array[int], int]:
+        """UIDs and sizes of its messages now, and the sum; not to be changed. Raises StoreError."""
         present = array("I", mailbox.uids)
-        uids, sizes = self._known.get(mailbox, (array("I"), array("Q")))
+        uids, sizes, total = self._known.get(mailbox, (array("I"), array("Q"), 0))
         if present[: len(uids)] != uids:
-            uids, sizes = array("I"), array("Q")
+            uids, sizes, total = array("I"), array("Q"), 0
         if len(present) > len(uids):
             new, their_sizes = await mailbox.sizes(present[len(uids) :])
             if new:
@@ -68,9 +68,9 @@ class Sizes:
                     place = bisect_left(new, uid)
                     if new[place : place + 1] == array("I", [uid]):
                         their_sizes[place] += 2
-            uids, sizes = uids + new, sizes + their_sizes
-        self._known[mailbox] = uids, sizes
-        return uids, sizes
+            uids, sizes, total = uids + new, sizes + their_sizes, total + sum(their_sizes)
+        self._known[mailbox] = uids, sizes, total
+        return uids, sizes, total
 
 
 class Maildrop:
@@ -89,11 +89,11 @@ class Maildrop:
         "_wholes",
     )
 
-    def __init__(self, mailbox: Mailbox, uids: array[int], sizes: array[int]) -> None:
+    def __init__(self, mailbox: Mailbox, uids: array[int], sizes: array[int], total: int) -> None:
         self._mailbox = mailbox
         self._uids = uids
         self._sizes = sizes
-        self._total = sum(sizes)
+        self._total = total
         self._marked: set[int] = set()
         self._marked_size = 0
         self._retrieved: set[int] = set()
