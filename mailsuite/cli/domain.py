@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from mailsuite.cli import output
-from mailsuite.cli.options import ConfigOption, DataOption, JsonOption, open_directory
+from mailsuite.cli.options import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    load_settings,
+    open_directory,
+)
 
 app = typer.Typer(
     help="Domains whose mail is kept here. Changes take effect at once, also in a running server.",
@@ -57,3 +63,29 @@ def remove(
         output.say(f"user {address} removed")
     if removed:
         output.say(f"their mail stays on the disk, below {folder}")
+
+
+@app.command()
+def records(name: Name, config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show the DNS records that a domain's mail wants, as lines of a zone file.
+
+    They follow from the settings; the DNS is not asked.
+    """
+    from mailsuite.accounts import names
+    from mailsuite.cli.records import records as wanted
+    from mailsuite.config import system_hostname
+
+    settings = load_settings(config).config
+    hostname = settings.hostname or system_hostname()
+    found = list(wanted(settings, hostname, names.require_domain(name)))
+    if json:
+        output.emit([dataclasses.asdict(record) for record in found])
+        return
+    width = max(len(record.name) for record in found)
+    for record in found:
+        output.say(f"{record.name:<{width}}  {record.type:<4} {record.data}")
+    output.note(
+        f"; and A and AAAA records of {hostname}, with PTR records of these addresses that name it"
+    )
+    if settings.outbound == "smarthost":
+        output.note("; and for SPF (TXT) what the provider of the smarthost says")

@@ -1,0 +1,51 @@
+"""The DNS records that a domain's mail wants, by the settings: `mailsuite domain records`.
+
+Asks no DNS: what it gives is to be put into the zone, or compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailsuite.config import Config
+
+SERVICES = {
+    ("imap", "implicit"): "_imaps",
+    ("imap", "starttls"): "_imap",
+    ("pop3", "implicit"): "_pop3s",
+    ("pop3", "starttls"): "_pop3",
+    ("submission", "implicit"): "_submissions",
+    ("submission", "starttls"): "_submission",
+}
+"""RFC 6186 §3 and RFC 8314 §5.1, by protocol and TLS of a listener."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: a name with its last dot, and the data as a zone file has it."""
+
+    name: str
+    type: str
+    data: str
+
+
+def records(settings: Config, hostname: str, domain: str) -> Iterator[Record]:
+    """Those of `domain`, whose mail the host `hostname` takes."""
+    yield Record(f"{domain}.", "MX", f"10 {hostname}.")
+    if settings.outbound != "smarthost":  # else its provider says what to write
+        yield Record(f"{domain}.", "TXT", '"v=spf1 mx -all"')
+    told = f'"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"'
+    yield Record(f"_dmarc.{domain}.", "TXT", told)
+    seen = set()
+    for listener in settings.listeners:
+        service = SERVICES.get((listener.protocol, listener.tls))
+        if service is None or service in seen or listener.proxy_protocol:
+            continue
+        seen.add(service)
+        # TLS from the first octet goes before STARTTLS (RFC 8314 §3).
+        priority = 0 if listener.tls == "implicit" else 10
+        where = f"{priority} 1 {listener.port} {hostname}."
+        yield Record(f"{service}._tcp.{domain}.", "SRV", where)
