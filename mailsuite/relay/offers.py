@@ -1,8 +1,12 @@
 """Pure. What a server offers in its reply to EHLO or LHLO (RFC 5321 §4.1.1.1)."""
 
+import re
 from dataclasses import dataclass, field
 
 from mailsuite.relay.replies import Reply
+
+_LIMIT = re.compile(r"[A-Za-z0-9_-]+(?:=[!-:<-~]+)?")  # limit-name-value (RFC 9422 §3)
+_BOUND = re.compile(r"[1-9][0-9]{0,5}")  # the value of each of its limits (§4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,17 @@ class Offers:
         return _number(least) or 0
 
     def limit(self, name: str) -> int | None:
-        """A bound of RFC 9422, such as RCPTMAX."""
-        for part in self.extensions.get("LIMITS", "").upper().split():
+        """A bound of RFC 9422, such as RCPTMAX; None where there is none.
+
+        What breaks the syntax of all is all passed over, a bound that breaks its own alone (§3.7).
+        """
+        parts = self.extensions.get("LIMITS", "").split()
+        if not all(map(_LIMIT.fullmatch, parts)):
+            return None
+        for part in parts:
             key, _, value = part.partition("=")
-            if key == name and (number := _number(value)):
-                return number
+            if key.upper() == name and _BOUND.fullmatch(value):
+                return int(value)
         return None
 
 

@@ -7,7 +7,7 @@ as fast as the server takes it; a password is only said under TLS; a session tha
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -75,6 +75,7 @@ class Session:
         self.endpoint = endpoint
         self.offers: Offers = NOTHING
         self.used = 0
+        self.domains: set[str] = set()  # of the recipients so far
         self.signed_in = False
         self.contact = Contact(endpoint.host, endpoint.address, tls="none", why=endpoint.plan.why)
         self._connection = connection
@@ -365,15 +366,26 @@ def _unreachable(error: OSError) -> str:
             return f"can't be reached ({error.strerror or error})"
 
 
-def batch(addresses: Sequence[str], offers: Offers, most: int) -> int:
-    """How many of `addresses`, from the first, may go in one transaction (RFC 9422 §5)."""
+def batch(
+    addresses: Sequence[str], offers: Offers, most: int, domains: Collection[str] = ()
+) -> int:
+    """How many of `addresses`, from the first, may go in one transaction (RFC 9422 §4).
+
+    domains  those that the session has had: RCPTDOMAINMAX is for all of it (§4.3). 0: it takes no
+             further ones
+    """
     most = min(most, offers.limit("RCPTMAX") or most)
-    domains = offers.limit("RCPTDOMAINMAX")
-    if domains is None:
+    bound = offers.limit("RCPTDOMAINMAX")
+    if bound is None:
         return most
-    seen: set[str] = set()
+    seen = set(domains)
     for place, address in enumerate(addresses[:most]):
-        seen.add(address.rpartition("@")[2].lower())
-        if len(seen) > domains:
+        seen.add(domain_in(address))
+        if len(seen) > bound:
             return place
     return most
+
+
+def domain_in(address: str) -> str:
+    """The domain, in lower case."""
+    return address.rpartition("@")[2].lower()

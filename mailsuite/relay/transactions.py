@@ -23,7 +23,7 @@ from mailsuite.relay.commands import (
 from mailsuite.relay.content import Content
 from mailsuite.relay.dialogue import Fate, Result, Transfer, Verdict
 from mailsuite.relay.offers import Offers
-from mailsuite.relay.session import Session, batch
+from mailsuite.relay.session import Session, batch, domain_in
 from mailsuite.relay.settings import Settings
 from mailsuite.relay.verdicts import SessionFailed, elsewhere, outcome_of
 
@@ -58,6 +58,9 @@ class Transactions:
         """
         kept = True
         while self.left:
+            if not self._room(session):
+                kept = False  # for these a connection of their own
+                break
             result, places = await self._transaction(session)
             moved = self._sort(session, result, places)
             kept = result.usable
@@ -94,14 +97,18 @@ class Transactions:
             self.failures.append(elsewhere(verdict, session.contact))
         return moved
 
+    def _room(self, session: Session) -> int:
+        """How many of those that are left this session takes in one transaction."""
+        names = [self._job.recipients[place].address for place in self.left]
+        return batch(names, session.offers, self._settings.recipients, session.domains)
+
     # -- one transaction ------------------------------------------------------------------------
 
     async def _transaction(self, session: Session) -> tuple[Result, list[int]]:
         recipients = self._job.recipients
-        names = [recipients[place].address for place in self.left]
-        count = batch(names, session.offers, self._settings.recipients)
-        places = self.left[:count]
+        places = self.left[: self._room(session)]
         chosen = [recipients[place] for place in places]
+        session.domains.update(domain_in(each.address) for each in chosen)
         envelope, offers = self._job.envelope, session.offers
         utf8 = needs_utf8(envelope, chosen) or (envelope.smtputf8 and "SMTPUTF8" in offers)
         content = self._content

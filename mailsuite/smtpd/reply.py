@@ -62,9 +62,10 @@ SHUTTING_DOWN = reply(421, "4.3.2", "Server is shutting down, please try again l
 TIMED_OUT = reply(421, "4.4.2", "Timeout, no command came, closing connection", close=True)
 AUTH_TIMED_OUT = reply(421, "4.4.2", "Timeout, the challenge was not answered", close=True)
 DATA_TIMED_OUT = reply(421, "4.4.2", "Timeout, the message did not come in time", close=True)
-TOO_MANY_CONNECTIONS = reply(421, "4.3.2", "Too many connections, try again later", close=True)
+# In place of the greeting, so without an enhanced code.
+TOO_MANY_CONNECTIONS = reply(421, "", "Too many connections, try again later", close=True)
 TOO_MANY_FROM_THERE = reply(
-    421, "4.7.0", "Too many connections from your address, try again later", close=True
+    421, "", "Too many connections from your address, try again later", close=True
 )
 TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors, goodbye", close=True)
 TOO_MANY_COMMANDS = reply(421, "4.7.0", "Too many commands without mail, goodbye", close=True)

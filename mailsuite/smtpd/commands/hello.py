@@ -5,7 +5,8 @@ from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
 MAX_NAME = 255
-WANTS_NAME = reply(501, "5.5.4", "A hello wants one domain name or address literal")
+# RFC 2034 §4: no enhanced code in any reply to a hello.
+WANTS_NAME = reply(501, "", "A hello wants one domain name or address literal")
 
 
 async def ehlo(session: SmtpSession, argument: str) -> Reply:

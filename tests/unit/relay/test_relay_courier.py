@@ -10,6 +10,7 @@ from relay_support import MESSAGE, relaying
 from mailsuite.mail import Bounced, Deferred, DeliverBy, Outcome, Recipient, Sent
 from mailsuite.relay import Rule, Smarthost
 from mailsuite.relay.hops import is_here
+from mailsuite.relay.offers import Offers
 from tests.dns_server import Zone
 from tests.next_hop import OFFERS, NextHop, listening
 
@@ -93,6 +94,28 @@ async def test_limits_of_the_server_are_kept(tmp_path: Path) -> None:
         assert kinds(outcomes) == [(Sent, "2.0.0")] * 5
         assert [len(each[1]) for each in hop.messages] == [2, 2, 1]
         assert hop.connections == 2
+
+
+async def test_domains_of_a_session_are_bounded(tmp_path: Path) -> None:
+    """RFC 9422 §4.3: a connection for each further domain, also one message after another."""
+    async with listening(NextHop((*OFFERS, "LIMITS RCPTDOMAINMAX=1"))) as hop:
+        rule = Rule(Smarthost("127.0.0.1", hop.port, tls="opportunistic"))
+        async with relaying(tmp_path, default=rule) as relay:
+            outcomes = await relay.send("a@x.test", "b@X.test", "c@y.test")
+            assert kinds(outcomes) == [(Sent, "2.0.0")] * 3
+            assert kinds(await relay.send("d@y.test")) == [(Sent, "2.0.0")]
+            assert hop.connections == 2
+            assert kinds(await relay.send("e@x.test")) == [(Sent, "2.0.0")]
+        assert [len(each[1]) for each in hop.messages] == [2, 1, 1, 1] and hop.connections == 3
+
+
+@pytest.mark.parametrize(
+    "told", ["RCPTMAX=0", "RCPTMAX=01", "RCPTMAX=1000000", "RCPTMAX=", "RCPTMAX=1 A;=2", "RCPTMAX"]
+)
+def test_limits_that_are_none(told: str) -> None:
+    """RFC 9422 §3.7."""
+    assert Offers({"LIMITS": told}).limit("RCPTMAX") is None
+    assert Offers({"LIMITS": "OTHER=x MAILMAX=no rcptmax=7"}).limit("RCPTMAX") == 7
 
 
 async def test_too_many_recipients_go_in_a_further_transaction(tmp_path: Path) -> None:
