@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from mailsuite.config import values
 from mailsuite.config.section import Section, setting
 
-TlsLevel = Literal["off", "opportunistic", "require", "verify"]
+TlsLevel = Annotated[Literal["off", "opportunistic", "require", "verify"], values.Off]
 TLS_WORDS = (
     "opportunistic: TLS where it is offered and works; require: TLS or not at all, whoever holds"
     " the certificate; verify: and the certificate must be valid for the host's name; off: never."
@@ -39,11 +39,13 @@ class Smarthost(Section):
         example="smtp.example.net",
     )
     port: int = setting("Its port.", "a number from 1 to 65535", 587, example="587", ge=1, le=65535)
-    tls: Literal["implicit", "off", "opportunistic", "require", "verify"] = setting(
-        "implicit: TLS from the first octet, and as verify. The others: STARTTLS. " + TLS_WORDS,
-        "implicit, verify, require, opportunistic or off",
-        "verify",
-        example="verify",
+    tls: Annotated[Literal["implicit", "off", "opportunistic", "require", "verify"], values.Off] = (
+        setting(
+            "implicit: TLS from the first octet, and as verify. The others: STARTTLS. " + TLS_WORDS,
+            "implicit, verify, require, opportunistic or off",
+            "verify",
+            example="verify",
+        )
     )
     protocol: Literal["smtp", "lmtp"] = setting(
         "What it speaks.", "smtp or lmtp", "smtp", example="smtp"

@@ -198,6 +198,11 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _off(value: Any) -> Any:
+    """Without quotes the word `off` is a boolean in YAML."""
+    return "off" if value is False else value
+
+
 def _is_scalar(value: Any) -> bool:
     return isinstance(value, str | int | float | bool)
 
@@ -223,3 +228,4 @@ FilePath = Annotated[Path, validator(_path)]
 Separator = Annotated[str, validator(_separator)]
 OneOrMore = validator(_several)
 ListOf = validator(_listed)
+Off = validator(_off)

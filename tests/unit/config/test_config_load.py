@@ -395,3 +395,16 @@ def test_directories_that_would_show_passwords_or_do_not_hang_together() -> None
     right = parse(text.replace("ldap://", "ldaps://") + "  password: secret\n", FILE).config.ldap
     assert right is not None and right.domains == ("example.org",)
     assert "is not the address of an LDAP server" in mistakes("ldap: {url: http://x}\n")[0]
+
+
+def test_off_needs_no_quotes():
+    """YAML takes the plain word for a boolean."""
+    relay = parse(
+        "relay:\n  tls: off\n  smarthost: {host: a.test, tls: off}\n"
+        "  destinations: [{domains: b.test, tls: off}]\n",
+        FILE,
+    ).config.relay
+    assert relay.smarthost is not None
+    assert (relay.tls, relay.smarthost.tls, relay.destinations[0].tls) == ("off", "off", "off")
+    with pytest.raises(ConfigError, match=r"relay\.tls: true is not valid, expected off, opp"):
+        parse("relay: {tls: on}", FILE)
