@@ -71,10 +71,13 @@ async def _tell_refused(session: Session, watch: Watch, mailboxes: list[MailboxI
     r"""Mailboxes that may be looked up, but not read: \NoAccess (RFC 5465 §3.1)."""
     foreign = [each.name for each in mailboxes if session.store.is_foreign(each.name)]
     watched = [name for name in foreign if watch.group_of(name).events]
-    for name, rights in (await session.store.rights(watched)).items():
-        if "l" in rights and "r" not in rights:
-            title = response.mailbox(name, utf8=session.utf8)
-            session.write(b'* LIST (\\NoAccess) "/" %b\r\n' % title)
+    for start in range(0, len(watched), BATCH):
+        batch = watched[start : start + BATCH]
+        for name, rights in (await session.store.rights(batch)).items():
+            if "l" in rights and "r" not in rights:
+                title = response.mailbox(name, utf8=session.utf8)
+                session.write(b'* LIST (\\NoAccess) "/" %b\r\n' % title)
+        await session.breathe()
 
 
 async def _tell_counts(session: Session, watch: Watch, mailboxes: list[MailboxInfo]) -> None:
