@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from mailsuite.base.errors import UserError
 
@@ -104,6 +104,9 @@ def table(
     if not cells:
         say(empty)
         return
+    if sys.stdout.isatty() and _is_far_too_wide(columns, cells):
+        _say_lists(columns, cells)
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -111,11 +114,32 @@ def table(
         box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0),
         show_header=any(columns),
     )  # fmt: skip
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for place, column in enumerate(columns):
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        # What names the row stays whole, to be copied.
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=place == 0)
     for row in cells:
         made.add_row(*(Text(cell) for cell in row))
     draw(made)
+
+
+def _is_far_too_wide(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
+    """Whether so much would have to be folded that nobody could read it."""
+    from rich.cells import cell_len
+    from rich.console import Console
+
+    widths = [max(map(cell_len, column)) + 2 for column in zip(columns, *cells, strict=True)]
+    return 3 * sum(widths) > 4 * Console().width
+
+
+def _say_lists(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Each row as lines of its own, for a narrow terminal."""
+    width = max(map(len, columns))
+    for place, row in enumerate(cells):
+        if place:
+            say("")
+        for column, cell in zip(columns, row, strict=True):
+            say(f"{column:<{width}}  {cell}")
 
 
 def draw(drawing: Any) -> None:

@@ -241,6 +241,31 @@ def test_serve_hands_its_settings_on(
     assert len(given) == 1
 
 
+def test_tables_fit_their_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What names a row is never cut; where the rest would be shreds, each row is a list."""
+    rows = [("D247P08GAM3FH", "alice@example.org", "bob@far.example", "in 5m 21s")]
+
+    def shown(width: int) -> list[str]:
+        monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "dumb")
+        output.table(["ID", "Sender", "Recipients", "Next"], rows, empty="none")
+        return capsys.readouterr().out.splitlines()
+
+    assert len(shown(80)) == 2
+    folded = shown(50)
+    assert len(folded) > 2
+    assert any("D247P08GAM3FH" in line for line in folded)
+    assert shown(30) == [
+        "ID          D247P08GAM3FH",
+        "Sender      alice@example.org",
+        "Recipients  bob@far.example",
+        "Next        in 5m 21s",
+    ]
+
+
 def test_numbers_for_people() -> None:
     assert [output.span(s) for s in (0, 59, 3600, 90_061, -5)] == ["0s", "59s", "1h", "1d 1h", "0s"]
     assert [output.size(o) for o in (0, 999, 1000, 12_345, 999_999, 5 * 10**9)] == [
