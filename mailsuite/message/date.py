@@ -35,6 +35,19 @@ _ISO = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _LONGEST = 500
+# date-time with its obsolete forms, comments taken away (RFC 5322 §3.3, §4.3)
+_DATE_TIME = re.compile(
+    rf" ?(?:(?:{'|'.join(_DAYS)}) ?, ?)?\d{{1,2}} ?(?:{'|'.join(_MONTHS)}) ?\d{{2,}} "
+    r"\d{1,2} ?: ?\d{1,2}(?: ?: ?\d{1,2})? (?:[+-]\d{4}|[a-z]{1,5}) ?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def is_date(value: bytes) -> bool:
+    """Whether a Date field body is a date-time, be it in an obsolete form, that there can be."""
+    text = strip_comments(value[:_LONGEST], inside_words=True).decode("latin-1")
+    form = _DATE_TIME.fullmatch(" ".join(text.split()))
+    return form is not None and parse_date(value) is not None
 
 
 def parse_date(value: bytes, *, any_time: bool = False) -> datetime | None:

@@ -1,14 +1,17 @@
 """Pure. What a submission server adds to and takes out of a header block (RFC 6409 §8, row M2).
 
-Missing Date, From, To and Message-ID are added, Sender where From is somebody else's, Bcc removed,
-overlong lines folded; every other octet stays where it is.
+Missing Date, From, To and Message-ID are added, a Date or Message-ID that breaks its syntax is
+replaced, Sender added where From is somebody else's, Bcc and Return-Path removed, overlong lines
+folded; every other octet stays where it is.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from mailsuite.message.address import mailboxes, parse_addresses
-from mailsuite.message.date import format_date
+from mailsuite.message.date import format_date, is_date, parse_date
 from mailsuite.message.folding import fold_long_lines
 from mailsuite.message.header import Field, fields, split_header
 from mailsuite.message.limits import Limits
@@ -19,6 +22,7 @@ _MAX_AUTHORS = 50  # addresses of From that are looked at
 # Row M3: where an added field goes. After trace fields; fields of other names stand behind.
 _TRACE = ("return-path", "received", "delivered-to")
 _ORDER = ("date", "from", "subject", "sender", "to", "cc")
+_ID = re.compile(rb"[^<>]*<[^<>\s@][^<>]*@[^<>]*[^<>\s]>[^<>]*")
 _DESTINATIONS = ("to", "cc", "bcc", "apparently-to")
 
 
@@ -48,7 +52,7 @@ def repair_submission(
     message_id: Callable[[], str],
     submitter: Submitter | None = None,
 ) -> bytes:
-    """The header block with what it must have and without Bcc and Resent-Bcc.
+    """The header block with what it must have and without Bcc, Resent-Bcc and Return-Path.
 
     block       the header with or without its blank line; octets after the blank line are kept too
     now         seconds since the epoch, for the Date
@@ -67,8 +71,10 @@ def repair_submission(
         found[-1] = Field(found[-1].raw + b"\r\n")
     lines = _Lines(found)
     hidden = lines.remove("bcc") | lines.remove("resent-bcc")
+    lines.remove("return-path")  # the delivering server's to write (RFC 5321 §4.4)
     if "date" not in lines:
         lines.add(b"Date: " + format_date(now) + b"\r\n")
+    lines.mend("date", lambda value: _date(value, now))
     resent = any(field.key.startswith("resent-") for field in lines.found)
     if submitter is not None and not resent:
         _authors(lines, submitter)
@@ -76,6 +82,7 @@ def repair_submission(
             lines.add(_destination(submitter, hidden))
     if "message-id" not in lines:
         lines.add(_message_id(message_id(), hostname))
+    lines.mend("message-id", lambda value: _id(value, message_id, hostname))
     return fold_long_lines(b"".join(field.raw for field in lines.found)) + rest
 
 
@@ -98,6 +105,14 @@ class _Lines:
         before = len(self.found)
         self.found = [field for field in self.found if field.key != key]
         return len(self.found) < before
+
+    def mend(self, key: str, mended: Callable[[bytes], bytes]) -> None:
+        """Put `mended` of the body of the first field of a name in its place; b"" leaves it."""
+        for place, field in enumerate(self.found):
+            if field.key == key:
+                if raw := mended(field.unfolded):
+                    self.found[place] = Field(raw)
+                return
 
     def add(self, raw: bytes) -> None:
         """Put a field in its place by row M3."""
@@ -161,6 +176,26 @@ def _addresses(name: str, mailbox: Mailbox) -> bytes:
         return address_field(name, [mailbox], utf8=not mailbox.address.isascii())
     except ValueError:  # "postmaster" alone is an address in an envelope
         return f"{name}: {mailbox.address}\r\n".encode()
+
+
+def _date(value: bytes, now: float) -> bytes:
+    """A Date field in place of one that breaks the syntax; b"": it does not (RFC 6409 §8.2)."""
+    if is_date(value):
+        return b""
+    meant = parse_date(value)
+    if meant is None:
+        return b"Date: " + format_date(now) + b"\r\n"
+    offset = meant.utcoffset() or timedelta()
+    return (
+        b"Date: "
+        + format_date(meant.timestamp(), offset=int(offset.total_seconds()) // 60)
+        + b"\r\n"
+    )
+
+
+def _id(value: bytes, message_id: Callable[[], str], hostname: str) -> bytes:
+    """The same for Message-ID (§8.3). What is in brackets and has an @ is taken for one."""
+    return b"" if _ID.fullmatch(value) else _message_id(message_id(), hostname)
 
 
 def _message_id(unique: str, hostname: str) -> bytes:

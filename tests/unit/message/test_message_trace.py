@@ -24,7 +24,10 @@ def repair(block: bytes, unique: str = "unique") -> bytes:
 
 
 def test_nothing_missing_nothing_changed() -> None:
-    block = b"dAte : x\r\nX-y:\t \r\n z\r\nMESSAGE-ID:<a@b>\r\nBcc-Not: x\r\ngarbage\r\n\r\n"
+    block = (
+        b"dAte : 1 Jan 26 00:00 UT\r\nX-y:\t \r\n z\r\nMESSAGE-ID:<a@b>\r\nBcc-Not: x\r\n"
+        b"garbage\r\n\r\n"
+    )
     assert repair(block) == block
 
 
@@ -32,17 +35,57 @@ def test_what_is_missing_is_added() -> None:
     assert repair(b"From: a\r\n\r\n") == DATE + b"From: a\r\n" + ID + b"\r\n"
     assert repair(b"From: a\r\n") == DATE + b"From: a\r\n" + ID
     assert repair(b"From: a") == DATE + b"From: a\r\n" + ID
-    assert repair(b"Date: x\r\n\r\n") == b"Date: x\r\n" + ID + b"\r\n"
-    assert repair(b"Message-Id: x\r\n\r\n") == DATE + b"Message-Id: x\r\n\r\n"
+    assert (
+        repair(b"Date: 1 Jan 26 00:00 UT\r\n\r\n") == b"Date: 1 Jan 26 00:00 UT\r\n" + ID + b"\r\n"
+    )
+    assert repair(b"Message-Id: <x@y>\r\n\r\n") == DATE + b"Message-Id: <x@y>\r\n\r\n"
     assert repair(b"\r\nbody") == DATE + ID + b"\r\nbody"
     assert repair(b"") == DATE + ID
     assert repair(b"A: Date: x\r\n Message-ID: y\r\n\r\n").startswith(DATE)
-    assert repair(b"Date: x\r\n\r\n", "<own@id>") == b"Date: x\r\nMessage-ID: <own@id>\r\n\r\n"
+    assert (
+        repair(b"Date: 1 Jan 26 00:00 UT\r\n\r\n", "<own@id>")
+        == b"Date: 1 Jan 26 00:00 UT\r\nMessage-ID: <own@id>\r\n\r\n"
+    )
 
 
 def test_date_comes_after_trace_fields() -> None:
-    trace = b"Return-Path: <a@b>\r\nReceived: x\r\n\ty;\r\n z\r\nReceived: w\r\n"
+    trace = b"Received: x\r\n\ty;\r\n z\r\nReceived: w\r\n"
     assert repair(trace + b"From: a\r\n\r\n") == trace + DATE + b"From: a\r\n" + ID + b"\r\n"
+
+
+def test_the_return_path_is_not_the_senders_to_write() -> None:
+    """RFC 5321 §4.4."""
+    rest = b"Date: 1 Jan 26 00:00 UT\r\nMessage-ID: <a@b>\r\n"
+    assert repair(b"Return-Path: <a@b>\r\n" + rest + b"return-path:\r\n <>\r\n") == rest
+
+
+@pytest.mark.parametrize(
+    ("given", "date"),
+    [
+        (b"yesterday", DATE),
+        (b"", DATE),
+        (b"31 Feb 2026 10:00 +0000", DATE),
+        (b"2026-01-31T08:00:00+02:30", b"Date: Sat, 31 Jan 2026 08:00:00 +0230\r\n"),
+        (b"Sat Jan 31 08:00:00 2026", b"Date: Sat, 31 Jan 2026 08:00:00 +0000\r\n"),
+        (b"Fri, 21 Nov 1997 09(comment):   55  :  06 -0600", None),
+        (b"31 Jan 26 08:00 EST", None),
+        (b"\r\n Sat, 31 Jan 2026 08:00:00 +0100 (CET)", None),
+    ],
+)
+def test_a_date_that_is_none(given: bytes, date: bytes | None) -> None:
+    """RFC 6409 §8.2: the moment is kept where it can be read."""
+    block = b"Subject: s\r\nDate:" + given + b"\r\nMessage-ID: <a@b>\r\n"
+    wanted = block if date is None else b"Subject: s\r\n" + date + b"Message-ID: <a@b>\r\n"
+    assert repair(block) == wanted
+
+
+@pytest.mark.parametrize("given", [b"none", b"", b" <>", b" <a>", b" <a@>", b" <@b>", b" a@b"])
+def test_a_message_id_that_is_none(given: bytes) -> None:
+    """RFC 6409 §8.3."""
+    rest = b"Date: 1 Jan 26 00:00 UT\r\n"
+    assert repair(b"Message-ID:" + given + b"\r\n" + rest) == ID + rest
+    good = b"Message-ID: (c)\r\n <a..b@[x:1]>\r\n" + rest
+    assert repair(good) == good
 
 
 @pytest.mark.parametrize(
@@ -59,13 +102,13 @@ def test_date_comes_after_trace_fields() -> None:
 @pytest.mark.parametrize("before", [b"", b"To: x\r\n", b"To: x\r\n y\r\n", b"garbage\r\nTo: x\r\n"])
 @pytest.mark.parametrize("after", [b"", b"Subject: Bcc: y\r\n", b"X: y\r\n Bcc: z\r\n"])
 def test_bcc_goes_whole(bcc: bytes, before: bytes, after: bytes) -> None:
-    rest = b"Date: x\r\nMessage-ID: <a@b>\r\n"
+    rest = b"Date: 1 Jan 26 00:00 UT\r\nMessage-ID: <a@b>\r\n"
     found = repair(before + bcc + rest + after + b"\r\n")
     assert found == before + rest + after + b"\r\n"
 
 
 def test_bcc_in_the_last_place() -> None:
-    rest = b"Date: x\r\nMessage-ID: <a@b>\r\n"
+    rest = b"Date: 1 Jan 26 00:00 UT\r\nMessage-ID: <a@b>\r\n"
     assert repair(rest + b"Bcc: a@b") == rest
     assert repair(b"Bcc: a@b\r\n\r\nBcc: body") == DATE + ID + b"\r\nBcc: body"
 
@@ -78,7 +121,8 @@ def test_a_body_without_header_is_put_below_one() -> None:
 header_pieces = st.lists(
     st.sampled_from(
         [b"Bcc: a\r\n", b"resent-bcc : b\r\n", b" fold\r\n", b"To: c\r\n", b"garbage\r\n",
-         b"Date: d\r\n", b"Message-ID: e\r\n", b"Received: f\r\n", b"\tBcc: g\r\n"]
+         b"Date: 1 Jan 26 00:00 UT\r\n",
+         b"Message-ID: <e@f>\r\n", b"Received: f\r\n", b"\tBcc: g\r\n"]
     ),
     max_size=12,
 ).map(b"".join)  # fmt: skip
@@ -86,15 +130,16 @@ header_pieces = st.lists(
 
 @given(header_pieces)
 def test_repair_touches_nothing_else(head: bytes) -> None:
-    """Fields other than Bcc keep octets and order; there is a Date, a Message-ID and no Bcc."""
+    """Other fields keep octets and order; there is a Date, a Message-ID and no Bcc."""
     found = fields(repair(head + b"\r\n"))
     names = [field.key for field in found]
     assert "bcc" not in names and "resent-bcc" not in names
     assert "date" in names and "message-id" in names
     before = fields(head)
     if any(field.name for field in before):
-        kept = [field.raw for field in before if field.key not in ("bcc", "resent-bcc")]
-        assert [field.raw for field in found if field.raw not in (DATE, ID)] == kept
+        changed = ("bcc", "resent-bcc", "date", "message-id")
+        kept = [field.raw for field in before if field.key not in changed]
+        assert [field.raw for field in found if field.key not in changed] == kept
 
 
 @given(header_pieces, st.booleans())
@@ -117,7 +162,7 @@ def test_repair_for_a_submitter_touches_nothing_else(head: bytes, apparently: bo
 
 def of_alice(block: bytes, *recipients: str, apparently: bool = False) -> bytes:
     return repair_submission(
-        b"Date: x\r\nMessage-ID: x\r\n" + block,
+        b"Date: 1 Jan 26 00:00 UT\r\nMessage-ID: <x@y>\r\n" + block,
         now=NOW,
         hostname="mx.test",
         message_id=lambda: "unique",
@@ -127,15 +172,15 @@ def of_alice(block: bytes, *recipients: str, apparently: bool = False) -> bytes:
             recipients or ("bob@x.test",),
             apparently,
         ),
-    ).removeprefix(b"Date: x\r\n")
+    ).removeprefix(b"Date: 1 Jan 26 00:00 UT\r\n")
 
 
 def test_a_sender_is_added_where_from_is_somebody_else() -> None:
-    mine = b"Message-ID: x\r\nFrom: Alice <alice@x.test>\r\nTo: b@x.test\r\n"
+    mine = b"Message-ID: <x@y>\r\nFrom: Alice <alice@x.test>\r\nTo: b@x.test\r\n"
     assert of_alice(mine).endswith(mine)
     block = b"From: The Boss <boss@x.test>\r\nTo: b@x.test\r\nSubject: s\r\nX-A: b\r\n"
     assert of_alice(block) == (
-        b"Message-ID: x\r\nFrom: The Boss <boss@x.test>\r\nTo: b@x.test\r\nSubject: s\r\n"
+        b"Message-ID: <x@y>\r\nFrom: The Boss <boss@x.test>\r\nTo: b@x.test\r\nSubject: s\r\n"
         b"Sender: alice@x.test\r\nX-A: b\r\n"
     )
 
@@ -163,7 +208,8 @@ def test_from_and_sender_agree(block: bytes, senders: list[bytes]) -> None:
 
 def test_a_missing_from_and_to() -> None:
     assert of_alice(b"Subject: s\r\n\r\n") == (
-        b"From: alice@x.test\r\nMessage-ID: x\r\nSubject: s\r\nTo: undisclosed-recipients:;\r\n\r\n"
+        b"From: alice@x.test\r\nMessage-ID: <x@y>\r\nSubject: s\r\n"
+        b"To: undisclosed-recipients:;\r\n\r\n"
     )
     for name in (b"To", b"Cc"):
         assert b"undisclosed" not in of_alice(name + b": b@x.test\r\n")
