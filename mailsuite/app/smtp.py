@@ -42,6 +42,7 @@ def smtp_settings(
         data_timeout=limits.data_wait,
         message_timeout=limits.message_time,
         max_hold=limits.hold,
+        max_hold_size=limits.hold_size,
         etrn=frozenset(each.lower() for each in config.relay.etrn)
         if kind != "lmtp"
         else frozenset(),

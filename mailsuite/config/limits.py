@@ -145,3 +145,12 @@ class Limits(Section):
         ge=0,
         le=31_536_000,
     )
+    hold_size: values.Size = setting(
+        "How much mail of one account may wait here in this way; a message beyond that is refused.",
+        'a size from 1 MB to 1 TB such as "200 MB"',
+        200_000_000,
+        live=True,
+        show=units.format_size,
+        ge=1_000_000,
+        le=1_000_000_000_000,
+    )

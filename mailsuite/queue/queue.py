@@ -258,6 +258,13 @@ class Queue:
         """How many messages and recipients there are."""
         return await self._operate(self._threads.run(self._running().records.counts))
 
+    async def held(self, account: str) -> int:
+        """Octets of an account's messages that wait for the time that it has set (RFC 4865)."""
+        records = self._running().records
+        return await self._operate(
+            self._threads.run(records.octets_held, account, self._clock.now())
+        )
+
     async def retry(self, id: str | None = None) -> int:
         """Attempt now: one message, also what of it was bounced, or (None) all that is due.
 

@@ -72,6 +72,15 @@ class Requests(Database):
             active = self._read.execute("SELECT count(*) FROM recipient WHERE leased = 1").get
         return Counts(messages=messages, active=active, **states)
 
+    def octets_held(self, account: str, now: float) -> int:
+        """Octets of an account's messages that wait for the time that it has set."""
+        sql = (
+            "SELECT coalesce(sum(size), 0) FROM message WHERE envelope ->> '$.submitter' = ?"
+            " AND envelope ->> '$.hold_until' > ?"
+        )
+        with self._reading:
+            return int(self._read.execute(sql, (account, now)).get)
+
     def retry(self, id: str | None, now: float, parked: Iterable[str] = ()) -> int:
         """Plan the next attempt for `now`; gives the number of recipients.
 

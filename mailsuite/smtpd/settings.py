@@ -41,6 +41,7 @@ class Settings:
     outcome_wait          how long the reply to a message waits for outcomes (VERB)
     max_hold              submission: how long mail may be held before it goes out (RFC 4865);
                           0: not offered
+    max_hold_size         submission: octets of one account's mail that is held (RFC 4865 §6)
     max_hops              Received fields after which a message is taken to run in circles; RFC 5321
                           §6.3 wants 100 at least
     apparently_fields     submission: where From or To is missing, Apparently-From and Apparently-To
@@ -74,6 +75,7 @@ class Settings:
     relayed: frozenset[str] = frozenset()
     outcome_wait: float = 10.0
     max_hold: float = 30 * 86400.0
+    max_hold_size: int = 200_000_000
     max_hops: int = 100
     apparently_fields: bool = False
     max_connections: int = 1000

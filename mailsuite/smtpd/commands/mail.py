@@ -13,6 +13,7 @@ NESTED = reply(503, "5.5.1", "A transaction is open already, RSET ends it")
 # RFC 6531 §3.5 has 550 for MAIL, 553 for RCPT.
 NEEDS_SMTPUTF8 = reply(550, "5.6.7", "Non-ASCII address needs SMTPUTF8")
 NOT_YOURS = reply(550, "5.7.1", "Sender address does not belong to your account")
+TOO_MUCH_HELD = reply(552, "5.7.16", "Too much mail of yours is held already")
 NO_PARAMETERS = reply(555, "5.5.4", "Parameters need EHLO")
 
 
@@ -34,6 +35,8 @@ async def mail(session: SmtpSession, argument: str) -> Reply:
     refusal = _parameters(session, transaction, parameters)
     if refusal is None:
         refusal = _sender(session, transaction, sender, argument)
+    if refusal is None and transaction.hold_until is not None:
+        refusal = await _held(session, transaction)
     if refusal is not None:
         context.counters.senders_refused += 1
         log.info(
@@ -75,6 +78,16 @@ def _sender(
     if account is not None and not session.context.router.may_send_as(account, sender):
         return NOT_YOURS
     return None
+
+
+async def _held(session: SmtpSession, transaction: Transaction) -> Reply | None:
+    """What waits here to be let go is bounded for each account (RFC 4865 §6)."""
+    account = session.session.account
+    if account is None:
+        return None
+    held = await session.context.queue.held(account)
+    most = session.context.settings.max_hold_size
+    return TOO_MUCH_HELD if held + max(1, transaction.size) > most else None
 
 
 COMMAND = Command(

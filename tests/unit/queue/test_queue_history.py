@@ -86,6 +86,23 @@ async def test_words_of_a_host_are_made_harmless(tmp_path: Path) -> None:
     assert first == "550  a" and second.startswith("550 b ") and len(one.reply) <= 1000
 
 
+async def test_how_much_an_account_has_held(tmp_path: Path) -> None:
+    clock, courier = StillClock(), ScriptedCourier(lambda job: [Deferred("4.2.0", "later")])
+    held = replace(envelope("a@x"), hold_until=clock.time + 60, submitter="alice@x")
+    async with running(tmp_path, courier, clock=clock) as queue:
+        for one in (
+            held,
+            replace(held, hold_until=clock.time + 9),
+            replace(held, submitter="bob@x"),
+            replace(held, hold_until=None),
+        ):
+            await queue.submit(one, MESSAGE)
+        assert await queue.held("alice@x") == 2 * len(MESSAGE)
+        assert await queue.held("carol@x") == 0
+        clock.time += 10
+        assert await queue.held("alice@x") == len(MESSAGE)
+
+
 async def test_held_mail_is_attempted_when_its_time_has_come(tmp_path: Path) -> None:
     clock, courier = StillClock(), ScriptedCourier(lambda job: [Deferred("4.2.0", "later")])
     held = replace(envelope("a@x"), hold_until=clock.time + 10 * 86_400)

@@ -108,6 +108,7 @@ class FakeQueue:
         self.results: tuple[Result, ...] = ()
         self.asked: list[str] = []
         self.waiting = 0
+        self.octets_held = 0
         self.faults: dict[str, Exception] = {}
         self.committing = asyncio.Event()
         self.may_commit = asyncio.Event()
@@ -127,6 +128,9 @@ class FakeQueue:
         watch = Watch(recipients)
         watch.note(self.results)
         yield watch
+
+    async def held(self, account: str) -> int:
+        return self.octets_held
 
     async def retry_domain(self, domain: str, *, below: bool) -> int:
         self.fault("retry")

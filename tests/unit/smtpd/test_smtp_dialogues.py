@@ -231,6 +231,8 @@ class Runner:
         elif verb == "result":
             index, state, status, text = rest.split(" ", 3)
             self.queue.results += (Result(int(index), state, status, text),)
+        elif verb == "held":
+            self.queue.octets_held = int(rest)
         elif verb == "waiting":
             self.queue.waiting = int(rest)
         elif verb == "run":
