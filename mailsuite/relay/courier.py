@@ -111,7 +111,7 @@ class RelayCourier:
         rule = self.settings.rule(domain)
         # A notice is not to be lost for that (RFC 8689 §4.2.1, §5).
         required = job.envelope.require_tls and bool(job.envelope.sender)
-        optional = content.tls_optional and not required
+        optional = content.tls_optional and not job.envelope.require_tls  # §4.1
         return Key("" if rule.smarthost else domain, rule, required, optional)
 
     async def _gated(

@@ -4,6 +4,8 @@ The grammar itself is `message`'s; here its errors become replies. Raises Syntax
 else.
 """
 
+import re
+
 from mailsuite.message import (
     ParameterError,
     PathError,
@@ -14,6 +16,7 @@ from mailsuite.message import (
 )
 from mailsuite.smtpd.reply import Reply, reply
 
+_BARE = re.compile(r'"(?:[^"\\]|\\.)*+"|[^<"@][^@]*+')
 Arguments = tuple[str, dict[str, str | None]]
 
 
@@ -53,7 +56,7 @@ def verify_argument(argument: str, verb: str, domain: str) -> str:
     §3.5.1).
     """
     try:
-        if "@" not in argument and not argument.startswith(("<", '"')):
+        if _BARE.fullmatch(argument):
             return parse_mailbox(f"{argument}@{domain}")
         if argument.startswith("<"):
             return parse_path(argument, postmaster=True)

@@ -99,6 +99,19 @@ def test_curl_with_a_password(house: House, mechanism: str, scheme: str) -> None
     assert house.curl(house.url(scheme, listener), *wrong, *more, expect=67).returncode == 67
 
 
+def test_what_the_server_begins_takes_no_first_word(house: House) -> None:
+    """RFC 4954 §4: an initial response for CRAM-MD5 is 501 5.7.0."""
+    with house.server.smtp("submission") as client:
+        client.starttls(context=house.server.tls())
+        client.ehlo()
+        assert client.docmd("AUTH", "CRAM-MD5 YW5u") == (
+            501,
+            b"5.7.0 The mechanism takes no initial response",
+        )
+        assert client.docmd("AUTH", "CRAM-MD5")[0] == 334
+        assert client.docmd("*")[0] == 501
+
+
 @pytest.mark.client("curl")
 def test_curl_with_apop(house: House) -> None:
     who = ["--user", f"{ANN.address}:{ANN.password}", "--login-options", "AUTH=+APOP"]

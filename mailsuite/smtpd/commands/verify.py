@@ -4,6 +4,8 @@ Whether an address exists, and who is behind an alias, is told to users who have
 nobody else, so that addresses can't be harvested.
 """
 
+import re
+
 from mailsuite.delivery.expansion import expand
 from mailsuite.mail import Mailbox, Unknown
 from mailsuite.smtpd.grammar import SyntaxRefused, ascii_text, refuse, verify_argument
@@ -16,6 +18,8 @@ CANNOT_SAY = reply(
 )
 NO_EXPN = reply(502, "5.5.1", "EXPN is not offered")
 NOT_OURS = reply(252, "2.1.5", "Cannot EXPN an address of another domain")
+# String, in its quotes where it has blanks, and what RFC 6531 §3.7.4.2 puts behind it.
+_ASKED = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^ ])++)(?: ++(SMTPUTF8))?', re.IGNORECASE)
 # RFC 6531 §3.7.4.2: 252 or 550, with X.6.8.
 NEEDS_SMTPUTF8 = reply(550, "5.6.8", "The reply would not be ASCII, ask with SMTPUTF8")
 CANNOT_SHOW = reply(252, "2.6.8", "Cannot show the mailbox in ASCII, ask with SMTPUTF8")
@@ -61,10 +65,10 @@ async def expn(session: SmtpSession, argument: str) -> Reply:
 
 def _asked(session: SmtpSession, verb: str, argument: str) -> tuple[str, bool]:
     """The address, and whether SMTPUTF8 stands behind it (RFC 6531 §3.7.4.2)."""
-    word, _, keyword = argument.partition(" ")
-    smtputf8 = keyword.strip().upper() == "SMTPUTF8"
-    if not word or (keyword and not smtputf8):
+    found = _ASKED.fullmatch(argument)
+    if found is None:
         raise refuse("5.5.4", f"Syntax: {verb} address [SMTPUTF8]")
+    word, smtputf8 = found[1], found[2] is not None
     if not word.isascii() and not smtputf8:
         raise SyntaxRefused(NEEDS_SMTPUTF8)
     domain = (session.session.account or "").rpartition("@")[2]
