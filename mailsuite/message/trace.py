@@ -16,6 +16,7 @@ _DELIVERED_TO = re.compile(rb"\ndelivered-to[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)
 _RECEIVED = re.compile(rb"\nreceived[ \t]*:", re.IGNORECASE)
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _WIDTH = 78
+_INDENT = " " * 8
 
 
 def count_received(block: bytes) -> int:
@@ -84,7 +85,7 @@ def received(
     name = _helo(helo) or literal or "localhost"
     clauses = [f"from {name} ({info})" if info else f"from {name}"]
     clauses += [f"by {by}", f"with {protocol}", f"id {queue_id}"]
-    if recipient:
+    if recipient and "@" in recipient:  # a Path; <postmaster> is none (RFC 5321 §4.1.2)
         clauses.append(f"for <{recipient}>")
     if cipher and _ATOM.fullmatch(cipher):
         clauses.append(f"tls {cipher}")
@@ -123,8 +124,8 @@ def _fold(start: str, words: list[str]) -> str:
     for word in words:
         if len(line) + 1 + len(word) > _WIDTH and line != start:
             lines.append(line)
-            line = " " + word
+            line = _INDENT + word
         else:
             line += " " + word
     lines.append(line)
-    return "\r\n       ".join(lines) + "\r\n"
+    return "\r\n".join(lines) + "\r\n"

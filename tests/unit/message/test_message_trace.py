@@ -269,6 +269,31 @@ def test_protocol(arguments: tuple[bool, ...], expected: str) -> None:
     assert found == expected
 
 
+def received_for(recipient: str) -> bytes:
+    return received(
+        helo="c.example",
+        peer="192.0.2.1",
+        by="mail.example.org",
+        protocol="ESMTPSA",
+        queue_id="0123456789ABC",
+        recipient=recipient,
+        cipher="TLS_AES_256_GCM_SHA384",
+        priority=3,
+        epoch=NOW,
+    )
+
+
+@pytest.mark.parametrize("name", range(1, 40))
+def test_lines_of_received_are_short(name: int) -> None:
+    """78 characters with their indent (RFC 5322 §2.1.1), whatever falls into one line."""
+    field = received_for("b" * name + "@example.org")
+    assert max(map(len, field.split(b"\r\n"))) <= 78
+
+
+def test_the_for_clause_is_a_path() -> None:
+    assert b" for " not in received_for("postmaster")
+
+
 def test_received() -> None:
     found = received(
         helo="client.test",
