@@ -23,7 +23,7 @@ def test_limits_hold_and_change_with_a_reload(tmp_path: Path) -> None:
         assert first.esmtp_features["limits"] == "MAILMAX=10000 RCPTMAX=100"
         with pytest.raises(smtplib.SMTPConnectError) as refused:
             smtplib.SMTP("localhost", server.port("smtp"), timeout=60)
-        assert refused.value.smtp_code == 421 and b"4.7.0 Too many" in refused.value.smtp_error
+        assert refused.value.smtp_code == 421 and b"Too many" in refused.value.smtp_error
         # Another protocol's connections are counted by themselves.
         imaplib.IMAP4("localhost", server.port("imap")).logout()
         large = message("large", "x" * 990 + "\r\n" + "y\r\n" * 30_000)
