@@ -40,6 +40,7 @@ class Command:
     needs_hello  refused with 503 before EHLO or HELO
     no_argument  refused with 501 when something stands behind the verb
     idle         brings no mail forward: counted against `Settings.max_idle_commands`
+    grouped      its reply may leave with those to the commands behind it (RFC 2920 §3.2)
     max_line     longest line, in octets with CRLF
     offered      whether HELP lists it in this session
     """
@@ -50,6 +51,7 @@ class Command:
     needs_hello: bool = False
     no_argument: bool = False
     idle: bool = False
+    grouped: bool = False
     max_line: int = MAX_LINE
     offered: Callable[["SmtpSession"], bool] = lambda session: True
 

@@ -34,6 +34,7 @@ class SmtpSession(Wire):
     auth_failures  wrong names or passwords
     in_exchange    an answer to a challenge of AUTH is waited for
     turn           agreed on: the roles turn after the reply to this command
+    grouped        the reply to the command at work may wait for those behind it (RFC 2920 §3.2)
     local_user     "uid 1000" of a program on this machine, None for clients from the network
     """
 
@@ -52,6 +53,7 @@ class SmtpSession(Wire):
         self.auth_failures = 0
         self.in_exchange = False
         self.turn: Turn | None = None
+        self.grouped = False
         self.local_user: str | None = None
         self._counted = False
         self._ended = False
@@ -208,6 +210,8 @@ class SmtpSession(Wire):
                 turn = 0
                 await self.flush()
                 await asyncio.sleep(0)
+            elif not self.grouped:
+                await self.flush()
 
     def say(self, answer: Reply) -> None:
         """The one place where a reply is counted and leaves."""
@@ -241,6 +245,7 @@ class SmtpSession(Wire):
         return replies.INTERNAL
 
     async def _dispatch(self, line: bytes) -> Reply | None:
+        self.grouped = False
         if not line:
             return replies.LINE_TOO_LONG
         if line[-2:] != b"\r\n" or b"\r" in line[:-2] or b"\0" in line:
@@ -248,6 +253,7 @@ class SmtpSession(Wire):
         # White space before CRLF is tolerated (RFC 5321 §4.1.1).
         verb, _, rest = line.rstrip(b" \t\r\n").partition(b" ")
         command = self.context.commands.get(verb.upper())
+        self.grouped = command is not None and command.grouped
         if command is None:
             if is_http_request(line[:-2]):
                 return replies.NO_WEB_SERVER

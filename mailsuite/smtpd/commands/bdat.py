@@ -126,4 +126,5 @@ COMMAND = Command(
     bdat,
     SYNTAX,
     "Sends a chunk of the message, its octets right behind the line; LAST ends the message.",
+    grouped=True,
 )

@@ -27,6 +27,7 @@ async def data(session: SmtpSession, argument: str) -> Reply | None:
         return reception
     try:
         session.say(replies.START_MAIL)
+        await session.flush()
         if not await _receive(session, reception):
             reception.broken_off()
             return None

@@ -95,4 +95,5 @@ COMMAND = Command(
     "MAIL FROM:<address> [parameters]",
     "Begins a message; <> is the sender of notices that must not be answered.",
     needs_hello=True,
+    grouped=True,
 )

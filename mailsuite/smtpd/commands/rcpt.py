@@ -112,4 +112,5 @@ COMMAND = Command(
     "RCPT TO:<address> [parameters]",
     "Names one recipient of the message; give it once for each.",
     needs_hello=True,
+    grouped=True,
 )

@@ -23,5 +23,7 @@ async def quit_(session: SmtpSession, argument: str) -> Reply:
 
 
 NOOP = Command(noop, "NOOP [anything]", "Does nothing, and says so.", idle=True)
-RSET = Command(rset, "RSET", "Drops the message that was begun.", no_argument=True, idle=True)
+RSET = Command(
+    rset, "RSET", "Drops the message that was begun.", no_argument=True, idle=True, grouped=True
+)
 QUIT = Command(quit_, "QUIT", "Ends the session.", no_argument=True)

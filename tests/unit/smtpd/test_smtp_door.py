@@ -25,7 +25,39 @@ from mailsuite.base.tasks import Threads
 from mailsuite.mail import Job, Outcome, Sent
 from mailsuite.message import decode_body
 from mailsuite.queue import Queue
+from mailsuite.smtpd.wire import Wire
 from tests.sign_in import FakeAccounts, sign_in
+
+# -- pipelining -----------------------------------------------------------------------------------
+
+
+async def test_what_may_be_answered_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 2920 §3.2 (2), (5), (6): groups of RSET, MAIL and RCPT, and nothing else."""
+    sent: list[int] = []
+    send = Wire._send
+
+    def counted(wire: Wire) -> None:
+        sent.append(len(wire._out))
+        send(wire)
+
+    async with house() as opened:
+        reader, writer = await opened.connect()
+        await until(reader, b"220 ")
+        monkeypatch.setattr(Wire, "_send", counted)
+        group = (
+            b"EHLO c",
+            b"RSET",
+            b"MAIL FROM:<a@b.test>",
+            b"RCPT TO:<x>",
+            b"NOOP",
+            b"WHAT",
+            b"RSET",
+        )
+        writer.write(b"".join(line + b"\r\n" for line in (*group, b"VRFY x", b"QUIT")))
+        assert (await reader.read()).endswith(b"221 2.0.0 Bye\r\n")
+        writer.close()
+    assert [count for count in sent if count] == [1, 4, 1, 2, 1]
+
 
 # -- stopping -------------------------------------------------------------------------------------
 
