@@ -8,6 +8,7 @@ import mmap
 import re
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -59,20 +60,19 @@ class Content:
         if self.data is not None:
             yield self.data
             return
-        file = self._file
-        if file is None:
-            file = await self._threads.run(_open, self._path)
-        try:
-            at, end = self._offset, self._offset + self.size
-            while at < end:
-                block = await self._threads.run(_read, file, at, min(BLOCK, end - at))
-                if not block:
-                    raise OSError(f"{self._path}: shorter than it was")
-                at += len(block)
-                yield block
-        finally:
-            if self._file is None:
-                file.close()
+        at, end = self._offset, self._offset + self.size
+        while at < end:
+            block = await self._threads.run(self._read, at, min(BLOCK, end - at))
+            if not block:
+                raise OSError(f"{self._path}: shorter than it was")
+            at += len(block)
+            yield block
+
+    def _read(self, at: int, count: int) -> bytes:
+        # Opened for each block: who is cancelled while a thread opens it could never close it.
+        with nullcontext(self._file) if self._file else Path(self._path).open("rb") as file:
+            file.seek(at)
+            return file.read(count)
 
     async def converted(self, hop: NextHop, *, smtputf8: bool) -> "Content | None":
         """The message as `hop` can take it; None: as it is. Raises message.downgrade.Inconvertible.
@@ -115,15 +115,6 @@ class Content:
         """Give a converted message's file back."""
         if self._file is not None:
             self._file.close()
-
-
-def _open(path: str) -> IO[bytes]:
-    return Path(path).open("rb")
-
-
-def _read(file: IO[bytes], at: int, count: int) -> bytes:
-    file.seek(at)
-    return file.read(count)
 
 
 async def load(message: QueuedMessage, threads: Threads) -> Content:
