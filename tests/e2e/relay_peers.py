@@ -283,6 +283,7 @@ class HostThread:
             await self._stop.wait()
         while self.hop.open:  # noqa: ASYNC110 - the other side of a socket
             await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # a closed transport gives its socket back in the next turn
 
     def __enter__(self) -> NextHop:
         self._thread.start()
