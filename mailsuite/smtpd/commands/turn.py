@@ -31,8 +31,13 @@ TLS_FIRST = reply(530, "5.7.0", "Must issue a STARTTLS command first")
 
 
 def atrn_offered(session: SmtpSession) -> bool:
-    """This is the listener for it; never on submission (RFC 6409 §7)."""
-    return session.context.settings.odmr
+    """Hosts may sign in here, and this is the listener for it, or some have domains.
+
+    RFC 6409 §7 would have it nowhere on submission; but there is where hosts can sign in that don't
+    reach port 366, and none is told of it before the operator has given domains to an account.
+    """
+    settings = session.context.settings
+    return settings.sign_in and (settings.odmr or bool(settings.on_demand))
 
 
 def turn_offered(session: SmtpSession) -> bool:
