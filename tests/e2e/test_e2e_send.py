@@ -293,7 +293,8 @@ def test_the_socket_for_every_user(tmp_path: Path) -> None:
     server.manage("user", "add", "bob@localhost", "--password-stdin", stdin=b"some password 1\n")
     server.start()
     try:
-        assert path.stat().st_mode & 0o777 == 0o666
+        # Made after the listeners, whose acceptance is what `start` has waited for.
+        eventually(lambda: path.exists() and path.stat().st_mode & 0o777 == 0o666, "the socket")
         arguments = ("-C", str(server.config_file), "-f", "shop", "bob")
         done(run(server, "sendmail", *arguments, stdin=b"x\n"))
         (message,) = inbox(server, Account("bob@localhost", "some password 1"), 1)
