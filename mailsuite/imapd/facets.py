@@ -247,10 +247,8 @@ def header_fields(block: bytes, names: Sequence[str], *, invert: bool = False) -
     The fields in their order, folds and all, and the blank line if the message has one.
     """
     found = b"".join(_selector(tuple(names), invert).findall(block))
-    return found + b"\r\n" if _BLANK_END.search(block) else found
-
-
-_BLANK_END = re.compile(rb"(?:\A|\n)\r?\n\Z")
+    has_blank = block.endswith((b"\n\r\n", b"\n\n")) or block in (b"\r\n", b"\n")
+    return found + b"\r\n" if has_blank else found
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,7 @@ _MAX_AUTHORS = 50  # addresses of From that are looked at
 # Row M3: where an added field goes. After trace fields; fields of other names stand behind.
 _TRACE = ("return-path", "received", "delivered-to")
 _ORDER = ("date", "from", "subject", "sender", "to", "cc")
-_ID = re.compile(rb"[^<>]*<[^<>\s@][^<>]*@[^<>]*[^<>\s]>[^<>]*")
+_ID = re.compile(rb"[^<>]*+<[^<>\s@][^<>@]*+@[^<>]++(?<!\s)>[^<>]*+")
 _DESTINATIONS = ("to", "cc", "bcc", "apparently-to")
 
 

@@ -211,6 +211,11 @@ HURTING: dict[str, Callable[[int], Callable[[], object]]] = {
             b"Bcc: a\r\n b\r\n" * n, now=0, hostname="h", message_id=lambda: "i"
         )
     ),
+    "submission ID": lambda n: (
+        lambda: repair_submission(
+            b"Message-ID: <a" + b"@" * n, now=0, hostname="h", message_id=lambda: "i"
+        )
+    ),
     "submission folds": lambda n: (
         lambda: repair_submission(b" x\r\n" * n, now=0, hostname="h", message_id=lambda: "i")
     ),
