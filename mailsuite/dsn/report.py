@@ -13,7 +13,7 @@ from email.quoprimime import body_encode
 from mailsuite.dsn.words import explain
 from mailsuite.mail import Envelope, Report, decode_unitext, decode_xtext, encode_unitext
 from mailsuite.mail.notice import DELAYED, FAILED
-from mailsuite.message import format_date
+from mailsuite.message import address_literal, format_date
 
 _WIDTH = 76
 _LONGEST = 900  # octets of a field; lines may have 998 (RFC 5322 §2.1.1)
@@ -266,8 +266,8 @@ def _recipient(notice: Notice, report: Report) -> bytes:
     fields.append(_field("Status", report.status))
     met = report.contact
     # RFC 3461 §6.3 (h), (i): of every attempt to relay, those that succeeded too.
-    if met is not None and (met.host or met.address):
-        fields.append(_field("Remote-MTA", f"dns; {met.host or f'[{met.address}]'}"))
+    if met is not None and (name := met.host or address_literal(met.address)):
+        fields.append(_field("Remote-MTA", f"dns; {name}"))
     if met is not None and met.reply:
         fields.append(_field("Diagnostic-Code", f"smtp; {met.reply}", notice.utf8))
     elif report.action in (FAILED, DELAYED):

@@ -44,7 +44,13 @@ from mailsuite.message.structure import scan
 from mailsuite.message.subject import Subject, base_subject
 from mailsuite.message.submission import Submitter, repair_submission
 from mailsuite.message.text import TEXT_VERSION, body_text, contains, header_text
-from mailsuite.message.trace import count_received, delivered_to, protocol, received
+from mailsuite.message.trace import (
+    address_literal,
+    count_received,
+    delivered_to,
+    protocol,
+    received,
+)
 from mailsuite.message.traits import MAX_LINE, LineWatch, Traits, examine
 from mailsuite.message.words import decode_words
 
@@ -73,6 +79,7 @@ __all__ = [
     "Submitter",
     "Traits",
     "address_key",
+    "address_literal",
     "among",
     "base_subject",
     "body_text",

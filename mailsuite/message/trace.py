@@ -80,7 +80,7 @@ def received(
     priority   MT-PRIORITY (RFC 6710 §4.3), 0 where there is none
     epoch      time of arrival, seconds since 1970
     """
-    literal = _literal(peer)
+    literal = address_literal(peer)
     info = " ".join(part for part in (rdns, literal) if part)
     name = _helo(helo) or literal or "localhost"
     clauses = [f"from {name} ({info})" if info else f"from {name}"]
@@ -97,8 +97,8 @@ def received(
 
 
 @lru_cache(1024)
-def _literal(peer: str) -> str:
-    """address-literal of an IP address (RFC 5321 §4.1.3)."""
+def address_literal(peer: str) -> str:
+    """Address literal of an IP address (RFC 5321 §4.1.3), brackets too; "" for what is none."""
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:

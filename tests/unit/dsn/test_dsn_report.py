@@ -220,13 +220,16 @@ async def test_by_when_it_was_to_be_delivered() -> None:
     assert b"Deliver-By-Date" not in octets(follow_up)
 
 
-async def test_of_every_attempt_to_relay_the_host_and_its_words() -> None:
+@pytest.mark.parametrize(
+    ("address", "literal"), [("192.0.2.7", "[192.0.2.7]"), ("2001:db8::7", "[IPv6:2001:db8::7]")]
+)
+async def test_of_every_attempt_to_relay_the_host_and_its_words(address: str, literal: str) -> None:
     """RFC 3461 §6.3 (h), (i), also where it was taken over; without a name, by its address."""
-    met = Contact("", "192.0.2.7", "250 2.0.0 taken")
+    met = Contact("", address, "250 2.0.0 taken")
     done = Report(Recipient("b@far.test", ("SUCCESS",)), "relayed", "2.0.0", "ok", met)
     (follow_up,) = await told(job(priority=4), done)
     _, about = blocks(parsed(octets(follow_up)))
-    assert about["Remote-MTA"] == "dns; [192.0.2.7]"
+    assert about["Remote-MTA"] == f"dns; {literal}"
     assert about["Diagnostic-Code"] == "smtp; 250 2.0.0 taken"
     # RFC 6710 §4.6
     assert follow_up.envelope.priority == 4
