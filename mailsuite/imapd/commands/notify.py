@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mailsuite.base.log import get_logger
 from mailsuite.imapd.commands.fetch import tell_new
@@ -46,7 +46,7 @@ async def notify(session: Session, arguments: NotifyArguments) -> Reply:
     )
     mailboxes = await session.store.mailboxes() if watch.groups else []
     shared = any(group.filter in ("SUBSCRIBED", "SUBTREE", "MAILBOXES") for group in groups)
-    watch.visible.update(n for each in mailboxes if session.store.is_foreign(n := each.name))
+    watch.visible = _visible(session, mailboxes)
     accounts = await session.store.accounts(shared=shared) if watch.groups else []
     watch.start(accounts, (each.name for each in mailboxes if each.subscribed))
     session.start_watching(watch)
@@ -60,6 +60,11 @@ async def notify(session: Session, arguments: NotifyArguments) -> Reply:
     if arguments.status:
         await _tell_counts(session, watch, mailboxes)
     return OK
+
+
+def _visible(session: Session, mailboxes: Iterable[MailboxInfo]) -> set[str]:
+    """Others' mailboxes that may be looked up; of what is above them there may be but the name."""
+    return {each.name for each in mailboxes if each.exists and session.store.is_foreign(each.name)}
 
 
 def _is_selected(session: Session, account: AccountStore, name: str) -> bool:
@@ -148,7 +153,7 @@ async def _tell_names(
     Of others' mailboxes only what may be looked up, or could be before (RFC 4314 §6).
     """
     known = {each.name: each for each in await session.store.mailboxes()}
-    before, watch.visible = watch.visible, set(filter(session.store.is_foreign, known))
+    before, watch.visible = watch.visible, _visible(session, known.values())
     for name in sorted(access - names.keys()):
         if name in before - watch.visible:
             title = response.mailbox(name, utf8=session.utf8)
