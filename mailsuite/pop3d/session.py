@@ -167,12 +167,12 @@ class Session:
     # -- one command ----------------------------------------------------------------------------
 
     async def _run(self, line: bytes) -> Reply:
-        if is_http_request(line):
-            return Err("this is a POP3 server", ends=True)
         command = parse(line)
+        row = COMMANDS.get(command.keyword)
+        if row is None and is_http_request(line):  # no password of PASS is taken for one
+            return Err("this is a POP3 server", ends=True)
         if len(line) > LINE_LIMIT - 2 and command.keyword != "AUTH":
             return Err("the line is too long", fault=True)
-        row = COMMANDS.get(command.keyword)
         if row is None:
             return Err("unknown command", fault=True)
         if self.state not in row.states:
