@@ -72,9 +72,9 @@ def reports(
     job: Job, ended: Sequence[Outcome], results: Sequence[Result], now: float, settings: Settings
 ) -> list[Report]:
     """What the sender wants to be told of an attempt."""
-    since = (job.received_at, job.envelope, job.last_attempt, now)
-    late = schedule.delay_is_news(*since, settings)
-    over = schedule.by_is_over(*since)
+    envelope, last = job.envelope, job.last_attempt
+    late = schedule.delay_is_news(job.received_at, envelope, last, now, settings)
+    over = schedule.by_is_over(envelope, last, now)
     told = []
     for recipient, outcome, result in zip(job.recipients, ended, results, strict=True):
         until, timed, status = None, True, result.status
@@ -85,7 +85,7 @@ def reports(
                 action = FAILED
             case _ if late:
                 action = DELAYED
-                until = schedule.end(job.received_at, job.envelope, settings)
+                until = schedule.end(job.received_at, envelope, settings)
                 if over:
                     status = EXPIRED  # RFC 2852 §4.1.3
             case _:

@@ -87,14 +87,10 @@ def delay_is_news(
     """Whether a deferral at `now` is the first one after a time at which the sender is told."""
     before = last_attempt if last_attempt is not None else received_at
     times = notice_times(received_at, envelope, settings)
-    return any(before < at <= now for at in times) or by_is_over(
-        received_at, envelope, last_attempt, now
-    )
+    return any(before < at <= now for at in times) or by_is_over(envelope, last_attempt, now)
 
 
-def by_is_over(
-    received_at: float, envelope: Envelope, last_attempt: float | None, now: float
-) -> bool:
+def by_is_over(envelope: Envelope, last_attempt: float | None, now: float) -> bool:
     """Whether a deferral at `now` is the first one after a BY in mode N was over.
 
     It may have been before the message came: by-time may be zero or negative (RFC 2852 §4).

@@ -88,14 +88,6 @@ def test_a_message_id_that_is_none(given: bytes) -> None:
     assert repair(good) == good
 
 
-@pytest.mark.parametrize("octets", [b"@", b"@ ", b"a@<", b" "])
-def test_a_message_id_of_nothing_but_signs_takes_no_longer(octets: bytes) -> None:
-    """As long as a header may be; with quadratic time nobody would see this test end."""
-    rest = b"Date: 1 Jan 26 00:00 UT\r\n"
-    folded = b"\r\n ".join([b"<x", *([octets * 400] * 600)])
-    assert repair(b"Message-ID: " + folded + b"\r\n" + rest) == ID + rest
-
-
 @pytest.mark.parametrize(
     "bcc",
     [
