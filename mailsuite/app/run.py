@@ -33,8 +33,12 @@ def run(main: Coroutine[Any, Any, int]) -> int:
     What it writes is for its own user alone, also in a data folder that others may look into.
     """
     os.umask(0o077)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main)
+    except asyncio.CancelledError:  # by a second signal
+        log.warning("stopped at once, what was under way is broken off")
+        return 1
 
 
 async def serve_until_stopped(
