@@ -72,7 +72,7 @@ class Appending:
         self.active += 1
         try:
             return await outlasted(self._writer.appending(request))
-        except Exception:
+        except (Exception, asyncio.CancelledError):  # it may have failed after its caller had gone
             await committed(self._threads.run(clean_up, request.messages))
             raise
         finally:

@@ -111,3 +111,17 @@ async def test_what_many_expunged_messages_leave(open_store: Open, maildir: Path
     db.close()
     await (await open_store()).account("alice@example.test")
     assert rows(maildir) == {"message": left, "header": left, "facet": left, "leftover": 0}
+
+
+async def test_an_append_that_fails_after_its_caller_has_gone_leaves_no_file(
+    store: Store, maildir: Path
+) -> None:
+    account = await store.account("alice@example.test")
+    for turns in range(6):
+        append = asyncio.create_task(account.append("Nowhere", [NewMessage(MESSAGE % 1)]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        append.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await append
+    assert not any((maildir.parent / "tmp").iterdir())
