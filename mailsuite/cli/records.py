@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailsuite.config.values import is_loopback
+
 if TYPE_CHECKING:
     from mailsuite.config import Config
+    from mailsuite.config.listeners import Listener
 
 SERVICES = {
     ("imap", "implicit"): "_imaps",
@@ -42,10 +45,15 @@ def records(settings: Config, hostname: str, domain: str) -> Iterator[Record]:
     seen = set()
     for listener in settings.listeners:
         service = SERVICES.get((listener.protocol, listener.tls))
-        if service is None or service in seen or listener.proxy_protocol:
+        if service is None or service in seen or not _is_reached(listener):
             continue
         seen.add(service)
         # TLS from the first octet goes before STARTTLS (RFC 8314 §3).
         priority = 0 if listener.tls == "implicit" else 10
         where = f"{priority} 1 {listener.port} {hostname}."
         yield Record(f"{service}._tcp.{domain}.", "SRV", where)
+
+
+def _is_reached(listener: Listener) -> bool:
+    """Whether clients elsewhere connect to it: no proxy stands before it, nor is it for here."""
+    return not listener.proxy_protocol and not all(map(is_loopback, listener.address))

@@ -41,6 +41,7 @@ def test_they_follow_the_settings(tmp_path: Path, capsys: pytest.CaptureFixture[
     file.write_text(
         "hostname: mail.example.org\noutbound: smarthost\nrelay: {smarthost: {host: out.test}}\n"
         "listeners:\n  - {protocol: smtp, port: 25}\n"
+        "  - {protocol: imap, port: 2993, tls: implicit, address: [127.0.0.1, '::1']}\n"
         "  - {protocol: imap, port: 1993, tls: implicit}\n"
         "  - {protocol: pop3, port: 995, proxy_protocol: true, proxy_from: 10.0.0.2}\n"
     )
