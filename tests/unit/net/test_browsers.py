@@ -7,7 +7,13 @@ from mailsuite.net import is_http_request
 
 @pytest.mark.parametrize(
     "line",
-    [b"GET / HTTP/1.1", b"POST /a?b=c HTTP/1.0", b"CONNECT x:25 HTTP/1.1", b"PRI * HTTP/2.0"],
+    [
+        b"GET / HTTP/1.1",
+        b"POST /a?b=c HTTP/1.0",
+        b"CONNECT x:25 HTTP/1.1",
+        b"PRI * HTTP/2.0",
+        b"Host: mail.test:2525",
+    ],
 )
 def test_http(line: bytes) -> None:
     assert is_http_request(line)
@@ -23,6 +29,8 @@ def test_http(line: bytes) -> None:
         b"A1 LOGIN HTTP/1.1 x",
         b"GET / HTTP/1.1 x",
         b"TOP 1 2",
+        b"Subject: Host: x",
+        b"Host: the one of us who cooks",
         b"MAIL FROM:<a@b> HTTP/1.1 BODY=7BIT",
     ],
 )
