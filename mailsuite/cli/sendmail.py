@@ -199,7 +199,8 @@ def _keep(
     from mailsuite.queue import Offline
     from mailsuite.routing import Router
 
-    uid, _ = os.getuid(), wanted.values.setdefault("sender", user_name())
+    uid = os.getuid()
+    wanted.values.setdefault("sender", user_name())  # not that of the server's user below
     owner = data.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
         # What root writes the server could not read.
