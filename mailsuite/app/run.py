@@ -24,6 +24,9 @@ log = get_logger("app")
 GARBAGE = (10_000, 10, 100)
 """When Python looks for cycles of objects. By its own numbers (700, 10, 10) it looks through all
 objects while 500,000 messages are put in order, and everybody waits for a tenth of a second."""
+ONE_SIGNAL = 1.0
+"""Seconds in which a second signal is the first one again: timeout(1) sends it to the process and
+to its group. After that it is somebody who can't wait."""
 Reload = Callable[[], Awaitable[None]]
 
 
@@ -49,10 +52,15 @@ async def serve_until_stopped(
     stop = asyncio.Event()
     this = asyncio.current_task()
 
+    asked = 0.0
+
     def on_stop() -> None:
-        if stop.is_set() and this is not None:
+        nonlocal asked
+        if not stop.is_set():
+            asked = loop.time()
+            stop.set()
+        elif loop.time() - asked > ONE_SIGNAL and this is not None:
             this.cancel()
-        stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_stop)

@@ -129,6 +129,8 @@ def test_sigterm_says_goodbye(make_production: MakeProduction) -> None:
         imap.select()
         imap.send(b"i IDLE\r\n")
         assert imap.readline().startswith(b"+")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)  # timeout(1) sends it twice
         server.stop(signal.SIGTERM)
         assert smtp.getreply()[0] == 421
         assert imap.readline().startswith(b"* BYE")
