@@ -223,7 +223,7 @@ def _structure(form: bytes, shown: Callable[[bytes], bytes] | None) -> Callable[
         def values(batch: Batch) -> Sequence[Iterable[bytes]]:
             found: Iterable[bytes] = batch.columns[place]
             if not batch.view.enabled.utf8:
-                found = map(structures.as_basic, found)
+                found = structures.all_as_basic(batch.columns[place])
             return [found if shown is None else map(shown, found)]
 
         return Items(form, values)

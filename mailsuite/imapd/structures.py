@@ -5,7 +5,8 @@ part's structure (RFC 5524), the form for clients that know no message/global.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 from mailsuite.imapd.parts import part_at
 from mailsuite.imapd.syntax.model import Section
@@ -94,6 +95,13 @@ def as_basic(structure: bytes) -> bytes:
     form.
     """
     return _basic(structure) if _GLOBAL in structure else structure
+
+
+def all_as_basic(structures: Sequence[bytes]) -> Iterable[bytes]:
+    """`as_basic` of many, which are nearly always what they were."""
+    if any(map(bytes.__contains__, structures, repeat(_GLOBAL))):
+        return map(as_basic, structures)
+    return structures
 
 
 def _basic(structure: bytes) -> bytes:
