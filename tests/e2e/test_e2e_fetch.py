@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable
 
 import pytest
@@ -86,6 +88,31 @@ def test_over_pop3_and_away(server: Server, account: Account, make_dovecot: Made
         assert b"can't connect to 127.0.0.1" in done.stdout
         assert "failed 1 times, again in" in fetch(server, "list")
         fetch(server, "remove", number)
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_away_after_some_days(
+    make_server: Callable[..., Server], make_dovecot: Made, protocol: str
+) -> None:
+    """What has been here for longer goes over there at the next visit, the rest stays."""
+    server = make_server("--user=bob@example.test:secret").start()
+    (account,) = server.accounts
+    with make_dovecot() as dovecot:
+        put(dovecot, "old")
+        port = dovecot.imap_port if protocol == "imap" else dovecot.pop3_port
+        url = f"{protocol}://{USER}@127.0.0.1:{port}"
+        words = ("--tls", "none", "--password-stdin", "--delete-after", "2", "--every", "1h")
+        told = fetch(server, "add", account.address, url, *words, "--no-check", stdin=PASSWORD)
+        number = told.rpartition("number ")[2].partition(")")[0]
+        arrived(server, account, "old")
+        server.stop()
+        with contextlib.closing(sqlite3.connect(server.data / "fetch.db")) as db, db:
+            assert db.execute("UPDATE seen SET at = at - 3 * 86400").rowcount == 1
+        put(dovecot, "new")
+        server.start()
+        fetch(server, "run", number)
+        arrived(server, account, "old", "new")
+        eventually(lambda: left(dovecot) == 1, "the old one is gone", more=server.log)
 
 
 def test_killed_while_it_fetches(make_server: Callable[..., Server], make_dovecot: Made) -> None:
