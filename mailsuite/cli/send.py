@@ -32,7 +32,7 @@ from mailsuite.cli.handing import (
     remote_server,
 )
 from mailsuite.cli.letter import user_name
-from mailsuite.message import Group, decode_text, parse_addresses, parse_mailbox
+from mailsuite.message import Address, Group, decode_text, parse_addresses, parse_mailbox
 from mailsuite.message.compose import (
     About,
     Entity,
@@ -241,19 +241,23 @@ def _people(given: str, domain: str) -> list[Mailbox | MailboxGroup]:
     found: list[Mailbox | MailboxGroup] = []
     for one in parse_addresses(given.encode("utf-8", "replace")):
         if isinstance(one, Group):
-            members = tuple(_mailbox(m.display_name, m.address, domain) for m in one.members)
+            members = tuple(_mailbox(member, given, domain) for member in one.members)
             found.append(MailboxGroup(one.display_name, members))
         else:
-            found.append(_mailbox(one.display_name, one.address, domain))
+            found.append(_mailbox(one, given, domain))
     if not found:
         raise NotSent(EX_DATAERR, f"{given!r} holds no address")
     return found
 
 
-def _mailbox(name: str, address: str, domain: str) -> Mailbox:
+def _mailbox(one: Address, given: str, domain: str) -> Mailbox:
+    address = one.address
+    # The parser reads what others have written, also this; here it is a slip.
+    if b"@" in one.mailbox and '"' not in given:
+        raise NotSent(EX_DATAERR, f"{given!r} is not an address: more than one @")
     whole = address if "@" in address else f"{address}@{domain}"
     try:
-        return Mailbox(name, parse_mailbox(whole))
+        return Mailbox(one.display_name, parse_mailbox(whole))
     except ValueError as error:
         raise NotSent(EX_DATAERR, f"{address!r} is not an address: {error}") from error
 

@@ -153,6 +153,7 @@ def test_send_by_a_submission_server(running: Server) -> None:
     ("arguments", "code", "words"),
     [
         (["--to", "nobody@-no-.test"], 65, "is not an address"),
+        (["--to", "bob@@example.test"], 65, "more than one @"),
         (["--from", "a@example.test", "--to", "x@example.test", "--attach", "/no"], 66, "/no: No"),
         (["--subject", "x"], 64, "to whom?"),
         (["--to", "a@example.test", "--user", "a"], 64, "need --server"),
