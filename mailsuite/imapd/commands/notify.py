@@ -54,8 +54,10 @@ async def notify(session: Session, arguments: NotifyArguments) -> Reply:
     if groups and session.view is not None:
         # What has gathered is told, wanted from now on or not (§3.1: an implicit NOOP).
         wanted, session.view.wanted = session.view.wanted, None
-        await session.synchronize(may_expunge=True, by_uid=True)
-        session.view.wanted = wanted
+        try:
+            await session.synchronize(may_expunge=True, by_uid=True)
+        finally:
+            session.view.wanted = wanted
     await _tell_refused(session, watch, mailboxes)
     if arguments.status:
         await _tell_counts(session, watch, mailboxes)
