@@ -52,6 +52,10 @@ class Resolver:
         """AAAA records as text."""
         return await self._ask(host, "AAAA", lambda r: str(r.address))
 
+    async def cname(self, name: str) -> Answer[str]:
+        """The name that `name` itself is an alias of, however its chain goes on."""
+        return await self._ask(name, "CNAME", lambda r: _text(r.target))
+
     async def tlsa(self, name: str) -> Answer[Tlsa]:
         """TLSA records, of `_25._tcp.mx.example.org` for example."""
         return await self._ask(

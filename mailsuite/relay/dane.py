@@ -1,14 +1,17 @@
 """Pure. DANE for SMTP: whether a chain of certificates is the one that TLSA records tell of.
 
 RFC 6698 with what RFC 7672 makes of it for SMTP: usages DANE-TA(2) and DANE-EE(3) only; of DANE-EE
-neither names nor dates matter; DANE-TA wants a path to the anchor, dates and a name.
+neither names nor dates matter; DANE-TA wants a path to the anchor, dates and a name. Of several
+digests of one kind the strongest counts.
 """
 
+import contextlib
 import datetime
 import hashlib
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -25,8 +28,11 @@ _LENGTHS = {1: 32, 2: 64}
 
 
 def usable(records: Iterable[Tlsa]) -> tuple[Tlsa, ...]:
-    """Those that a client of RFC 7672 can work with (§3.1); others are passed over."""
-    return tuple(
+    """Those that a client of RFC 7672 can work with (§3.1); others are passed over.
+
+    So are SHA-256 digests beside SHA-512 ones of the same usage and selector (§5, RFC 7671 §9).
+    """
+    found = [
         each
         for each in records
         if each.usage in (DANE_TA, DANE_EE)
@@ -34,6 +40,10 @@ def usable(records: Iterable[Tlsa]) -> tuple[Tlsa, ...]:
         and (
             len(each.data) == _LENGTHS.get(each.matching, -1) or (each.matching == 0 and each.data)
         )
+    ]
+    strong = {(each.usage, each.selector) for each in found if each.matching == 2}
+    return tuple(
+        each for each in found if each.matching != 1 or (each.usage, each.selector) not in strong
     )
 
 
@@ -117,40 +127,43 @@ def _leads(chain: Sequence[bytes], anchor: bytes, names: Sequence[str], now: flo
         store = Store([x509.load_der_x509_certificate(anchor)])
     except ValueError:
         return False
+    if not _is_for(leaf, names):
+        return False
     when = datetime.datetime.fromtimestamp(now, datetime.UTC)
     policies = ExtensionPolicy.permit_all()
     authorities = policies.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
-    for name in names:
-        try:
-            subject = x509.DNSName(name)
-            builder = PolicyBuilder().store(store).time(when)
-            builder = builder.extension_policies(
-                ca_policy=authorities,
-                ee_policy=policies.require_present(
-                    x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
-                ),
-            )
-            builder.build_server_verifier(subject).verify(leaf, between)
-        except (VerificationError, ValueError):
-            continue
-        return True
-    return False
+    # The library's verifier of servers knows no names but those in a SAN.
+    builder = PolicyBuilder().store(store).time(when)
+    builder = builder.extension_policies(ca_policy=authorities, ee_policy=policies)
+    try:
+        builder.build_client_verifier().verify(leaf, between)
+    except (VerificationError, ValueError):
+        return False
+    return True
 
 
 def _valid(certificate: bytes, names: Sequence[str], now: float) -> bool:
     try:
         found = x509.load_der_x509_certificate(certificate)
-        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+    except ValueError:
         return False
     when = datetime.datetime.fromtimestamp(now, datetime.UTC)
-    if not found.not_valid_before_utc <= when <= found.not_valid_after_utc:
+    return found.not_valid_before_utc <= when <= found.not_valid_after_utc and _is_for(found, names)
+
+
+def _is_for(certificate: x509.Certificate, names: Sequence[str]) -> bool:
+    """Whether it presents one of the names: a DNS-ID, or where it has none its CN-ID (§3.2.3)."""
+    presented: list[str] = []
+    try:
+        with contextlib.suppress(x509.ExtensionNotFound):
+            extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            presented = extension.value.get_values_for_type(x509.DNSName)
+        if not presented:
+            common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            presented = [str(each.value) for each in common]
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return False
-    return any(
-        name_fits(pattern, name)
-        for pattern in alternatives.get_values_for_type(x509.DNSName)
-        for name in names
-    )
+    return any(name_fits(pattern, name) for pattern in presented for name in names)
 
 
 def name_fits(pattern: str, name: str) -> bool:

@@ -32,8 +32,10 @@ class Host:
 
     name       as the MX record or the settings have it; "" for an address literal
     addresses  IP addresses, in the order to try them
-    secure     the way from the domain to these addresses was validated by DNSSEC (RFC 7672 §2.2)
-    base       name to look for TLSA records under first: the end of a chain of CNAMEs
+    secure     that this is a host of the domain was validated by DNSSEC, and so was where it is,
+               or at least that its name is an alias (RFC 7672 §2.2.2): TLSA records may be there
+    base       name to look for TLSA records under first: the end of a chain of CNAMEs, where all
+               of it was validated
     """
 
     name: str
@@ -45,10 +47,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Hops:
-    """The hosts of a destination; `secure`: that these are the ones was validated by DNSSEC."""
+    """The hosts of a destination.
+
+    secure  that these are the ones was validated by DNSSEC
+    name    the end of the domain's chain of CNAMEs; "" where MX records were not asked for
+    """
 
     hosts: tuple[Host, ...]
     secure: bool = False
+    name: str = ""
 
 
 async def by_mx(resolver: Resolver, domain: str, settings: Settings) -> Hops:
@@ -71,7 +78,7 @@ async def by_mx(resolver: Resolver, domain: str, settings: Settings) -> Hops:
     random.shuffle(ranked)
     ranked.sort(key=lambda each: each[0])
     hosts = await _without_ourselves(resolver, domain, ranked, found.secure, settings)
-    return Hops(tuple(hosts[: settings.hosts]), found.secure)
+    return Hops(tuple(hosts[: settings.hosts]), found.secure, found.name)
 
 
 async def of_host(resolver: Resolver, name: str, port: int) -> Hops:
@@ -148,12 +155,15 @@ async def _host(resolver: Resolver, name: str, port: int, *, secure: bool) -> Ho
         for address in chain.from_iterable(zip_longest(*(each.records for each in answers)))
         if address is not None
     )
-    secure = secure and all(each.secure for each in answers)
-    if len(answers) < 2 and (secure or not addresses):
+    known = secure and all(each.secure for each in answers)
+    if len(answers) < 2 and (known or not addresses):
         # What is missing could be the forged half of a signed zone (RFC 7672 §2.1.2).
         raise next(each for each in found if isinstance(each, DnsFailure))
     base = next((each.name for each in answers if each.records), name)
-    return Host(name, addresses, port, secure, base)
+    if secure and not known and addresses and base != name:
+        # The alias itself may be signed: records for its own name count then (§2.2.2).
+        return Host(name, addresses, port, (await resolver.cname(name)).secure, name)
+    return Host(name, addresses, port, known, base)
 
 
 def _literal(domain: str, settings: Settings) -> Host:

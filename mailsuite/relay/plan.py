@@ -26,7 +26,8 @@ class Plan:
     why       in a few words
     implicit  TLS from the first octet
     tlsa      the records to match, with `Need.DANE`
-    names     names that the certificate may be for, with `Need.DANE` and usage DANE-TA
+    names     where there are TLSA records: names that the certificate may be for with usage
+              DANE-TA, the first of them to be asked for in the handshake
     """
 
     need: Need

@@ -26,7 +26,11 @@ async def plan_for(
     resolver: Resolver,
     settings: Settings,
 ) -> Plan:
-    """The plan for one host. Raises SessionFailed where it may not be spoken to."""
+    """The plan for one host. Raises SessionFailed where it may not be spoken to.
+
+    domain  of the recipients, or the smarthost's name
+    sts     its policy, where it has one
+    """
     smarthost = rule.smarthost
     level = smarthost.tls if smarthost else rule.tls
     need = LEVELS[level]
@@ -38,12 +42,14 @@ async def plan_for(
         # RFC 8689 §5: the sender prefers delivery to what the recipient's side asks for, and no
         # more than that: the operator's word stands.
         return Plan(need, f"{why}, TLS-Required: No")
-    enforced = sts is not None and sts.mode == "enforce" and smarthost is None
+    enforced = sts is not None and sts.mode == "enforce"
     if enforced and sts is not None and not sts.allows(host.name):
         words = f"{host.name} is not among the hosts of the MTA-STS policy of {domain}"
         raise SessionFailed("4.7.5", words, Contact(host.name, why="MTA-STS"), reached=True)
     # What the operator asks of a host by name is not weakened by the DNS.
-    plan = await _by_dane(host, rule, domain, resolver, settings, implicit=implicit)
+    # Names for a certificate by DANE-TA beside the host's (RFC 7672 §3.2.2).
+    names = () if smarthost else tuple(filter(None, (domain, hops.name)))
+    plan = await _by_dane(host, names, resolver, settings, implicit=implicit)
     if enforced and (plan is None or plan.need < Need.VERIFY):
         plan = Plan(Need.VERIFY, "MTA-STS policy: enforce", implicit)
     if plan is None or (plan.need is not Need.DANE and need > plan.need):
@@ -68,13 +74,7 @@ def _required(plan: Plan, host: Host, hops: Hops, *, enforced: bool, by_name: bo
 
 
 async def _by_dane(
-    host: Host,
-    rule: Rule,
-    domain: str,
-    resolver: Resolver,
-    settings: Settings,
-    *,
-    implicit: bool,
+    host: Host, names: tuple[str, ...], resolver: Resolver, settings: Settings, *, implicit: bool
 ) -> Plan | None:
     """The plan that the host's TLSA records make; None where it has none (RFC 7672 §2.2)."""
     if not (settings.dane and resolver.validating and host.secure and host.name):
@@ -91,8 +91,8 @@ async def _by_dane(
             break
     if found is None or not (found.records and found.secure):
         return None
+    names = tuple(dict.fromkeys((base, host.name, *names)))
     usable = dane.usable(found.records)
     if not usable:
-        return Plan(Need.MUST, "DANE: no usable TLSA record", implicit)
-    names = (base, host.name) if rule.smarthost else (base, host.name, domain)
-    return Plan(Need.DANE, "DANE", implicit, usable, tuple(dict.fromkeys(names)))
+        return Plan(Need.MUST, "DANE: no usable TLSA record", implicit, names=names)
+    return Plan(Need.DANE, "DANE", implicit, usable, names)

@@ -104,6 +104,28 @@ def test_what_is_not_usable() -> None:
     assert not matches([good], [], [], time.time())
 
 
+def test_of_digests_the_strongest_counts() -> None:
+    """RFC 7672 §5, RFC 7671 §9: for each usage and selector, beside the whole."""
+    whole, weak, strong = (record(3, 1, matching, LEAF) for matching in (0, 1, 2))
+    of_certificate = record(3, 0, 1, LEAF)
+    assert usable([weak, of_certificate, whole, strong]) == (of_certificate, whole, strong)
+    other = record(3, 1, 2, CHAIN[1])
+    assert not matches([weak, other], CHAIN, ["mx.test"], time.time())
+    assert matches([weak, Tlsa(3, 1, 2, b"short")], CHAIN, ["mx.test"], time.time())
+
+
+@pytest.mark.parametrize("authority", [CA, None], ids=["anchor", "itself"])
+def test_the_subject_names_it_where_nothing_else_does(authority: trustme.CA | None) -> None:
+    """RFC 7672 §3.2.3: a CN-ID counts where there is no DNS-ID."""
+    for identity, counts in (("post@mx.test", True), ("other.test", False)):
+        blob = CA.issue_cert(identity, common_name="mx.test").cert_chain_pems[0]
+        leaf = der(blob)
+        chain = [leaf, der(CA.cert_pem)]
+        fitting = record(2, 0, 1, chain[1] if authority else leaf)
+        assert matches([fitting], chain, ["mx.test"], time.time()) is counts
+        assert not matches([fitting], chain, ["x.test"], time.time())
+
+
 def test_the_key_stands_in_the_certificate_as_the_library_says() -> None:
     for certificate in CHAIN:
         key = x509.load_der_x509_certificate(certificate).public_key()

@@ -212,6 +212,37 @@ class TestDane:
                 assert isinstance(outcome, Sent), outcome
                 assert tls_of(outcome)[1] == "DANE" and asked == ["real.test"]
 
+    async def test_an_alias_that_is_signed_and_leads_elsewhere(self, tmp_path: Path) -> None:
+        """RFC 7672 §2.2.2, "Insecure CNAME": records for the alias itself count."""
+        hop = NextHop(tls=chain_tls("mx1.test"))
+        async with listening(hop):
+            name = f"_{hop.port}._tcp.mx1.test"
+            for signed in (True, False):
+                where = zone(*SECURE, name)
+                where.records[("mx1.test", "CNAME")] = ["real.test."]
+                where.records[("real.test", "A")] = ["127.0.0.1"]
+                where.records[(name, "TLSA")] = [tlsa(2, ca_der())]
+                if not signed:
+                    where.secure.discard("mx1.test")
+                async with relaying(tmp_path, where, port=hop.port) as relay:
+                    (outcome,) = await relay.send("a@far.test")
+                    assert isinstance(outcome, Sent), outcome
+                    assert tls_of(outcome)[1] == ("DANE" if signed else "opportunistic")
+                    assert ((name, "TLSA") in where.asked) is signed
+
+    async def test_the_name_that_the_domain_is_an_alias_of(self, tmp_path: Path) -> None:
+        """RFC 7672 §3.2.2: the third name of a certificate."""
+        hop = NextHop(tls=chain_tls("big.test"))
+        async with listening(hop):
+            name = f"_{hop.port}._tcp.mx1.test"
+            where = zone(*SECURE, "big.test", name)
+            where.records[("big.test", "MX")] = where.records.pop(("far.test", "MX"))
+            where.records[("far.test", "CNAME")] = ["big.test."]
+            where.records[(name, "TLSA")] = [tlsa(2, ca_der())]
+            async with relaying(tmp_path, where, port=hop.port) as relay:
+                (outcome,) = await relay.send("a@far.test")
+                assert isinstance(outcome, Sent) and tls_of(outcome)[1] == "DANE", outcome
+
     async def test_does_not_match(self, tmp_path: Path) -> None:
         hop = NextHop(tls=server_tls("mx1.test"))
         async with listening(hop):
