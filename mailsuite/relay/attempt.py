@@ -107,9 +107,13 @@ class Attempt:
                 found = await find.by_mx(self._house.resolver, key.domain, settings)
         except NoRoute as error:
             raise SessionFailed(error.status, error.text) from error
+        # The domain of the policy: with a smarthost its name, and not the recipient's domain
+        # (RFC 8461 §3.4).
+        domain = smarthost.host.lower() if smarthost else key.domain
+        lmtp = bool(smarthost and smarthost.lmtp)
         sts = None
-        if self._house.sts is not None and smarthost is None and not key.tls_optional:
-            sts = await self._house.sts.policy(key.domain)
+        if self._house.sts is not None and not key.tls_optional and not lmtp:
+            sts = await self._house.sts.policy(domain)
         count = 0
         for host in found.hosts:
             try:
@@ -117,7 +121,7 @@ class Attempt:
                     host,
                     found,
                     key.rule,
-                    key.domain,
+                    domain,
                     sts=sts,
                     require_tls=key.require_tls,
                     tls_optional=key.tls_optional,
@@ -137,7 +141,7 @@ class Attempt:
                     host.port,
                     plan,
                     smarthost.login if smarthost else None,
-                    bool(smarthost and smarthost.lmtp),
+                    lmtp,
                 )
 
     async def _over(self, session: Session) -> None:

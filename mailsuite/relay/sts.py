@@ -30,11 +30,12 @@ log = get_logger("relay")
 
 FETCH_TIMEOUT = 60.0  # seconds (§3.3)
 CONNECT_TIMEOUT = 10.0
-AGAIN = 300.0  # seconds until a failed fetch is repeated (§3.3)
+AGAIN = 300.0  # seconds until a failed fetch is repeated, of the same id (§3.3)
 REFRESH = 86_400.0  # a policy in force is fetched again, so that it never runs out (§3.3)
 KEPT = 1000  # policies in memory
 STORED = 10_000  # and on the disk
-_DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+\Z")
+# No IP address: no top-level domain has a name of digits (RFC 3696 §2).
+_DOMAIN = re.compile(r"(?!.*\.[0-9]+\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class StsPolicies:
         self._clock = clock
         self._port = port
         self._known: OrderedDict[str, Known | None] = OrderedDict()
-        self._failed: OrderedDict[str, float] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[str, float]] = OrderedDict()  # id, not before
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def policy(self, domain: str) -> Policy | None:
@@ -100,14 +101,15 @@ class StsPolicies:
         if found is None or (known is not None and found == known.id and young):
             # A policy outlives its record (§5.1), so that nobody takes it away by silence.
             return known.policy if known else None
-        if self._failed.get(domain, 0.0) > self._clock.now():
+        failed, not_before = self._failed.get(domain, ("", 0.0))
+        if failed == found and self._clock.now() < not_before:
             return known.policy if known else None
         try:
             async with asyncio.timeout(FETCH_TIMEOUT):
                 policy = parse(await self._fetch(domain))
         except (OSError, ValueError, h11.RemoteProtocolError, DnsFailure) as error:
             log.warning("mta-sts policy not fetched", domain=domain, why=str(error) or repr(error))
-            _put(self._failed, domain, self._clock.now() + AGAIN)
+            _put(self._failed, domain, (found, self._clock.now() + AGAIN))
             return known.policy if known else None
         fresh = Known(found, policy.mode, policy.mx, policy.max_age, self._clock.now())
         _put(self._known, domain, fresh)

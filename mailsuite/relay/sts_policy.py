@@ -9,6 +9,10 @@ from mailsuite.relay.dane import name_fits
 MAX_POLICY = 1 << 16  # octets
 MAX_AGE = 31_557_600  # seconds (§3.2)
 MAX_HOSTS = 1000
+_BEGUN = re.compile(r"v=STSv1[ \t]*;")
+_RECORD = re.compile(  # sts-text-record (§3.1)
+    r"v=STSv1(?:[ \t]*;[ \t]*[A-Za-z0-9][A-Za-z0-9_.-]{0,31}=[!-:<>-~]+)+(?:[ \t]*;[ \t]*)?\Z"
+)
 _ID = re.compile(r"[A-Za-z0-9]{1,32}\Z")
 _FIELD = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,31})[ \t]*:[ \t]*(.*?)[ \t]*\Z")
 _PATTERN = re.compile(r"(?:\*\.)?[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.?\Z")
@@ -28,9 +32,12 @@ class Policy:
 
 
 def record_id(texts: Sequence[str]) -> str | None:
-    """The id in the TXT records of `_mta-sts.<domain>` (§3.1); None: there is no policy."""
-    found = [text for text in texts if re.match(r"v=STSv1[ \t]*(?:;|\Z)", text)]
-    if len(found) != 1:
+    """The id in the TXT records of `_mta-sts.<domain>` (§3.1); None: there is no policy.
+
+    A record that breaks the syntax anywhere is none.
+    """
+    found = [text for text in texts if _BEGUN.match(text)]
+    if len(found) != 1 or not _RECORD.match(found[0]):
         return None
     for part in found[0].split(";")[1:]:
         key, _, value = part.strip(" \t").partition("=")

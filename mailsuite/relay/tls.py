@@ -25,6 +25,8 @@ class Contexts:
         except OSError as error:
             why = error.strerror or error
             raise UserError(f"{ca_file}: can't be read as certificates, PEM: {why}") from error
+        # Only a SAN names the host (RFC 8461 §3.3, §4.2; RFC 9525 §2), and never the subject.
+        self.verifying.hostname_checks_common_name = False
         self.any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.any.check_hostname = False
         self.any.verify_mode = ssl.CERT_NONE

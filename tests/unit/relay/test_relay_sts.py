@@ -1,6 +1,7 @@
 """MTA-STS: the record, the policy, the fetch over HTTPS, and what it makes of a delivery."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from relay_support import relaying, server_tls
+from relay_support import CA, relaying, server_tls
 
 from mailsuite.mail import Deferred, Sent
+from mailsuite.relay.settings import Rule, Smarthost
 from mailsuite.relay.sts_policy import MAX_AGE, Policy, parse, record_id
 from tests.dns_server import Zone
 from tests.next_hop import NextHop, listening
@@ -74,6 +76,11 @@ class TestPolicy:
             (["v=STSv1; id=a b"], None),
             (["v=STSv12; id=a"], None),
             (["v=STSv1"], None),
+            (["v=STSv1", "v=STSv1 ; a=b ;id=c;id=d"], "c"),
+            (["v=STSv1; id=a; and more"], None),
+            (["v=STSv1; id=a; x=y=z"], None),
+            (["v=STSv1;; id=a"], None),
+            (["V=STSv1; id=a"], None),
             ([], None),
         ],
     )
@@ -260,3 +267,46 @@ async def test_a_damaged_file_is_fetched_anew(tmp_path: Path) -> None:
         (outcome,) = await relay.send("a@far.test")
         assert outcome.contact is not None
         assert outcome.contact.why == "MTA-STS policy: enforce"
+
+
+async def test_of_a_smarthost_its_own_policy_counts(tmp_path: Path) -> None:
+    """RFC 8461 §3.4; not for an address, which has none."""
+    hop = NextHop(tls=server_tls("mx1.test"))
+    async with listening(hop), serving(Web()) as web:
+        where = zone()
+        where.records[("far.test", "A")] = ["127.0.0.1"]
+        for host, sent in (("far.test", False), ("127.0.0.1", True)):
+            rule = Rule(Smarthost(host, hop.port, "opportunistic"))
+            async with relaying(tmp_path, where, sts_port=web.port, default=rule) as relay:
+                (outcome,) = await relay.send("a@other.test")
+                assert isinstance(outcome, Sent if sent else Deferred), outcome
+                assert sent or "not among the hosts of the MTA-STS policy" in outcome.text
+        assert not [name for name, kind in where.asked if kind == "TXT" and name != RECORD[0]]
+
+
+async def test_a_failed_fetch_is_not_repeated_for_the_same_id(tmp_path: Path) -> None:
+    """RFC 8461 §3.3: per version ID."""
+    hop = NextHop(tls=server_tls("mx1.test"))
+    async with (
+        listening(hop),
+        serving(Web(status="404 Gone")) as web,
+        relaying(tmp_path, zone(), sts_port=web.port, port=hop.port, transactions=1) as relay,
+    ):
+        for id in (1, 1, 2, 2):
+            relay.zone.records[RECORD] = [f'"v=STSv1; id={id};"']
+            assert isinstance((await relay.send("a@far.test"))[0], Sent)
+        assert len(web.requests) == 2
+
+
+async def test_a_name_in_the_subject_is_none(tmp_path: Path) -> None:
+    """RFC 8461 §4.2: a DNS-ID is wanted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    CA.issue_cert("other@mx1.test", common_name="mx1.test").configure_cert(context)
+    hop = NextHop(tls=context)
+    async with (
+        listening(hop),
+        serving(Web()) as web,
+        relaying(tmp_path, zone(), sts_port=web.port, port=hop.port) as relay,
+    ):
+        (outcome,) = await relay.send("a@far.test")
+        assert isinstance(outcome, Deferred) and "certificate not accepted" in outcome.text
