@@ -15,6 +15,7 @@ from mailsuite.message.path import parse_mailbox, quote_local, split_address
 
 WIDTH = 76
 _WORD = 75  # RFC 2047 §2
+_FIRST = 24  # of the first word of a field, at least; else it begins on the next line
 _LONGEST = 500  # of a word that is written as it is
 _ATOM_TEXT = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+.^_`{|}~-]+")
@@ -71,11 +72,15 @@ def address_field(
     written in UTF-8 all the same, and the message then needs SMTPUTF8.
     """
     words: list[str] = []
+    room = _room(len(name) + 2)
     for entry in entries:
         if words:
             words[-1] += ","
+            room = _WORD
         if isinstance(entry, MailboxGroup):
-            words += _phrase(entry.name, utf8)
+            words += _phrase(entry.name, utf8, room)
+            if words[-1].endswith("?="):  # apart from every special (RFC 2047 §5 (3))
+                words.append(" ")
             words[-1] += ":"
             for count, member in enumerate(entry.members):
                 if count:
@@ -83,7 +88,7 @@ def address_field(
                 words += _mailbox(member, utf8)
             words[-1] += ";"
         else:
-            words += _mailbox(entry, utf8)
+            words += _mailbox(entry, utf8, room)
     if not words:
         raise ValueError(f"{name} needs an address")
     return fold(name, words)
@@ -100,13 +105,16 @@ def parameter_field(name: str, value: str, params: Mapping[str, str]) -> bytes:
 
 
 def fold(name: str, words: Sequence[str]) -> bytes:
-    """A field of words that each begin with their white space, on lines of up to 76 columns."""
+    """A field of words that each begin with their white space, on lines of up to 76 columns.
+
+    The first one stands behind the name, unless it is an encoded word for which there is no room.
+    """
     if not _NAME.fullmatch(name):
         raise ValueError(f"bad field name {name!r}")
     lines = []
     line = f"{name}:"
     for word in words:
-        if len(line) + len(word) > WIDTH and line != f"{name}:":
+        if len(line) + len(word) > WIDTH and (line != f"{name}:" or word.startswith(" =?")):
             lines.append(line)
             line = ""
         line += word
@@ -141,6 +149,11 @@ def encode_words(text: str, *, charset: str = "utf-8", room: int = _WORD) -> lis
     return words
 
 
+def _room(column: int) -> int:
+    """Columns for an encoded word that begins at `column` of its line (RFC 2047 §2), or below."""
+    return WIDTH - column if WIDTH - column >= _FIRST else _WORD
+
+
 def _encoded(octets: bytes, base64: bool) -> str:
     return binascii.b2a_base64(octets, newline=False).decode("ascii") if base64 else _q(octets)
 
@@ -169,7 +182,7 @@ def _text(value: str, column: int, utf8: bool) -> list[str]:
 
     def encode_run() -> None:
         if run:
-            room = WIDTH - column if not words and column < WIDTH // 2 else _WORD
+            room = _WORD if words else _room(column)
             words.extend(f" {word}" for word in encode_words(" ".join(run), room=room))
             run.clear()
 
@@ -183,17 +196,17 @@ def _text(value: str, column: int, utf8: bool) -> list[str]:
     return words
 
 
-def _phrase(name: str, utf8: bool) -> list[str]:
+def _phrase(name: str, utf8: bool, room: int = _WORD) -> list[str]:
     """A display name or group name (RFC 5322 §3.2.5)."""
     if _ATOM_TEXT.fullmatch(name) and "=?" not in name and len(name) <= _LONGEST:
         return [f" {word}" for word in name.split(" ")]
     written = name.isprintable() if utf8 else bool(_PRINTABLE.fullmatch(name))
     if written and name and "=?" not in name and len(name) <= _LONGEST:
         return _PIECE.findall(f" {_quoted(name)}")
-    return [f" {word}" for word in encode_words(name)]
+    return [f" {word}" for word in encode_words(name, room=room)]
 
 
-def _mailbox(entry: Mailbox, utf8: bool) -> list[str]:
+def _mailbox(entry: Mailbox, utf8: bool, room: int = _WORD) -> list[str]:
     address = parse_mailbox(entry.address)
     if utf8:
         local, _ = split_address(address)
@@ -201,7 +214,7 @@ def _mailbox(entry: Mailbox, utf8: bool) -> list[str]:
         address = f"{quote_local(local)}@{domain}"
     if not entry.name:
         return [f" {address}"]
-    return [*_phrase(entry.name, utf8), f" <{address}>"]
+    return [*_phrase(entry.name, utf8, room), f" <{address}>"]
 
 
 def _parameter(key: str, text: str) -> list[str]:

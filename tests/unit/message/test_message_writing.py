@@ -140,6 +140,20 @@ def test_addresses(listed: list[Mailbox | MailboxGroup]) -> None:
     ]
 
 
+field_names = st.sampled_from(["To", "Resent-From", "X-" + "Long-" * 9 + "Name", "X-" + "N" * 60])
+
+
+@given(field_names, unicode, entries)
+def test_lines_with_encoded_words_have_76_columns_at_most(
+    name: str, text: str, listed: list[Mailbox | MailboxGroup]
+) -> None:
+    for raw in (text_field(name, text), address_field(name, listed)):
+        for line in raw.decode().split("\r\n"):
+            if "=?" in line:  # RFC 2047 §2
+                assert len(line) <= 76
+            assert "?=:" not in line  # §5 (3)
+
+
 @given(st.lists(people, min_size=1, max_size=4))
 def test_the_standard_library_reads_the_addresses(listed: list[Mailbox]) -> None:
     raw = address_field("To", listed)
