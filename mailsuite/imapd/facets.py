@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
-FACETS_VERSION = 6
+FACETS_VERSION = 7
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
 NAMES = (*sort_keys.NAMES, "thread", "preview", "envelope", "bodystructure", "parts")
 """The short ones first: SQLite reads a row up to what is asked for."""
@@ -108,9 +108,11 @@ def _fields(data: Source, part: Part) -> Fields:
 
 
 def _parsed(found: Fields, name: bytes) -> AddressList:
-    """A field that stands there several times counts as one list."""
-    values = found.get(name)
-    return parse_addresses(b",".join(values)) if values else []
+    """A field that stands there several times counts as one list (RFC 5322 §4.5.3).
+
+    Each is read by itself, so that a quote or comment left open in one does not hide the next.
+    """
+    return [entry for value in found.get(name, ()) for entry in parse_addresses(value)]
 
 
 def _envelope(found: Fields, lists: Mapping[bytes, AddressList]) -> bytes:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from mailsuite.message.header import unfold
 from mailsuite.message.path import quote_local
 from mailsuite.message.words import decode_words
 
@@ -34,6 +35,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
+_ROUTE_FOLLOWS = re.compile(rb"[\s,]*+[@(]")
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -91,9 +93,7 @@ def parse_addresses(value: bytes) -> AddressList:
     Empty elements are skipped, semicolons outside of groups count as commas, and words without any
     address are an Address with an empty host.
     """
-    if b"\n" in value:
-        value = value.replace(b"\r\n", b"").replace(b"\n", b"")
-    return _Parser(value).run()
+    return _Parser(unfold(value)).run()
 
 
 def mailboxes(addresses: AddressList) -> list[Address]:
@@ -121,13 +121,36 @@ class _Words:
         self.spaced.append(spaced)
 
     def phrase(self, start: int = 0, end: int | None = None) -> bytes:
-        """The tokens as a phrase: one blank where white space was."""
+        """The tokens as a phrase: one blank where white space was; `""` is nothing."""
         pieces: list[bytes] = []
+        apart = False
         for token, spaced in zip(self.tokens[start:end], self.spaced[start:end], strict=True):
-            if spaced and pieces:
+            apart |= spaced
+            if not token:
+                continue
+            if apart and pieces:
                 pieces.append(b" ")
             pieces.append(token)
+            apart = False
         return b"".join(pieces)
+
+    def address_at(self, at: int) -> tuple[bytes, bytes, bytes, bytes]:
+        """What is around the `@` at token `at`: (text before, local part, domain, text behind).
+
+        Local part and domain are words joined by dots (§4.4); other words belong to neither.
+        """
+        start, end = at, at + 1
+        while start > 0 and (start == at or self._joined(start)):
+            start -= 1
+        while end < len(self.tokens) and (end == at + 1 or self._joined(end)):
+            end += 1
+        tokens = self.tokens
+        local, domain = b"".join(tokens[start:at]), b"".join(tokens[at + 1 : end])
+        return self.phrase(0, start), local, domain, self.phrase(end)
+
+    def _joined(self, place: int) -> bool:
+        """Whether a token and the one before it are one: no space is between, or a dot is."""
+        return not self.spaced[place] or b"." in (self.tokens[place - 1], self.tokens[place])
 
     def are_a_name(self) -> bool:
         """Several words, with more than a dot between them; or one that is encoded (RFC 2047)."""
@@ -248,19 +271,11 @@ class _Parser:
         A single word without an address is a local part, several are somebody's name.
         """
         if angle is not None:
-            angle.name = words.phrase() or comment
+            angle.name = words.phrase() or angle.name or comment
             self._emit(angle)
         elif ats:
-            at = ats[-1]
-            start = _local_start(words, at)
-            self._emit(
-                Address(
-                    words.phrase(0, start) or comment,
-                    None,
-                    b"".join(words.tokens[start:at]),
-                    b"".join(words.tokens[at + 1 :]),
-                )
-            )
+            before, local, domain, behind = words.address_at(ats[-1])
+            self._emit(Address(before or comment or behind or None, None, local, domain))
         elif words.tokens and (quoted or words.are_a_name()):
             self._emit(Address(words.phrase() or comment, None, b"", b""))
         elif words.tokens:
@@ -268,9 +283,9 @@ class _Parser:
 
     def _angle(self) -> Address:
         """Read an angle-addr after its `<`. It ends at `>`, or before a comma, or with the list."""
-        tokens: list[bytes] = []
-        kinds: list[str] = []
+        words, kinds = _Words(), list[str]()
         adl: bytes | None = None
+        spaced = False
         while True:
             before = self.at
             kind, text = self._token()
@@ -282,37 +297,28 @@ class _Parser:
                 self.at = before
                 break
             if kind == ":" and adl is None and _is_route(kinds):
-                adl = b"".join(tokens)
-                tokens, kinds = [], []
-            elif kind not in ("space", "comment", "<"):
-                tokens.append(text)
+                adl = b"".join(words.tokens)
+                words, kinds = _Words(), []
+            elif kind in ("space", "comment"):
+                spaced = True
+                continue
+            elif kind != "<":
+                words.add(text, spaced)
                 kinds.append(kind)
+            spaced = False
         if "@" not in kinds:
-            return Address(None, adl, b"".join(tokens), b"")
-        at = len(kinds) - 1 - kinds[::-1].index("@")
-        return Address(None, adl, b"".join(tokens[:at]), b"".join(tokens[at + 1 :]))
+            return Address(None, adl, words.phrase(), b"")
+        name, local, domain, _ = words.address_at(len(kinds) - 1 - kinds[::-1].index("@"))
+        return Address(name or None, adl, local, domain)
 
     def _route_follows(self, kinds: list[str]) -> bool:
-        """Whether a comma that was just read begins an obs-domain-list `<,@a:b@c>`."""
-        return not kinds and self.value[self.at : self.at + 1] in (b"@", b",")
+        """Whether a comma that was just read begins an obs-domain-list `<, ,@a:b@c>`."""
+        return not kinds and _ROUTE_FOLLOWS.match(self.value, self.at) is not None
 
 
 def _is_route(kinds: list[str]) -> bool:
     """Whether what was read of an angle-addr is the beginning of a route `@a,@b:`."""
     return bool(kinds) and kinds[0] in ("@", ",")
-
-
-def _local_start(words: _Words, at: int) -> int:
-    """Where the local part before the `@` at token `at` begins: words joined by dots (§4.4)."""
-    start = at
-    while start > 0 and (
-        start == at
-        or not words.spaced[start]
-        or words.tokens[start] == b"."
-        or words.tokens[start - 1] == b"."
-    ):
-        start -= 1
-    return start
 
 
 def _unquote(text: bytes) -> bytes:

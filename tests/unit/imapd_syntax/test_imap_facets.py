@@ -92,6 +92,11 @@ ENVELOPES: list[tuple[bytes, dict[bytes, bytes]]] = [
     (b"X: a\r\n subject: no\r\n\r\n", {}),
     (b"To: a@x.test\r\nTo: b@x.test\r\n\r\n", {
         b"to": b'((NIL NIL "a" "x.test")(NIL NIL "b" "x.test"))'}),
+    # Each is read by itself: what is left open in one does not hide the next.
+    (b"To: a@x.test (open\r\nTo: b@x.test\r\n\r\n", {
+        b"to": b'(("open" NIL "a" "x.test")(NIL NIL "b" "x.test"))'}),
+    (b"To: a\\\r\nTo: b@x.test\r\n\r\n", {
+        b"to": b'((NIL NIL "a\\\\" "")(NIL NIL "b" "x.test"))'}),
     (b"To: Undisclosed recipients:;\r\n\r\n", {
         b"to": b'((NIL NIL "Undisclosed recipients" NIL)(NIL NIL NIL NIL))'}),
     (b"To: A Group: Ed <joe@where.test>, b@x.test; c@x.test\r\n\r\n", {
