@@ -100,7 +100,7 @@ def standard_listeners() -> tuple[Listener, ...]:
 class Endpoint:
     """One socket to bind: a listener at one of its addresses, or at its `path`.
 
-    require_tls  no mail before STARTTLS
+    require_tls  no other command before STARTTLS
     proxies      networks of the proxies before it; none: clients connect themselves
     client_ca    authorities whose client certificates sign in
     """

@@ -42,6 +42,7 @@ class Command:
     idle         brings no mail forward: counted against `Settings.max_idle_commands`
     grouped      its reply may leave with those to the commands behind it (RFC 2920 §3.2)
     max_line     longest line, in octets with CRLF
+    in_clear     may come before TLS where TLS is required (RFC 3207 §4)
     offered      whether HELP lists it in this session
     """
 
@@ -53,6 +54,7 @@ class Command:
     idle: bool = False
     grouped: bool = False
     max_line: int = MAX_LINE
+    in_clear: bool = False
     offered: Callable[["SmtpSession"], bool] = lambda session: True
 
 

@@ -25,6 +25,11 @@ class Reply:
     close: bool = False
     blamed: bool = True
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where the classes of the codes differ (RFC 2034 §4)."""
+        if self.status and not self.status.startswith(f"{self.code // 100}."):
+            raise ValueError(f"{self.code} {self.status} are of two classes")
+
     @property
     def is_error(self) -> bool:
         """A 4xx or 5xx."""

@@ -131,6 +131,11 @@ class SmtpSession(Wire):
         self.idle_commands = 0
 
     @property
+    def needs_tls(self) -> bool:
+        """TLS has to come first (RFC 3207 §4)."""
+        return self.context.settings.require_tls and not self.tls
+
+    @property
     def no_hello(self) -> Reply:
         """The refusal of what comes before the client has said its name."""
         return replies.SEND_LHLO if self.context.settings.lmtp else replies.SEND_HELLO
@@ -261,6 +266,8 @@ class SmtpSession(Wire):
             return replies.NOT_FOR_ODMR if odmr else replies.UNKNOWN_COMMAND
         if len(line) > command.max_line:
             return replies.LINE_TOO_LONG
+        if self.needs_tls and not command.in_clear:
+            return replies.TLS_REQUIRED
         try:
             argument = rest.lstrip(b" ").decode()
         except UnicodeDecodeError:

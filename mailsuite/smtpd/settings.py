@@ -18,7 +18,8 @@ class Settings:
     hostname              our name in the greeting and in Received
     implicit_tls          TLS from the first octet (RFC 8314); otherwise STARTTLS is offered where
                           there is a TLS context
-    require_tls           no mail before STARTTLS; not for a public SMTP server (RFC 3207 §4)
+    require_tls           no other command before STARTTLS; not for a public SMTP server
+                          (RFC 3207 §4)
     allow_plain_auth      submission: AUTH also without TLS (loopback of a developer's machine)
     max_message_size      announced by SIZE
     max_line              longest line inside a message; what 1,000 octets would forbid (RFC 5321

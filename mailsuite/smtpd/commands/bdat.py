@@ -46,6 +46,8 @@ async def bdat(session: SmtpSession, argument: str) -> Reply | None:
     refusal: Reply | None
     if last and (len(words) > 2 or words[1].upper() != "LAST"):
         refusal = BAD_SYNTAX
+    elif session.needs_tls:
+        refusal = replies.TLS_REQUIRED
     else:
         refusal = session.no_hello if session.session.host_name is None else out_of_order(session)
     chunks = session.envelope.chunks
@@ -127,4 +129,5 @@ COMMAND = Command(
     SYNTAX,
     "Sends a chunk of the message, its octets right behind the line; LAST ends the message.",
     grouped=True,
+    in_clear=True,  # its octets have to be read
 )

@@ -40,7 +40,7 @@ async def etrn(session: SmtpSession, argument: str) -> Reply:
         return BAD_SYNTAX
     if not among(domain, context.settings.etrn):
         log.info("ETRN refused", client=session.peer, domain=domain)
-        return reply(459, "5.7.1", f"Node {ascii_text(domain)} not allowed: not in the settings")
+        return reply(459, "4.7.1", f"Node {ascii_text(domain)} not allowed: not in the settings")
     try:
         # Its mail waits because it was away: that nobody was there a moment ago counts no more.
         context.reach({domain, f".{domain}"} if below else {domain})

@@ -1,5 +1,7 @@
 """EHLO, HELO and LHLO: the client says its name (RFC 5321 §4.1.1.1, RFC 2033 §4.1)."""
 
+from dataclasses import replace
+
 from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
@@ -39,6 +41,8 @@ async def _greet(session: SmtpSession, name: str, *, extended: bool) -> bool:
     return True
 
 
-EHLO = Command(ehlo, "EHLO hostname", "Says hello and lists the extensions.", idle=True)
-LHLO = Command(ehlo, "LHLO hostname", "Says hello and lists the extensions.", idle=True)
+EHLO = Command(
+    ehlo, "EHLO hostname", "Says hello and lists the extensions.", idle=True, in_clear=True
+)
+LHLO = replace(EHLO, syntax="LHLO hostname")
 HELO = Command(helo, "HELO hostname", "Says hello as of old, without extensions.", idle=True)

@@ -22,8 +22,6 @@ async def mail(session: SmtpSession, argument: str) -> Reply:
     context = session.context
     if context.settings.sign_in and session.session.account is None:
         return replies.AUTH_REQUIRED
-    if context.settings.require_tls and not session.tls:
-        return replies.TLS_REQUIRED
     if session.envelope.mail_from is not None:
         return NESTED
     if session.messages >= context.settings.max_messages:

@@ -22,8 +22,8 @@ async def quit_(session: SmtpSession, argument: str) -> Reply:
     return replies.BYE
 
 
-NOOP = Command(noop, "NOOP [anything]", "Does nothing, and says so.", idle=True)
+NOOP = Command(noop, "NOOP [anything]", "Does nothing, and says so.", idle=True, in_clear=True)
 RSET = Command(
     rset, "RSET", "Drops the message that was begun.", no_argument=True, idle=True, grouped=True
 )
-QUIT = Command(quit_, "QUIT", "Ends the session.", no_argument=True)
+QUIT = Command(quit_, "QUIT", "Ends the session.", no_argument=True, in_clear=True)

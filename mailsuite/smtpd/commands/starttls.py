@@ -40,5 +40,6 @@ COMMAND = Command(
     "STARTTLS",
     "Goes over to TLS; say EHLO again afterwards.",
     no_argument=True,
+    in_clear=True,
     offered=offered,
 )

@@ -13,11 +13,12 @@ from mailsuite.smtpd.model import Command
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
+# Not X.1.5, which says that the address is valid (RFC 3463 §3.2).
 CANNOT_SAY = reply(
-    252, "2.1.5", "Cannot VRFY user, but will take the message and try to deliver it"
+    252, "2.0.0", "Cannot VRFY user, but will take the message and try to deliver it"
 )
 NO_EXPN = reply(502, "5.5.1", "EXPN is not offered")
-NOT_OURS = reply(252, "2.1.5", "Cannot EXPN an address of another domain")
+NOT_OURS = reply(252, "2.0.0", "Cannot EXPN an address of another domain")
 # String, in its quotes where it has blanks, and what RFC 6531 §3.7.4.2 puts behind it.
 _ASKED = re.compile(r'((?:"(?:[^"\\]|\\.)*+"|[^ ])++)(?: ++(SMTPUTF8))?', re.IGNORECASE)
 # RFC 6531 §3.7.4.2: 252 or 550, with X.6.8.

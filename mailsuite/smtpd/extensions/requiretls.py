@@ -8,7 +8,7 @@ from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
 NO_VALUE = reply(501, "5.5.4", "REQUIRETLS takes no value")
-NEEDS_TLS = reply(530, "5.7.10", "REQUIRETLS is for connections with TLS")
+NEEDS_TLS = reply(530, "5.7.0", "REQUIRETLS is for connections with TLS")
 
 
 def _announce(session: SmtpSession) -> str | None:

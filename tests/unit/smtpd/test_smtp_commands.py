@@ -6,6 +6,7 @@ import pytest
 
 from mailsuite.smtpd import commands
 from mailsuite.smtpd.model import Command
+from mailsuite.smtpd.reply import reply
 
 
 @pytest.mark.parametrize("table", [commands.SMTP, commands.LMTP])
@@ -23,3 +24,11 @@ def test_what_lmtp_has_not() -> None:
     assert not {b"HELO", b"EHLO", b"AUTH", b"ETRN"} & set(commands.LMTP)
     assert b"LHLO" not in commands.SMTP
     assert {b"LHLO", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"QUIT"} <= set(commands.LMTP)
+
+
+def test_codes_of_two_classes_are_no_reply() -> None:
+    """RFC 2034 §4: the first digits agree."""
+    assert reply(459, "4.7.1", "no").render() == b"459 4.7.1 no\r\n"
+    for code, status in ((459, "5.7.1"), (250, "4.0.0"), (550, "2.1.1"), (550, "55.1.1")):
+        with pytest.raises(ValueError):
+            reply(code, status, "no")
