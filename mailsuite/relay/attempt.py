@@ -146,11 +146,13 @@ class Attempt:
 
     async def _over(self, session: Session) -> None:
         """As much as this session takes; then others may have it."""
-        kept = False
+        kept: bool | None = None
         try:
             kept = await self._message.over(session)
         finally:
-            if kept:
+            if kept is None:
+                session.abort()
+            elif kept:
                 self._destination.give_back(session)
             else:
-                session.abort()
+                self._destination.dismiss(session)

@@ -92,7 +92,7 @@ class Destination:
     def give_back(self, session: Session) -> None:
         """Keep the session for the next message, for a short while."""
         if not session.usable:
-            self._tasks.start(session.quit(), "quit")
+            self.dismiss(session)
             return
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._settings.idle, self._expire, session)
@@ -100,6 +100,10 @@ class Destination:
 
     def _expire(self, session: Session) -> None:
         self._idle = [each for each in self._idle if each[0] is not session]
+        self.dismiss(session)
+
+    def dismiss(self, session: Session) -> None:
+        """Close the session, with a QUIT (RFC 5321 §4.1.1.10)."""
         self._tasks.start(session.quit(), "quit")
 
     def close(self) -> None:
@@ -107,7 +111,7 @@ class Destination:
         while self._idle:
             session, timer = self._idle.pop()
             timer.cancel()
-            self._tasks.start(session.quit(), "quit")
+            self.dismiss(session)
 
     # -- leaving it alone -----------------------------------------------------------------------
 

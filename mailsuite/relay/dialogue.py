@@ -109,6 +109,7 @@ class Transfer:
     together: bool = False
 
 
+LONGEST = 510  # octets of a command line without CRLF (RFC 5321 §4.5.3.1.4)
 AGAIN = "the connection ended after the whole message was sent; it may have arrived already"
 
 
@@ -146,15 +147,20 @@ def start_tls() -> Generator[Step, Reply, None]:
 def sign_in(exchange: ClientExchange) -> Generator[Step, Reply, None]:
     """Say who we are (RFC 4954 §4). Raises Refused."""
     line = b"AUTH " + exchange.mechanism.encode()
+    waiting: bytes | None = None
     if exchange.initial is not None:
-        line += b" " + (encode(exchange.initial) or b"=")
+        longer = line + b" " + (encode(exchange.initial) or b"=")
+        # What does not fit into a line waits for an empty challenge (RFC 4954 §4, RFC 4422 §5.1).
+        line, waiting = (longer, None) if len(longer) <= LONGEST else (line, exchange.initial)
     yield Send(line + b"\r\n")
     reply = yield Want.AUTH
     while reply.code == 334:
         try:
-            answer = exchange.answer(decode(reply.lines[-1].encode()))
+            challenge = decode(reply.lines[-1].encode())
+            answer = exchange.answer(challenge) if waiting is None else waiting
         except ValueError:
             answer = None
+        waiting = None
         yield Send((CANCEL if answer is None else encode(answer)) + b"\r\n")
         reply = yield Want.AUTH
     if reply.code != 235:

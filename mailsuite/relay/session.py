@@ -112,7 +112,7 @@ class Session:
         return await self.run(steps, content)
 
     async def quit(self) -> None:
-        """Take leave, and close."""
+        """Take leave, where anybody is there still, and close."""
         try:
             await self.run(dialogue.goodbye())
             self._connection.close()
@@ -350,6 +350,10 @@ async def _opened(
     session = Session(endpoint, connection, settings, clock)
     try:
         await session.begin(contexts)
+    except SessionFailed:
+        # Not without a QUIT, even so (RFC 5321 §4.1.1.10, RFC 3207 §4.1).
+        await session.quit()
+        raise
     except BaseException:
         session.abort()
         raise

@@ -53,14 +53,16 @@ class TurnedCourier:
             words = "the sender requires TLS, and the host has come without"
             return [Deferred("4.7.30", words, contact=session.contact)] * len(job.recipients)
         places = range(len(job.recipients))
-        kept = False
+        kept: bool | None = None
         try:
             content = await load(job.message, self._threads)
             message = Transactions(self._settings, self._clock, job, places, content)
             kept = await message.over(session)
         finally:
-            if not kept:
+            if kept is None:
                 session.abort()
+        if not kept:
+            await session.quit()
         if message.left:
             if not message.failures:
                 words = f"{session.endpoint.name} takes no more in this session"

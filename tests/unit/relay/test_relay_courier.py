@@ -107,6 +107,7 @@ async def test_domains_of_a_session_are_bounded(tmp_path: Path) -> None:
             assert hop.connections == 2
             assert kinds(await relay.send("e@x.test")) == [(Sent, "2.0.0")]
         assert [len(each[1]) for each in hop.messages] == [2, 1, 1, 1] and hop.connections == 3
+        assert hop.commands.count("QUIT") == 3, "no session is left without one"
 
 
 @pytest.mark.parametrize(
@@ -221,6 +222,7 @@ class TestHosts:
             (outcome,) = await relay.send("a@far.test")
             assert kinds([outcome]) == [(Bounced, "5.7.1")]
             assert outcome.text == "mx1.test answered: 554 5.7.1 blocked"
+            assert hop.commands == ["QUIT", "QUIT"], "also after an error (RFC 5321 §4.1.1.10)"
 
     async def test_without_mx_the_domain_itself(self, tmp_path: Path) -> None:
         where = zone()

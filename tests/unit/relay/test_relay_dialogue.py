@@ -207,6 +207,18 @@ class TestSignIn:
         lines = ["C: AUTH LOGIN", "S: 334 VXNlcm5hbWU6", "C: YWxpY2U=", "S: 334 UGFzc3dvcmQ6"]
         play(dialogue.sign_in(exchange), [*lines, "C: cMOkc3M=", "S: 235 ok"])
 
+    def test_what_does_not_fit_into_a_command_waits_to_be_asked(self) -> None:
+        """RFC 4954 §4."""
+        for length, fits in ((365, True), (366, False)):
+            login = ClientLogin("alice", "x" * length)
+            exchange = choose(["PLAIN"], login, secure=True)
+            assert exchange is not None
+            password = b64encode(b"\0alice\0" + b"x" * length).decode()
+            asked = ["C: AUTH PLAIN", "S: 334 ", f"C: {password}"]
+            lines = [f"C: AUTH PLAIN {password}"] if fits else asked
+            play(dialogue.sign_in(exchange), [*lines, "S: 235 2.7.0 ok"])
+            assert all(len(line) - 3 <= 510 for line in lines[:1])
+
     def test_refused_and_asked_too_much(self) -> None:
         exchange = choose(["plain"], self.login, secure=True)
         assert exchange is not None

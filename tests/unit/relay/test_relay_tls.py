@@ -117,7 +117,7 @@ class TestBySetting:
         ):
             (outcome,) = await relay.send("a@far.test")
             assert isinstance(outcome, Deferred) and outcome.status == "4.7.4"
-            assert not hop.messages
+            assert hop.commands == ["EHLO here.test", "QUIT"]
 
 
 class TestSmarthost:
@@ -252,7 +252,8 @@ class TestDane:
             async with relaying(tmp_path, where, port=hop.port) as relay:
                 (outcome,) = await relay.send("a@far.test")
                 assert isinstance(outcome, Deferred) and outcome.status == "4.7.5"
-                assert "does not match the TLSA records" in outcome.text and not hop.messages
+                assert "does not match the TLSA records" in outcome.text
+                assert hop.commands == ["EHLO here.test", "STARTTLS", "QUIT"]  # RFC 3207 §4.1
 
     async def test_tls_is_required(self, tmp_path: Path) -> None:
         async with listening(NextHop()) as hop:
@@ -263,7 +264,7 @@ class TestDane:
                 async with relaying(tmp_path, where, port=hop.port) as relay:
                     (outcome,) = await relay.send("a@far.test")
                     assert isinstance(outcome, Deferred) and outcome.status == "4.7.4"
-            assert not hop.messages
+            assert hop.commands == ["EHLO here.test", "QUIT"] * 2
 
     async def test_records_that_can_not_be_had(self, tmp_path: Path) -> None:
         hop = NextHop(tls=server_tls("mx1.test"))
