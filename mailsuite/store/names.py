@@ -32,7 +32,7 @@ def canonical(name: str) -> str:
     levels = name.split("/")
     if "" in levels:
         raise InvalidName("a level of the mailbox name is empty")
-    if levels[0].upper() == INBOX:
+    if levels[0].lower() == "inbox":  # not by capitals: that of a dotless i is an I
         levels[0] = INBOX
     name = "/".join(levels)
     if len(_encode(levels)) > MAX_OCTETS:
@@ -66,7 +66,7 @@ def to_storage(name: str) -> str:
 
 def from_storage(text: str) -> str | None:
     """The reverse of `to_storage`."""
-    return INBOX if text.upper() == INBOX else from_folder("." + text)
+    return INBOX if text.lower() == "inbox" else from_folder("." + text)
 
 
 def parents(name: str) -> list[str]:

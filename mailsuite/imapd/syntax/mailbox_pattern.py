@@ -47,7 +47,7 @@ class MailboxPattern:
             else:
                 self._literals += 1
                 exact[character] = exact.get(character, 0) | bit
-                upper = character.upper()
+                upper = character.upper() if character.isascii() else character
                 folded[upper] = folded.get(upper, 0) | bit
         self._masks = (exact, folded)
         self._final = 1 << len(pattern)

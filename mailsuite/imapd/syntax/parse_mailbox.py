@@ -50,7 +50,7 @@ def mailbox_name(cursor: Cursor) -> str:
 def both_names(cursor: Cursor) -> tuple[str, str]:
     """The same, and as it was given."""
     given = _decoded(cursor, cursor.astring("a mailbox name"))
-    return _canonical(given), given
+    return canonical(given), given
 
 
 def _new_name(cursor: Cursor) -> str:
@@ -70,15 +70,19 @@ def _new_name(cursor: Cursor) -> str:
         raise BadMailboxName(f"The mailbox name is not {form}") from None
     if as_utf8 and not unicodedata.is_normalized("NFC", name):
         raise BadMailboxName("The mailbox name is not in Normalization Form C")
-    return _canonical(name)
+    return canonical(name)
 
 
 def _decoded(cursor: Cursor, octets: bytes) -> str:
     return decode_utf8(octets) if cursor.utf8 else decode_tolerant(octets)
 
 
-def _canonical(name: str) -> str:
-    if name[:5].upper() == "INBOX" and name[5:6] in ("", "/"):
+def canonical(name: str) -> str:
+    """INBOX in capitals, as a whole or as the first level.
+
+    By lower case: the capital of a dotless i is an I, and such a mailbox is another one.
+    """
+    if name[:5].lower() == "inbox" and name[5:6] in ("", "/"):
         return "INBOX" + name[5:]
     return name
 
@@ -176,7 +180,7 @@ def list_(cursor: Cursor) -> tuple[ListArguments]:
         if "RECURSIVEMATCH" in selection and not selection & LIST_SELECTIONS_BASE:
             raise cursor.problem("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE beside it")
         cursor.sp()
-    reference = _canonical(_decoded(cursor, cursor.astring("a reference name")))
+    reference = canonical(_decoded(cursor, cursor.astring("a reference name")))
     cursor.sp()
     if cursor.next_is(b"("):
         extended = True
@@ -238,6 +242,6 @@ def _options(cursor: Cursor, known: set[str], what: str) -> dict[str, tuple[str,
 def lsub(cursor: Cursor) -> tuple[str, str]:
     """(reference, pattern) (RFC 3501 §6.3.9)"""
     cursor.sp()
-    reference = _canonical(_decoded(cursor, cursor.astring("a reference name")))
+    reference = canonical(_decoded(cursor, cursor.astring("a reference name")))
     cursor.sp()
     return reference, _decoded(cursor, cursor.list_mailbox())

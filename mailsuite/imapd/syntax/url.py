@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 from mailsuite.imapd.syntax.cursor import MAX_NUMBER, MAX_NUMBER64, Cursor, SyntaxProblem
 from mailsuite.imapd.syntax.model import Section
 from mailsuite.imapd.syntax.parse_fetch import section
+from mailsuite.imapd.syntax.parse_mailbox import canonical
 
 MAX_URL = 8192
 """Octets"""
@@ -124,8 +125,7 @@ def _decoded(text: str) -> str:
 
 
 def _mailbox(text: str) -> str:
-    name = _decoded(text)
-    return "INBOX" + name[5:] if name[:5].upper() == "INBOX" and name[5:6] in ("", "/") else name
+    return canonical(_decoded(text))
 
 
 def _number(text: str, high: int, low: int = 1) -> int:

@@ -157,6 +157,7 @@ def test_enable() -> None:
         (b'"InBox"', "INBOX"),
         (b"inbox/Sub", "INBOX/Sub"),
         (b"inboxes", "inboxes"),
+        (b"&ATE-nbox", "ınbox"),
         (b"~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"),
         (b'"R&D"', "R&D"),
         (b"R&-D", "R&D"),

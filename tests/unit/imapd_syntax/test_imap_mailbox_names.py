@@ -105,6 +105,7 @@ MATCHES = [
     ("inbox/%", "INBOX/a", True),
     ("inbox/A", "INBOX/a", False),
     ("%box", "INBOX", True),
+    ("ınbox", "INBOX", False),
     ("inboxes", "INBOXES", False),
     ("work", "Work", False),
     ("日%", "日本語", True),

@@ -43,6 +43,7 @@ def test_any_folder_name_is_read_or_refused(folder: str) -> None:
         ("INBOX", ""),
         ("inbox", ""),
         ("inbox/x", ".INBOX.x"),
+        ("ınbox", ".&ATE-nbox"),  # whose capitals are INBOX
         ("Work/2024", ".Work.2024"),
         ("a.b", ".a&AC4-b"),
         ("..", ".&AC4ALg-"),
