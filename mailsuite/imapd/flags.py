@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailsuite.imapd.reply import Bad
-
 SYSTEM_FLAGS = (r"\Answered", r"\Flagged", r"\Deleted", r"\Seen", r"\Draft")
 _KNOWN = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 
 
-def check_flags(flags: Iterable[str]) -> frozenset[str]:
-    r"""The flags, system flags in their one spelling. Raises Bad for `\Recent` and unknown ones."""
-    found = set()
+def settable_flags(flags: Iterable[str]) -> frozenset[str]:
+    r"""System flags in their one spelling, and keywords, each in the spelling that comes first.
+
+    Other flags that begin with `\` are in no PERMANENTFLAGS: to set them is no error, and changes
+    nothing (RFC 3501 §7.1, appendix B 59).
+    """
+    found: dict[str, str] = {}
     for flag in flags:
-        if flag.startswith("\\"):
-            known = _KNOWN.get(flag.lower())
-            if known is None:
-                raise Bad(f"{flag} can't be set")
-            found.add(known)
-        else:
-            found.add(flag)
-    return frozenset(found)
+        name = flag.lower()
+        if not name.startswith("\\"):
+            found.setdefault(name, flag)
+        elif name in _KNOWN:
+            found[name] = _KNOWN[name]
+    return frozenset(found.values())

@@ -54,7 +54,7 @@ class Keywords:
 
 
 def split(flags: Iterable[str]) -> tuple[set[str], list[str]]:
-    r"""Flags from a client -> (letters, keywords as written). \Recent is dropped.
+    r"""Flags from a client -> (letters, keywords as written, in order). \Recent is dropped.
 
     Raises CannotChange for an unknown system flag or what cannot be a keyword.
     """
@@ -71,7 +71,7 @@ def split(flags: Iterable[str]) -> tuple[set[str], list[str]]:
             raise CannotChange(f"no such flag: {flag!r}")
         else:
             keywords.append(flag)
-    return letters, keywords
+    return letters, sorted(keywords)
 
 
 def state(letters: Iterable[str], keywords: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from mailsuite.imapd.commands.catenate import put_together
-from mailsuite.imapd.flags import check_flags
+from mailsuite.imapd.flags import settable_flags
 from mailsuite.imapd.reply import Bad, No, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import grammar, response
@@ -74,7 +74,7 @@ async def prepared(
 
 
 async def _new(session: Session, message: AppendMessage, made: list[TempMessage]) -> NewMessage:
-    flags = check_flags(message.flags)
+    flags = settable_flags(message.flags)
     source = message.source
     if isinstance(source, tuple):
         temp = await session.store.new_temp()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain
 
-from mailsuite.imapd.flags import check_flags
+from mailsuite.imapd.flags import settable_flags
 from mailsuite.imapd.reply import EXPUNGE_ISSUED, OK, No, Reply
 from mailsuite.imapd.rights import scope, settable
 from mailsuite.imapd.session import Session
@@ -31,7 +31,7 @@ async def uid_store(session: Session, arguments: StoreArguments) -> Reply:
 
 async def _store(session: Session, arguments: StoreArguments, *, by_uid: bool) -> Reply:
     view = session.selected
-    flags = check_flags(arguments.flags)
+    flags = settable_flags(arguments.flags)
     found = view.resolve(arguments.numbers, by_uid=by_uid)
     rights = view.rights
     if flags and not settable(flags, rights):
