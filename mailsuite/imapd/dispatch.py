@@ -145,11 +145,10 @@ class Dispatch:
     def _check_takes_literal(self, chunks: Sequence[Chunk]) -> None:
         """Raises Bad where no octets can make a command of it (RFC 9051 §2.2.1, §7.6)."""
         try:
-            _, name, _ = grammar.command_head(chunks, utf8=self._session.utf8)
+            _, name, cursor = grammar.command_head(chunks, utf8=self._session.utf8)
+            grammar.check_before_literal(self._row_for(name).parser, cursor)
         except SyntaxProblem as problem:
             raise Bad(str(problem)) from None
-        if self._row_for(name).parser is grammar.no_arguments:
-            raise Bad(f"{name[:40]}: too many arguments: a literal")
 
     async def _stream(self, row: Row, event: LiteralAnnounced) -> bool:
         session = self._session

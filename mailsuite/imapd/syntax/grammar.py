@@ -56,6 +56,7 @@ __all__ = [
     "append",
     "authenticate",
     "cancel_update",
+    "check_before_literal",
     "command_head",
     "compress",
     "copy",
@@ -125,6 +126,25 @@ def parse(parser: Parser, cursor: Cursor) -> tuple[object, ...]:
     arguments = parser(cursor)
     cursor.end()
     return arguments
+
+
+def check_before_literal(parser: Parser, cursor: Cursor) -> None:
+    """Raises SyntaxProblem where no octets of a literal that has been announced can help.
+
+    What is wrong stands before it then, or nothing may follow. So the client is told at once, and
+    keeps its octets (RFC 3501 §2.2.1, §7.5).
+    """
+    try:
+        parser(cursor)
+    except SyntaxProblem:
+        if not cursor.at_end:
+            raise
+    except (BadCharset, BadMailboxName):
+        return  # to be told when the command is there
+    else:
+        if cursor.at_end:
+            raise cursor.problem("too many arguments: a literal")
+        cursor.end()
 
 
 def literal_target(chunks: Sequence[Chunk], *, utf8: bool = False) -> LiteralTarget | None:
