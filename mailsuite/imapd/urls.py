@@ -21,6 +21,10 @@ class BadUrl(Exception):
     """There is nothing at this URL, or nothing that the account may read."""
 
 
+class NoSuchPart(BadUrl):
+    """The message is there, and has no such part."""
+
+
 class Named:
     """The octets that a URL names. Close it, or use it in `with`.
 
@@ -72,7 +76,7 @@ class Named:
 async def find(
     store: Namespace, mailbox: str, url: MessageUrl, *, structure: bool = False
 ) -> Named:
-    """What `url` names in this mailbox. Raises BadUrl, StoreUnavailable."""
+    """What `url` names in this mailbox. Raises BadUrl, NoSuchPart, StoreUnavailable."""
     try:
         return await _find(store, mailbox, url, structure=structure)
     except StoreUnavailable:
@@ -99,7 +103,7 @@ async def _find(store: Namespace, name: str, url: MessageUrl, *, structure: bool
     try:
         found = wanted.locate(parts, file.size)
         if found is None:
-            raise BadUrl("no such part")
+            raise NoSuchPart("no such part")
         data = None
         if wanted.selects:
             data = wanted.pick(await file.read(found[0], found[1] - found[0]))

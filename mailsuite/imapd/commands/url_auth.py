@@ -1,7 +1,7 @@
 """GENURLAUTH, URLFETCH and RESETKEY: URLs that let others read some octets (RFC 4467, RFC 5550),
 as they are, or decoded and with their structure (RFC 5524).
 
-URLFETCH tells nothing of why a URL gives nothing: NIL, whatever the reason.
+URLFETCH tells nothing of why a URL is not valid: NIL, whatever the reason.
 """
 
 from __future__ import annotations
@@ -71,8 +71,14 @@ async def urlfetch(session: Session, wanted: Sequence[UrlRequest]) -> Reply:
         try:
             url = parse_url(request.url)
             named = await _authorized(session, url, structure=request.wanted is not None)
-        except (ValueError, urls.BadUrl):
-            session.write(b"* URLFETCH " + name + b" NIL\r\n")
+            if request.wanted == ():  # nothing that we know
+                named.close()
+                raise urls.BadUrl("nothing is wanted of it")
+        except (ValueError, urls.BadUrl) as why:
+            # Without a part that was asked for, FETCH would say NIL: here it is the empty string
+            # (RFC 4467 §8), but NIL in the extended form (RFC 5524 §4).
+            empty = isinstance(why, urls.NoSuchPart) and request.wanted is None
+            session.write(b"* URLFETCH " + name + (b' ""\r\n' if empty else b" NIL\r\n"))
             continue
         with named:
             session.unfinished = True
@@ -120,7 +126,11 @@ async def _extended(
 
 
 async def _authorized(session: Session, url: MessageUrl, *, structure: bool) -> urls.Named:
-    """What a signed URL names, read with its owner's rights. Raises BadUrl, StoreUnavailable."""
+    """What a signed URL names, read with its owner's rights. Raises BadUrl, StoreUnavailable.
+
+    The token is compared even where there is no such mailbox, so that the time that it takes does
+    not tell (RFC 4467 §6).
+    """
     account = url_auth.owner(url)
     door = session.door
     if account is None or url.mailbox is None or not _is_here(session, url, account):
@@ -128,17 +138,17 @@ async def _authorized(session: Session, url: MessageUrl, *, structure: bool) -> 
     if not url_auth.may_use(url, session.account, time.time()):
         raise urls.BadUrl("not for this account, or no longer")
     found = door.directory.lookup(account)
-    if not isinstance(found, AccountRow):
-        raise urls.BadUrl("no such account")
-    own = await door.store.account(found.address)
-    store = Namespace(own, door.store, door.directory)
-    try:
-        key = await url_keys.get(own, await _mailboxid(store, url))
-    except StoreUnavailable:
-        raise
-    except (Refusal, StoreError) as error:
-        raise urls.BadUrl(str(error)) from error
-    if not url_auth.is_genuine(url, key):
+    store = key = None
+    if isinstance(found, AccountRow):
+        own = await door.store.account(found.address)
+        store = Namespace(own, door.store, door.directory)
+        try:
+            key = await url_keys.get(own, await _mailboxid(store, url))
+        except StoreUnavailable:
+            raise
+        except (Refusal, StoreError):
+            key = None
+    if not url_auth.is_genuine(url, key) or store is None:
         raise urls.BadUrl("not signed by its owner")
     return await urls.find(store, url.mailbox, url, structure=structure)
 

@@ -124,15 +124,15 @@ def _parts(cursor: Cursor) -> tuple[_Part, ...]:
     parts: list[_Part] = []
     while True:
         kind = cursor.word("TEXT, UTF8 or URL")
+        if kind not in ("TEXT", "UTF8", "URL"):
+            raise cursor.problem(f"unknown kind of part '{kind[:40]}'")
         cursor.sp()
         if kind == "TEXT":
             parts.append(_octets(_literal(cursor, parts)))
         elif kind == "UTF8":
             parts.append(_utf8_literal(cursor, parts))
-        elif kind == "URL":
-            parts.append(UrlPart(cursor.astring("a URL").decode("latin-1")))
         else:
-            raise cursor.problem(f"unknown kind of part '{kind[:40]}'")
+            parts.append(UrlPart(cursor.astring("a URL").decode("latin-1")))
         if cursor.skip(b")"):
             return tuple(parts)
         cursor.sp()

@@ -8,11 +8,15 @@ from mailsuite.imapd.syntax.cursor import Cursor
 from mailsuite.imapd.syntax.parse_mailbox import mailbox_name
 
 MAX_URLS = 100
+KNOWN = ("BODY", "BINARY", "BODYPARTSTRUCTURE")
 
 
 @dataclass(frozen=True, slots=True)
 class UrlRequest:
-    """One URL of URLFETCH; `wanted` None for the simple form, else BODY, BINARY, … (RFC 5524)."""
+    """One URL of URLFETCH; `wanted` None for the simple form, else BODY, BINARY, … (RFC 5524).
+
+    Other atoms may be asked for (§5) and are left out: () where there is nothing else.
+    """
 
     url: str
     wanted: tuple[str, ...] | None = None
@@ -47,13 +51,10 @@ def _request(cursor: Cursor) -> UrlRequest:
     wanted: dict[str, None] = {}
     while not cursor.skip(b")"):
         cursor.sp()
-        name = cursor.word("what is wanted of the URL")
-        if name not in ("BODY", "BINARY", "BODYPARTSTRUCTURE"):
-            raise cursor.problem(f"unknown parameter '{name[:40]}'")
-        wanted[name] = None
+        wanted[cursor.word("what is wanted of the URL")] = None
     if {"BODY", "BINARY"} <= wanted.keys():
         raise cursor.problem("BODY and BINARY exclude each other")
-    return UrlRequest(url, tuple(wanted) or None)
+    return UrlRequest(url, tuple(w for w in wanted if w in KNOWN) if wanted else None)
 
 
 def _url(cursor: Cursor, before: int) -> str:

@@ -68,8 +68,11 @@ def literal_head(size: int, *, binary: bool = False) -> bytes:
 
 @lru_cache(maxsize=256)
 def text(value: str) -> bytes:
-    """A `text` safe for a response line: control characters become spaces, the rest is UTF-8."""
-    return _UNSAFE_TEXT.sub(" ", value).encode("utf-8", "replace")
+    """A `text` safe for a response line: control characters become spaces, non-ASCII ones "?".
+
+    RFC 3501 §9 has 7-bit characters only; UTF-8 may come after ENABLE IMAP4rev2 (RFC 9051 §9).
+    """
+    return _UNSAFE_TEXT.sub(" ", value).encode("ascii", "replace")
 
 
 def mailbox(name: str, *, utf8: bool = False) -> bytes:

@@ -26,15 +26,16 @@ MAX_URL = 8192
 # but for the @ of who may use it: names of accounts have one.
 _ACHAR = r"(?:[A-Za-z0-9._~!$'()*+,&=-]|%[0-9A-Fa-f]{2})"
 _BCHAR = _ACHAR.replace("A-Z", ":@/A-Z", 1)
+_NZ = "[1-9][0-9]*"
 _SERVER = re.compile(
     rf"imap://(?:(?=[^/@])(?P<user>{_ACHAR}*)(?:;AUTH={_ACHAR}+)?@)?"
     rf"(?P<host>\[[0-9A-Fa-f:.]+\]|(?:;|{_ACHAR})+)(?::(?P<port>[0-9]{{0,5}}))?/",
     re.IGNORECASE,
 )
 _MESSAGE = re.compile(
-    rf"(?:(?P<mailbox>{_BCHAR}+?)(?:;UIDVALIDITY=(?P<uidvalidity>[0-9]+))?/)?;UID=(?P<uid>[0-9]+)"
+    rf"(?:(?P<mailbox>{_BCHAR}+?)(?:;UIDVALIDITY=(?P<uidvalidity>{_NZ}))?/)?;UID=(?P<uid>{_NZ})"
     rf"(?:/;SECTION=(?P<section>{_BCHAR}+?))?"
-    r"(?:/;PARTIAL=(?P<first>[0-9]+)(?:\.(?P<count>[0-9]+))?)?"
+    rf"(?:/;PARTIAL=(?P<first>[0-9]+)(?:\.(?P<count>{_NZ}))?)?"
     rf"(?P<authorized>(?:;EXPIRE=(?P<expire>[0-9T:.Z+-]+))?;URLAUTH=(?P<access>(?:@|{_ACHAR})+))?"
     r"(?P<verifier>:(?P<mechanism>[A-Za-z0-9.-]+):(?P<token>[0-9A-Fa-f]{32,}))?",
     re.IGNORECASE,
