@@ -117,7 +117,8 @@ def _opening(boundary: bytes, kind: bytes, encoding: bytes, body: bytes) -> byte
 
 
 def _header(notice: Notice) -> bytes:
-    subject = _unstructured("Subject", f"{_TITLES[notice.action]}: {notice.subject or '(none)'}")
+    title = "Late" if all(each.gone_late for each in notice.reports) else _TITLES[notice.action]
+    subject = _unstructured("Subject", f"{title}: {notice.subject or '(none)'}")
     fields = [
         b"Date: " + format_date(notice.now),
         b"From: Mail Delivery System <MAILER-DAEMON@%b>" % notice.hostname.encode(),
@@ -171,9 +172,12 @@ def _text(notice: Notice) -> tuple[bytes, bytes]:
         )
         lines.append("")
     for action, opening in _OPENINGS.items():
-        told = [report for report in notice.reports if report.action == action]
-        if told:
+        of_it = [report for report in notice.reports if report.action == action]
+        late = [each for each in of_it if each.gone_late]
+        if told := [each for each in of_it if not each.gone_late]:
             lines += _told(notice, action, opening, told)
+        if late:
+            lines += _told(notice, action, "was not delivered in the time that you set to", late)
     whole = "Your message is" if notice.full else "The header of your message is"
     lines += _wrapped(
         f"This is an automatic message of the mail server {notice.hostname}, which knows yours as "
@@ -191,15 +195,15 @@ def _told(notice: Notice, action: str, opening: str, told: Sequence[Report]) -> 
     lines = [*_wrapped(f"{named} {opening}:"), ""]
     for report in told:
         lines.append(f"  <{_words(report.recipient.address)}>")
-        if action in (FAILED, DELAYED):
+        if action in (FAILED, DELAYED) and not report.gone_late:
             happened, advice = explain(report.status, report.recipient.address)
             lines += _wrapped(happened, "    ")
             if action == FAILED:
                 lines += _wrapped(f"What you can try: {advice}", "    ")
+        if action in (FAILED, DELAYED):
             lines += _wrapped(_said(report, notice.hostname), "    ")
         lines.append("")
-    if action == DELAYED:
-        until = max((report.until or notice.now for report in told), default=notice.now)
+    if until := max((report.until for report in told if report.until is not None), default=0.0):
         lines += _wrapped(
             "You need do nothing, and not send it again: it is tried until "
             f"{format_date(until).decode()}. If it can't be delivered by then, you will be told."

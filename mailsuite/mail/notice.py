@@ -24,7 +24,7 @@ class Report:
     action        RFC 3464 §2.3.3: failed, delayed, delivered, relayed or expanded
     status, text  enhanced status code (RFC 3463) and words
     contact       the host that the attempt ended at, if it came to one
-    until         delayed: when the queue gives up, seconds since the epoch
+    until         delayed: when the queue gives up, seconds since the epoch; None: it has gone, late
     """
 
     recipient: Recipient
@@ -33,6 +33,11 @@ class Report:
     text: str
     contact: Contact | None = None
     until: float | None = None
+
+    @property
+    def gone_late(self) -> bool:
+        """It is no longer waited for: it has gone, after the time that its sender had set."""
+        return self.action == DELAYED and self.until is None
 
     @property
     def wanted(self) -> bool:

@@ -80,7 +80,9 @@ def reports(
         until, timed, status = None, True, result.status
         match outcome:
             case Sent(action=action, timed=timed):
-                pass
+                # What goes on from here to where an alias leads is late by itself.
+                if over and not outcome.follow_ups:
+                    told += _too_late(recipient, result)
             case _ if result.state == "bounced":
                 action = FAILED
             case _ if late:
@@ -99,12 +101,23 @@ def reports(
     return told
 
 
+def _too_late(recipient: Recipient, result: Result) -> list[Report]:
+    """What is told of mail that goes at an attempt after its time was over (BY in mode N).
+
+    RFC 2852 §4.1.3: it was not delivered or relayed before, so "delayed", though it is no longer.
+    """
+    words = f"not delivered within the time that was set; then: {result.text}"
+    met = result.contact and replace(result.contact, reply="")
+    late = Report(recipient, DELAYED, EXPIRED, words, met)
+    return [late] if late.wanted else []
+
+
 def _traced(job: Job, recipient: Recipient, action: str, *, timed: bool) -> bool:
     """Whether the sender is to be told that it went to another host, whatever NOTIFY says.
 
     Who traces is (RFC 2852 §4.1.4), and who is to be told of lateness (mode N) where the next host
-    is not `timed`: no notice will come from there (§4.1.4.2); once it is late, he has been told.
-    NEVER is never.
+    is not `timed`: no notice will come from there (§4.1.4.2), of what goes before its time is over.
+    Of what is late he has been told, or is (§4.1.3). NEVER is never.
     """
     by = job.envelope.deliver_by
     if by is None or recipient.notify == ("NEVER",) or action not in (RELAYED, ""):

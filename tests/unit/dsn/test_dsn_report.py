@@ -136,6 +136,24 @@ async def test_delays_and_successes_have_notices_of_their_own() -> None:
     assert b"Hello." not in octets(found[1]) + octets(found[2])
 
 
+async def test_what_has_gone_late_is_not_said_to_wait() -> None:
+    late = replace(
+        report("b@far.test", "delayed", "4.4.7"), text="too late; then: Ok", contact=None
+    )
+    waits = replace(report("c@far.test", "delayed", "4.4.1"), until=NOW + 86_400)
+    (alone,) = [parsed(octets(each)) for each in await told(job(), late)]
+    assert alone["Subject"] == "Late: Grüße"
+    words = " ".join(next(alone.iter_parts()).get_content().split())
+    assert "was not delivered in the time that you set" in words and "too late; then: Ok" in words
+    assert "tried until" not in words
+    (block,) = blocks(alone)[1:]
+    assert block["Action"] == "delayed" and not block["Will-Retry-Until"]
+    (both,) = [parsed(octets(each)) for each in await told(job(), late, waits)]
+    assert both["Subject"] == "Not delivered yet: Grüße"
+    words = " ".join(next(both.iter_parts()).get_content().split())
+    assert words.index("<c@far.test>") < words.index("tried until") < words.index("<b@far.test>")
+
+
 async def test_the_null_sender_is_not_told_but_postmaster_once() -> None:
     (follow_up,) = await told(job(sender=""), report())
     assert [each.address for each in follow_up.envelope.recipients] == ["postmaster"]

@@ -231,15 +231,45 @@ async def test_lateness_is_told_as_such_and_once(tmp_path: Path, seconds: int) -
     assert teller.told == [("delayed", "a@example.test", "4.4.7")]
 
 
-async def test_who_knows_of_lateness_is_not_told_that_nobody_watches(tmp_path: Path) -> None:
-    """RFC 2852 §4.1.4.2 is for what goes on before its time is over."""
+@pytest.mark.parametrize(
+    ("mode", "notify", "action", "told"),
+    [
+        ("N", (), "", [("delayed", "4.4.7")]),
+        ("N", ("DELAY", "SUCCESS"), "delivered", [("delayed", "4.4.7"), ("delivered", "2.0.0")]),
+        ("N", ("FAILURE",), "", []),
+        ("NT", (), "", [("delayed", "4.4.7"), ("relayed", "2.0.0")]),
+    ],
+)
+async def test_what_goes_late_at_its_first_attempt_is_told_as_late(
+    tmp_path: Path, mode: str, notify: tuple[str, ...], action: str, told: list[tuple[str, str]]
+) -> None:
+    """RFC 2852 §4.1.3; §4.1.4.2 is for what goes on before its time is over."""
     teller, clock = Teller(), StillClock()
-    there = Answering(lambda job: [Sent("2.0.0", "ok", action="", timed=False)])
-    wish = replace(envelope("a@example.test"), deliver_by=DeliverBy(clock.time - 1, "N"))
+    there = Answering(lambda job: [Sent("2.0.0", "ok", action=action, timed=False)])
+    wish = Envelope(
+        "from@elsewhere.test",
+        (Recipient("a@example.test", notify),),
+        deliver_by=DeliverBy(clock.time - 1, mode[0], trace="T" in mode),
+    )
     async with running(tmp_path, there, clock=clock, notifier=teller) as queue:
         await queue.submit(wish, MESSAGE)
         await until_empty(queue)
-    assert teller.told == []
+    assert [(action, status) for action, _, status in teller.told] == told
+
+
+async def test_what_goes_on_to_where_an_alias_leads_is_late_there(tmp_path: Path) -> None:
+    teller, clock = Teller(), StillClock()
+    late = DeliverBy(clock.time - 1, "N")
+    onward = replace(envelope("b@example.test"), deliver_by=late)
+
+    def answer(job: Job) -> list[Outcome]:
+        alias = job.recipients[0].address == "a@example.test"
+        return [Sent("2.0.0", "ok", (FollowUp(onward),) if alias else (), action="")]
+
+    async with running(tmp_path, Answering(answer), clock=clock, notifier=teller) as queue:
+        await queue.submit(replace(envelope("a@example.test"), deliver_by=late), MESSAGE)
+        await until_empty(queue)
+    assert teller.told == [("delayed", "b@example.test", "4.4.7")]
 
 
 async def test_an_attempt_that_outlasts_the_time_limit(tmp_path: Path) -> None:
