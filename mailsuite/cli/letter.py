@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mailsuite.cli.handing import EX_DATAERR, EX_USAGE, Mail, NotSent
 from mailsuite.message import (
+    Address,
     Field,
     Group,
     decode_words,
@@ -42,6 +43,16 @@ def user_name() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return f"uid-{os.getuid()}"
+
+
+def check_one_at(one: Address, given: str) -> None:
+    """Raises NotSent for a slip like a@b@c, which the parser reads as "a@b"@c.
+
+    (It reads what others have written.) `given` is the text that the address stood in.
+    """
+    local = one.mailbox.decode("utf-8", "replace")
+    if "@" in local and f'"{local}"' not in given.replace("\\", ""):
+        raise NotSent(EX_DATAERR, f"{given.strip()!r} is not an address: more than one @")
 
 
 class Letter:
@@ -81,6 +92,7 @@ class Letter:
         found = mailboxes(parse_addresses(text.encode("utf-8", "surrogateescape")))
         if len(found) != 1:
             raise NotSent(EX_USAGE, f"{text!r} is not an address")
+        check_one_at(found[0], text)
         return self._complete(found[0].address)
 
     def _listed(self, text: str) -> list[str]:
@@ -89,6 +101,7 @@ class Letter:
             if one.display_name and not one.address:
                 # Somebody was meant, and would be left out without a word.
                 raise NotSent(EX_DATAERR, f"{one.display_name!r} is not an address")
+            check_one_at(one, text)
         return [self._complete(one.address) for one in found if one.address]
 
     def _complete(self, address: str) -> str:

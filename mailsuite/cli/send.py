@@ -31,7 +31,7 @@ from mailsuite.cli.handing import (
     origin,
     remote_server,
 )
-from mailsuite.cli.letter import user_name
+from mailsuite.cli.letter import check_one_at, user_name
 from mailsuite.message import Address, Group, decode_text, parse_addresses, parse_mailbox
 from mailsuite.message.compose import (
     About,
@@ -252,9 +252,7 @@ def _people(given: str, domain: str) -> list[Mailbox | MailboxGroup]:
 
 def _mailbox(one: Address, given: str, domain: str) -> Mailbox:
     address = one.address
-    # The parser reads what others have written, also this; here it is a slip.
-    if b"@" in one.mailbox and '"' not in given:
-        raise NotSent(EX_DATAERR, f"{given!r} is not an address: more than one @")
+    check_one_at(one, given)
     whole = address if "@" in address else f"{address}@{domain}"
     try:
         return Mailbox(one.display_name, parse_mailbox(whole))

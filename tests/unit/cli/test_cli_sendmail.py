@@ -130,3 +130,22 @@ def test_stuffing(octets: list[bytes]) -> None:
     assert reader.done
     assert reader.rest == b"QUIT\r\n"
     assert found == (whole if whole.endswith(b"\r\n") or not whole else whole + b"\r\n")
+
+
+@pytest.mark.parametrize("text", ["a@b@x.test", '"Ann" <a@b@x.test>', "c@x.test, a@b@x.test"])
+def test_two_ats_are_a_slip(text: str) -> None:
+    for wanted in (
+        Wanted(addresses=[text], values={"sender": "me"}),
+        Wanted(from_header=True, values={"sender": "me"}),
+    ):
+        with pytest.raises(NotSent, match="more than one @") as caught:
+            Letter(wanted, f"To: {text}\r\n".encode(), "x.test")
+        assert caught.value.code == 65
+    with pytest.raises(NotSent, match="more than one @"):
+        Letter(Wanted(addresses=["c@x.test"], values={"sender": "a@b@x.test"}), b"", "x.test")
+
+
+def test_an_at_in_quotes_is_none() -> None:
+    for text in ('"a@b"@x.test', '"Ann" <"a@b"@x.test>', '"a\\@b"@x.test'):
+        letter = Letter(Wanted(addresses=[text], values={"sender": "me"}), b"", "x.test")
+        assert letter.mail.recipients == ['"a@b"@x.test']
