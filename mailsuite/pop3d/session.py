@@ -36,7 +36,7 @@ from mailsuite.pop3d.syntax import parse
 from mailsuite.pop3d.table import COMMANDS
 from mailsuite.sasl import Credentials
 from mailsuite.signin import Client, Exchange, Outcome, Refused, SignIn, Why
-from mailsuite.store import StoreError
+from mailsuite.store import StoreError, StoreUnavailable
 
 log = get_logger("pop3d")
 PROBE = (60, 15, 4)  # seconds, times: a client that has vanished must not keep its maildrop locked
@@ -188,6 +188,7 @@ class Session:
         return await self._handle(row, arguments)
 
     async def _handle(self, row: Row, arguments: list[bytes]) -> Reply:
+        code, text = "SYS/TEMP", "something went wrong here, try again later"
         try:
             return await row.handler(self, arguments)
         except (ConnectionError, TimeoutError):
@@ -196,12 +197,14 @@ class Session:
             return Err("the line is too long", fault=True)
         except StoreError as error:
             log.error("store failed", command=row.keyword, account=self._account, why=str(error))
+            if isinstance(error, StoreUnavailable) and error.lasts:  # RFC 3206 §4
+                code, text = "SYS/PERM", "the mailbox cannot be used, tell who runs this server"
         except Exception as error:
             log.error("command failed", command=row.keyword, account=self._account, exc_info=error)
         # RFC 1939 §6: a QUIT that could not delete everything ends the session all the same.
         if row.keyword == "QUIT":
-            return Err("some deleted messages not removed", code="SYS/TEMP", ends=True)
-        return Err("something went wrong here, try again later", code="SYS/TEMP")
+            return Err("some deleted messages not removed", code=code, ends=True)
+        return Err(text, code=code)
 
     # -- what handlers see ----------------------------------------------------------------------
 
@@ -272,7 +275,10 @@ class Session:
         return Ok(f"maildrop has {self._maildrop.count} messages ({self._maildrop.size} octets)")
 
     async def _refuse(self, outcome: Refused) -> Reply:
-        """RFC 3206: [AUTH] makes a client ask for the password, [SYS/TEMP] has it come again."""
+        """RFC 3206: [AUTH] makes a client ask for the password, [SYS/TEMP] has it come again.
+
+        Neither says that the exchange was malformed: the password may well be right (§5).
+        """
         text = outcome.text[0].lower() + outcome.text[1:]
         match outcome.why:
             case Why.UNAVAILABLE:
@@ -280,7 +286,7 @@ class Session:
             case Why.BANNED:
                 return Err(text, code="SYS/TEMP", ends=True)
             case Why.MALFORMED:
-                return Err(outcome.text, code="AUTH", fault=True)
+                return Err(outcome.text, fault=True)
             case Why.WRONG | Why.FORBIDDEN:
                 self._failures += 1
                 await asyncio.sleep(outcome.wait)

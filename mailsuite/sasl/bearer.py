@@ -17,24 +17,25 @@ from mailsuite.sasl.model import (
 )
 from mailsuite.sasl.scram import unescape
 
+_HTTP = {"invalid_request": "400", "invalid_token": "401"}  # RFC 6750 §3.1
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*\Z")  # b64token, RFC 6750 §2.1
 
 
 class Bearer:
     """One exchange. `name` is OAUTHBEARER or XOAUTH2."""
 
-    __slots__ = ("_asked", "_authzid", "_refused", "name")
+    __slots__ = ("_asked", "_authzid", "_outcome", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._asked = False
-        self._refused = False
+        self._outcome: Step | None = None  # what follows the refusal that the client was told
         self._authzid = ""
 
     def step(self, response: bytes | None) -> Step:
         """See `Mechanism`."""
-        if self._refused:
-            return Rejected(self._authzid)
+        if self._outcome is not None:
+            return self._outcome
         if response is None:
             if self._asked:
                 return Failure(f"{self.name} wants one message")
@@ -47,10 +48,16 @@ class Bearer:
             self._authzid = self._identity(header, pairs)
         except ValueError:
             return Failure(f"{self.name} message is malformed")
-        scheme, _, token = pairs.get("auth", "").partition(" ")
-        if scheme.lower() != "bearer" or not _TOKEN.match(token.strip(" ")):
-            return Failure(f"{self.name} message has no bearer token")
-        return TokenWanted(self._authzid, token.strip(" "), self._refuse)
+        if "auth" not in pairs:
+            return Failure(f"{self.name} message has no token")
+        scheme, _, token = pairs["auth"].partition(" ")
+        token = token.strip(" ")
+        if pairs["auth"] and not (scheme.lower() == "bearer" and _TOKEN.match(token)):
+            told = self._refuse("invalid_request", "")
+            self._outcome = Failure(f"{self.name} message has no bearer token")
+            return told
+        # Empty: the client asks where to get one, and is told by a refusal (RFC 7628 §4.3).
+        return TokenWanted(self._authzid, token, self._refuse)
 
     def _identity(self, header: str, pairs: dict[str, str]) -> str:
         if self.name == "XOAUTH2":
@@ -69,10 +76,9 @@ class Bearer:
         return unescape(authzid[2:])
 
     def _refuse(self, status: str, configuration: str) -> Challenge:
-        self._refused = True
+        self._outcome = Rejected(self._authzid)
         if self.name == "XOAUTH2":
-            code = "401" if status == "invalid_token" else "403"
-            found = {"status": code, "schemes": "bearer"}
+            found = {"status": _HTTP.get(status, "403"), "schemes": "bearer"}
         else:
             found = {"status": status, "scope": "openid email"}
             if configuration:

@@ -17,6 +17,7 @@ the connection is not `secure`.
 """
 
 import hmac
+import re
 import secrets
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
@@ -204,8 +205,8 @@ class Scram:
             text = challenge.decode()
             if not self._signature:
                 return self._prove(text)
-            pairs = dict(scram.attributes(text))
-            given = scram.decode64(pairs.get("v", ""))
+            name, signature = scram.attributes(text)[0]  # e: the server tells why it refuses
+            given = scram.decode64(signature) if name == "v" else b""
         except ValueError:
             return None
         if self.complete or not hmac.compare_digest(given, self._signature):
@@ -221,7 +222,9 @@ class Scram:
         nonce, salt, count = pairs[0][1], scram.decode64(pairs[1][1]), pairs[2][1]
         if not nonce.startswith(self._first) or len(nonce) <= len(self._first):
             raise ValueError("the server has not added to the nonce")
-        if not (count.isascii() and count.isdigit()) or len(count) > 9:
+        if not scram.is_nonce(nonce):
+            raise ValueError("characters that are not allowed in a nonce")
+        if not re.fullmatch("[1-9][0-9]{0,8}", count):  # posit-number (RFC 5802 §7)
             raise ValueError("no iteration count")
         if not scram.MIN_ITERATIONS <= int(count) <= scram.MAX_ITERATIONS:
             raise ValueError("too small or too large an iteration count")
@@ -252,13 +255,15 @@ def choose(
     without   mechanisms that have failed already: servers offer SCRAM also to accounts of which
               they know no verifier
     """
-    known = {name.upper() for name in offered} - {name.upper() for name in without}
+    offered = {name.upper() for name in offered}
+    known = offered - {name.upper() for name in without}
     if login.token:
         names = [name for name in ("OAUTHBEARER", "XOAUTH2") if name in known and secure]
         return Bearer(names[0], login) if names else None
     if login.certificate:
         return External(login) if "EXTERNAL" in known and secure else None
-    found = _scram(known, login, bindings or {})
+    plus = any(hash.mechanism + "-PLUS" in offered for hash in scram.HASHES)
+    found = _scram(known, login, bindings or {}, plus)
     if found is not None:
         return found
     if secure and "PLAIN" in known:
@@ -268,16 +273,19 @@ def choose(
     return CramMd5(login) if "CRAM-MD5" in known else None
 
 
-def _scram(known: set[str], login: Login, bindings: Mapping[str, bytes]) -> ClientExchange | None:
-    plus = any(hash.mechanism + "-PLUS" in known for hash in scram.HASHES)
+def _scram(
+    known: set[str], login: Login, bindings: Mapping[str, bytes], plus: bool
+) -> ClientExchange | None:
+    """`plus`: the server has offered to bind the channel, whether that has failed since or not."""
     try:
         for hash in scram.HASHES:
             if bindings and hash.mechanism + "-PLUS" in known:
                 return Scram(hash, login, binding=next(iter(bindings.items())))
         for hash in scram.HASHES:
-            if hash.mechanism in known:
-                # "y" tells the server that it seemed to us to have no -PLUS (RFC 5802 §6).
-                return Scram(hash, login, unused=bool(bindings) and not plus)
+            # Who can bind the channel to a server that can must not do without (RFC 5802 §6). "y"
+            # tells the server that it seemed to us to have no -PLUS.
+            if hash.mechanism in known and not (bindings and plus):
+                return Scram(hash, login, unused=bool(bindings))
     except ValueError:
         pass  # SASLprep prohibits the name or the password: as they are, by another mechanism
     return None

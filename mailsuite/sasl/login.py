@@ -34,6 +34,4 @@ class Login:
         if self._name is None:
             self._name = text
             return Challenge(PASSWORD)
-        if not self._name or not text:
-            return Failure("LOGIN lacks a name or a password")
         return Credentials("", self._name, text)

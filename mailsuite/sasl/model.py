@@ -73,6 +73,7 @@ class TokenWanted:
     """Whose is this bearer token? Where it is good for nobody, `refuse` tells the client why.
 
     authzid  the account that the client wants to reach, or "" (OAUTHBEARER may leave it away)
+    token    "" of a client that only asks where to get one
     refuse   takes "invalid_token" or "insufficient_scope", and the address of the OpenID
              provider's configuration or ""
     """

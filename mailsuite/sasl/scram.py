@@ -100,34 +100,50 @@ def xor(first: bytes, second: bytes) -> bytes:
 
 
 def escape(name: str) -> str:
-    """A name as a saslname (§5.1). Raises ValueError where SASLprep prohibits it."""
-    return saslprep(name).replace("=", "=3D").replace(",", "=2C")
+    """A name as a saslname (§5.1). ValueError: SASLprep prohibits it, or leaves nothing of it."""
+    prepared = saslprep(name)
+    if not prepared:
+        raise ValueError("an empty name")
+    return prepared.replace("=", "=3D").replace(",", "=2C")
 
 
 def unescape(text: str) -> str:
-    """The name that a saslname stands for. Raises ValueError."""
+    """The name that a saslname stands for; never empty. Raises ValueError."""
     if re.search("=(?!2C|3D)", text):
         raise ValueError("a bare = in a name")
-    return saslprep(text.replace("=2C", ",").replace("=3D", "="))
+    name = saslprep(text.replace("=2C", ",").replace("=3D", "="))
+    if not name:
+        raise ValueError("an empty name")
+    return name
 
 
 def attributes(message: str) -> list[tuple[str, str]]:
-    """``a=x,b=y`` as pairs, in order. Raises ValueError."""
+    """``a=x,b=y`` as pairs, in order. Raises ValueError.
+
+    Extensions that nobody knows are to be ignored, but for `m`, wherever it stands (§5.1).
+    """
     found: list[tuple[str, str]] = []
+    if "\0" in message:
+        raise ValueError("there is a NUL in it")
     for part in message.split(","):
         name, equals, value = part.partition("=")
         if not equals or len(name) != 1 or not name.isascii() or not name.isalpha() or not value:
             raise ValueError("not an attribute")
+        if name == "m":
+            raise ValueError("it needs an extension that is not known here")
         found.append((name, value))
     return found
 
 
 def decode64(text: str) -> bytes:
-    """Raises ValueError for what is not base64."""
+    """Raises ValueError for what is not base64 in its canonical form (§2.1)."""
     try:
-        return b64decode(text.encode("ascii"), validate=True)
+        octets = b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise ValueError("not base64") from error
+    if b64encode(octets).decode() != text:
+        raise ValueError("not base64 as it is written by everybody")
+    return octets
 
 
 def is_nonce(text: str) -> bool:

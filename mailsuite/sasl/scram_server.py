@@ -110,13 +110,11 @@ class Scram:
         if isinstance(binding, Failure):
             return binding
         pairs = attributes(bare)
-        if [name for name, _ in pairs[:2]] != ["n", "r"]:  # m= is an extension that we don't have
+        if [name for name, _ in pairs[:2]] != ["n", "r"]:
             raise ValueError("expected a name and a nonce")
         name, nonce = unescape(pairs[0][1]), pairs[1][1]
-        if not name or not is_nonce(nonce):
-            raise ValueError(
-                "the name or the nonce is empty or has characters that are not allowed"
-            )
+        if not is_nonce(nonce):
+            raise ValueError("the nonce has characters that are not allowed")
         self._identity = (unescape(authzid[2:]) if authzid else "", name)
         self._nonce = nonce + self._own
         self._bare = bare

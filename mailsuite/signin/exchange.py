@@ -10,7 +10,7 @@ from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
 from mailsuite.sasl.scram import Verifier
 from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why, refused
-from mailsuite.signin.tokens import TokenExpired
+from mailsuite.signin.tokens import NoGuess
 
 if TYPE_CHECKING:
     from mailsuite.signin.service import SignIn
@@ -21,7 +21,7 @@ log = get_logger("signin")
 class Exchange:
     """`step` until it gives something else than octets to send."""
 
-    __slots__ = ("_authcid", "_client", "_expired", "_fitting", "_machine", "_sign_in", "_tried")
+    __slots__ = ("_authcid", "_client", "_excused", "_fitting", "_machine", "_sign_in", "_tried")
 
     def __init__(self, sign_in: SignIn, client: Client, machine: sasl.Mechanism) -> None:
         self._sign_in = sign_in
@@ -29,7 +29,7 @@ class Exchange:
         self._machine = machine
         self._fitting: list[tuple[AppPasswordRow | None, Verifier]] = []
         self._authcid: str | None = None  # SCRAM's, once it has been asked for its proof
-        self._expired = False  # the token that it was shown
+        self._excused = ""  # why its failure is no guess
         self._tried = True  # its password may be, not only app passwords
 
     async def step(self, response: bytes | None) -> bytes | Outcome:
@@ -83,9 +83,9 @@ class Exchange:
             case sasl.TokenWanted():
                 try:
                     return await sign_in.token(client, step)
-                except TokenExpired:
-                    self._expired = True
-                    return sign_in.expired(client, step)
+                except NoGuess as error:
+                    self._excused = error.told
+                    return sign_in.no_guess(client, step, error)
             case sasl.Proven(authzid, authcid, verifier):
                 rows = [row for row, each in self._fitting if each is verifier]
                 row = rows[0] if rows else None
@@ -94,9 +94,9 @@ class Exchange:
                 return barred or await sign_in.admit(
                     client, authzid, authcid, row, self._machine.name
                 )
-            case sasl.Rejected() if self._expired:
-                # No guess: a client that asks again with the same token is not to be banned.
-                return refused(Why.WRONG, "The access token has expired, get a new one")
+            case sasl.Rejected() if self._excused:
+                # A client that asks again with the same token is not to be banned.
+                return refused(Why.WRONG, self._excused)
             case sasl.Rejected(authcid):
                 return await sign_in.fail(client, authcid, None)
             case sasl.Failure(text):

@@ -16,7 +16,7 @@ from mailsuite.signin.exchange import Exchange
 from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why, refused
 from mailsuite.signin.settings import Settings
 from mailsuite.signin.throttle import Throttle
-from mailsuite.signin.tokens import TokenExpired, TokenRefused, Tokens
+from mailsuite.signin.tokens import NoGuess, TokenMissing, TokenRefused, Tokens
 from mailsuite.tls import bindings_of, certificate_names
 
 log = get_logger("signin")
@@ -141,6 +141,8 @@ class SignIn:
     async def _password(self, client: Client, given: sasl.Credentials) -> Outcome:
         if self.throttle.address_barred(client.peer):
             return self._barred(client, given.authcid)
+        if not given.authcid or not given.password:  # nobody's, whatever a list elsewhere says
+            return await self.fail(client, given.authcid, given.password)
         address = self.accounts.enabled(given.authcid)
         row = self.accounts.app_passwords.find(address or "", given.password)
         if address is not None and row is not None and client.door in row.doors:
@@ -222,17 +224,19 @@ class SignIn:
     async def token(self, client: Client, wanted: sasl.TokenWanted) -> sasl.Step | Outcome:
         """Whose the bearer token is; a refusal goes to the client before the exchange fails.
 
-        Raises TokenExpired where it is no guess: the client is told so, by the same words.
+        Raises NoGuess where none is made: the client is told so, by the same words.
         """
         assert self._tokens is not None
         barred = self.bar_address(client, wanted.authzid)
         if barred is not None:
             return barred
+        if not wanted.token:
+            raise TokenMissing
         try:
             name = await self._tokens.account(wanted.token)
             if self.accounts.enabled(name) is None:
                 raise TokenRefused(f"{name} has no account here")
-        except TokenExpired:
+        except NoGuess:
             raise
         except TokenRefused as error:
             log.info("token refused", door=client.door, peer=client.peer, why=str(error))
@@ -284,12 +288,10 @@ class SignIn:
         wait = await self.throttle.failed(client.peer, self._key(name), guess)
         return refused(Why.WRONG, wait=wait)
 
-    def expired(self, client: Client, wanted: sasl.TokenWanted) -> sasl.Step:
-        """What a client is told whose token's time is over (RFC 7628 §3.2.2)."""
+    def no_guess(self, client: Client, wanted: sasl.TokenWanted, why: NoGuess) -> sasl.Step:
+        """What a client is told that has no token any more, or yet (RFC 7628 §3.2.2)."""
         assert self._tokens is not None
-        log.info(
-            "token expired", door=client.door, peer=client.peer, name=wanted.authzid[:MAX_NAME]
-        )
+        log.info(why.log, door=client.door, peer=client.peer, name=wanted.authzid[:MAX_NAME])
         return wanted.refuse("invalid_token", self._tokens.provider.configuration)
 
     def _barred(self, client: Client, name: str) -> Refused:

@@ -41,8 +41,22 @@ class TokenRefused(Exception):
     """Nobody's, or no longer. The text is for the log."""
 
 
-class TokenExpired(TokenRefused):
-    """It was somebody's, and its time is over: no guess, but a client that must get another."""
+class NoGuess(TokenRefused):
+    """Not accepted, but nobody guesses by it. `told` is safe to send, `log` is the log's event."""
+
+    told = log = ""
+
+
+class TokenExpired(NoGuess):
+    """It was somebody's, and its time is over: the client must get another."""
+
+    told, log = "The access token has expired, get a new one", "token expired"
+
+
+class TokenMissing(NoGuess):
+    """There is none: the client wants to be told where to get one (RFC 7628 §4.3)."""
+
+    told, log = "There is no access token", "token asked for"
 
 
 class TokenUnchecked(UserError):

@@ -1,5 +1,9 @@
 """Pure. What can go wrong in the store, in neutral words; each door maps them to its replies."""
 
+from errno import EACCES, EISDIR, ELOOP, ENOTDIR, EPERM, EROFS
+
+_LASTING = (EACCES, EPERM, EROFS, ENOTDIR, EISDIR, ELOOP)
+
 
 class StoreError(Exception):
     """Base of all errors that the store raises on purpose; its text is for a log, not a peer."""
@@ -39,3 +43,8 @@ class OverQuota(StoreError):
 
 class StoreUnavailable(StoreError):
     """The disk refused (full, failing, no permission). Nothing was changed; try again later."""
+
+    @property
+    def lasts(self) -> bool:
+        """Somebody must do something about it: a file is in the way, or may not be opened."""
+        return isinstance(self.__cause__, OSError) and self.__cause__.errno in _LASTING

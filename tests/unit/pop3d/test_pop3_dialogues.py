@@ -15,7 +15,8 @@ A dialogue is a text file; each line is one step:
     A$ tls           connection A does the TLS handshake now
     A$ closed        the server must have closed connection A
     ! expunge N      another session expunges the message with UID N
-    ! fail X         the store's next call of X raises StoreUnavailable ("boom X": RuntimeError)
+    ! fail X         the store's next call of X raises StoreUnavailable ("boom X": RuntimeError;
+                     "refuse X": StoreUnavailable, since a file may not be opened)
     ! wait N         N seconds go by
     ! left N,N       the UIDs that must be in the mailbox now
 """
@@ -136,6 +137,9 @@ class Runner:
             del self.inbox.mail[int(argument)]
         elif verb == "fail":
             self.inbox.faults[argument] = StoreUnavailable("the disk is full")
+        elif verb == "refuse":
+            self.inbox.faults[argument] = refused = StoreUnavailable("not ours")
+            refused.__cause__ = PermissionError(13, "Permission denied")
         elif verb == "boom":
             self.inbox.faults[argument] = RuntimeError("a bug")
         elif verb == "wait":

@@ -43,6 +43,20 @@ def test_what_has_failed_is_left_out() -> None:
     assert found and found.mechanism == "PLAIN"
 
 
+def test_a_server_that_binds_the_channel_is_never_spoken_to_without() -> None:
+    """RFC 5802 §6. "y" would be refused, and "n" is what somebody between us wants to see."""
+    failed = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]
+    found = choose(ALL, LOGIN, secure=True, bindings=BINDINGS, without=failed)
+    assert found and found.mechanism == "PLAIN"
+    found = choose(ALL, LOGIN, secure=True, bindings=BINDINGS, without=failed[:1])
+    assert found and found.mechanism == "SCRAM-SHA-1-PLUS"
+
+
+def test_a_name_of_which_nothing_is_left_is_not_sent() -> None:
+    """RFC 5802 §5.1."""
+    assert chosen(["SCRAM-SHA-256"], ClientLogin("\u00ad", "x")) == ""
+
+
 def test_a_password_that_saslprep_prohibits_goes_another_way() -> None:
     assert chosen(["SCRAM-SHA-256", "PLAIN"], ClientLogin("a", "x\u200ey")) == "PLAIN"
 

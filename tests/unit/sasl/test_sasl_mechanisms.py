@@ -89,14 +89,28 @@ def test_plain_asked_for() -> None:
         b"alice",
         b"\0alice",
         b"\0alice\0a\0b",
-        b"\0\0secret",
-        b"\0alice\0",
         b"\0al\xffice\0secret",
         b"\0alice\0" + b"x" * 9000,
     ],
 )
 def test_plain_malformed(message: bytes) -> None:
     assert isinstance(begin("PLAIN").step(message), Failure)
+
+
+def test_an_empty_name_or_password_is_nobodys_and_no_broken_exchange() -> None:
+    """Its user has to be asked again (RFC 3206 §5), as after a wrong one."""
+    assert begin("PLAIN").step(b"\0\0secret") == Credentials("", "", "secret")
+    assert begin("PLAIN").step(b"\0alice\0") == Credentials("", "alice", "")
+    machine = begin("LOGIN")
+    assert machine.step(b"") == Challenge(b"Password:")
+    assert machine.step(b"secret") == Credentials("", "", "secret")
+
+
+def test_names_and_passwords_of_255_octets() -> None:
+    """RFC 4616 §2: at the least so many of each."""
+    long = "é" * 127 + "x"
+    step = begin("PLAIN").step(b"\0".join([long.encode()] * 3))
+    assert step == Credentials(long, long, long)
 
 
 def test_login_asked_for() -> None:
@@ -110,12 +124,6 @@ def test_login_with_initial_response() -> None:
     machine = begin("LOGIN")
     assert machine.step(b"alice") == Challenge(b"Password:")
     assert machine.step(b"secret") == Credentials("", "alice", "secret")
-
-
-def test_login_empty_name_is_told_only_after_the_password() -> None:
-    machine = begin("LOGIN")
-    assert machine.step(b"") == Challenge(b"Password:")
-    assert isinstance(machine.step(b"secret"), Failure)
 
 
 def test_login_malformed() -> None:
@@ -208,9 +216,9 @@ def test_xoauth2() -> None:
         b"",
         b"n,,",
         b"n,,\x01\x01",
-        b"n,,\x01auth=Basic abc\x01\x01",
-        b"n,,\x01auth=Bearer \x01\x01",
-        b"n,,\x01auth=Bearer a b\x01\x01",
+        b"\x01",
+        b"n,a=,\x01auth=Bearer abc\x01\x01",
+        b"n,a=\xc2\xad,\x01auth=Bearer abc\x01\x01",
         b"p=tls-unique,,\x01auth=Bearer abc\x01\x01",
         b"n,b=x,\x01auth=Bearer abc\x01\x01",
         b"n,,\x01auth=Bearer abc\x01",
@@ -223,6 +231,29 @@ def test_xoauth2() -> None:
 )
 def test_tokens_malformed(name: str, message: bytes) -> None:
     assert isinstance(begin(name).step(message), Failure)
+
+
+def test_a_client_may_ask_where_to_get_a_token() -> None:
+    """RFC 7628 §4.3, octet by octet."""
+    machine = begin("OAUTHBEARER")
+    asked = b"n,a=user@example.com,\x01host=server.example.com\x01port=143\x01auth=\x01\x01"
+    step = machine.step(asked)
+    assert step == TokenWanted("user@example.com", "", step.refuse)
+    assert json.loads(step.refuse("invalid_token", "").data)["status"] == "invalid_token"
+    assert machine.step(b"\x01") == Rejected("user@example.com")
+
+
+@pytest.mark.parametrize("auth", ["Basic abc", "Bearer", "Bearer ", "Bearer a b", "bearer\tabc"])
+@pytest.mark.parametrize("name", ["OAUTHBEARER", "XOAUTH2"])
+def test_what_is_no_bearer_token_is_told_in_json_before_it_fails(name: str, auth: str) -> None:
+    """RFC 7628 §3.2.2."""
+    machine = begin(name)
+    first = "n,," if name == "OAUTHBEARER" else "user=user@example.com"
+    told = machine.step(f"{first}\x01auth={auth}\x01\x01".encode())
+    assert isinstance(told, Challenge)
+    status = "invalid_request" if name == "OAUTHBEARER" else "400"
+    assert json.loads(told.data)["status"] == status
+    assert isinstance(machine.step(b"\x01"), Failure)
 
 
 def test_no_log_shows_a_token_or_what_it_takes_to_go_on() -> None:

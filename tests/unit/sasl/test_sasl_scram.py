@@ -1,5 +1,6 @@
 """SCRAM, both sides: the RFCs' own exchanges, one against the other, and every way to cheat."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 
 import pytest
@@ -16,8 +17,12 @@ from mailsuite.sasl.scram import (
     Hash,
     Verifier,
     decode64,
+    digest,
+    keyed,
     make_verifier,
     parse_verifier,
+    salt_password,
+    xor,
 )
 from mailsuite.sasl.scram_server import Scram
 
@@ -145,7 +150,14 @@ def test_a_client_that_cannot_bind_is_taken_where_the_channel_cannot_be_bound() 
         b"n,,n=user",
         b"n,,r=abc,n=user",
         b"n,,m=ext,n=user,r=abc",
+        b"n,,n=user,r=abc,m=ext",  # §5.1: wherever it is found
+        b"n,,n=user,r=abc,x=a\0b",
+        b"n,,n=user,r=abc,xy=a",
+        b"n,a=,n=user,r=abc",
+        b"n,a=\xc2\xad,n=user,r=abc",  # nothing is left of it (RFC 5034 §4)
+        b"n,a=us=er,n=user,r=abc",
         b"n,,n=,r=abc",
+        b"n,,n=\xc2\xad,r=abc",
         b"n,,n=us=er,r=abc",
         b"n,,n=us\x07er,r=abc",
         b"n,,n=user,r=",
@@ -156,6 +168,23 @@ def test_a_client_that_cannot_bind_is_taken_where_the_channel_cannot_be_bound() 
 )
 def test_first_messages_that_are_malformed(message: bytes) -> None:
     assert isinstance(server().step(message), Failure)
+
+
+def test_extensions_that_nobody_knows_are_ignored() -> None:
+    """§5.1, §7: in both messages of the client, and in both of the server."""
+    assert isinstance(server().step(b"n,,n=user,r=abc,x=y,z=a=b"), VerifierWanted)
+    client = Client(SHA256, ClientLogin("user", "x"), nonce="abc")
+    final = client.answer(b"r=abcdef,s=c2FsdA==,i=4096,t=more")
+    assert final is not None
+    machine = Scram(SHA256, nonce="def")
+    supplied(machine.step(b"n,,n=user,r=abc"), verifier_of("x"))
+    without_proof, _, _ = final.decode().rpartition(",p=")
+    extended = without_proof + ",x=y"
+    signed = f"n=user,r=abc,r=abcdef,s=c2FsdA==,i=4096,{extended}".encode()
+    key = keyed(SHA256, salt_password(SHA256, "x", b"salt", 4096), b"Client Key")
+    proof = xor(key, keyed(SHA256, digest(SHA256, key), signed))
+    step = machine.step(f"{extended},p={b64encode(proof).decode()}".encode())
+    assert isinstance(step, Challenge) and step.data.startswith(b"v=")
 
 
 def test_names_are_unescaped_and_prepared() -> None:
@@ -172,6 +201,10 @@ def test_names_are_unescaped_and_prepared() -> None:
         b"r=abc,p=AAAA",
         b"c=biws,r=abc",
         b"c=*,r=abc,p=AAAA",
+        b"c=biws,r=abcdef,m=ext,p=AAAA",
+        b"c=biws=,r=abcdef,p=AAAA",  # not canonical base64 (§2.1)
+        b"c=biws,r=abcdef,p=AB==",
+        b"c=biws,r=abcdef,p=AAAA,x=y",  # the proof comes last
         b"p=AAAA",
         b"",
     ],
@@ -202,6 +235,7 @@ def test_the_client_believes_no_server_that_does_not_know_the_password() -> None
     assert client.answer(b"r=abcdef,s=c2FsdA==,i=4096") is not None
     assert client.answer(b"v=AAAA") is None
     assert client.answer(b"e=invalid-proof") is None
+    assert client.answer(b"e=other-error,v=AAAA") is None
     assert not client.complete
 
 
@@ -215,6 +249,11 @@ def test_the_client_believes_no_server_that_does_not_know_the_password() -> None
         b"r=abcdef,s=c2FsdA==,i=-1",
         b"r=abcdef,s=*,i=4096",
         b"m=ext,r=abcdef,s=c2FsdA==,i=4096",
+        b"r=abcdef,s=c2FsdA==,i=4096,m=ext",
+        b"r=abcdef,s=c2FsdA==,i=04096",
+        b"r=abcdef,s=c2FsdA=,i=4096",
+        b"r=abc\x07def,s=c2FsdA==,i=4096",
+        b"s=c2FsdA==,r=abcdef,i=4096",
         b"e=unknown-user",
         b"\xff",
         b"",

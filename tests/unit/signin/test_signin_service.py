@@ -106,6 +106,11 @@ async def test_passwords(room: SignIn, directory: Directory) -> None:
     assert why(await password(room, "secret")) is Why.WRONG
 
 
+async def test_an_empty_name_or_password_is_nobodys(room: SignIn) -> None:
+    for name, word in ((ALICE, ""), ("", "secret"), ("", "")):
+        assert why(await password(room, word, name)) is Why.WRONG
+
+
 @pytest.mark.parametrize("hash", [SHA1, SHA256], ids=lambda hash: hash.name)
 async def test_scram(room: SignIn, hash: Hash) -> None:
     assert await scram(room, "secret", hash=hash) == SignedIn(ALICE, hash.mechanism)

@@ -289,6 +289,17 @@ class TestSignIn:
         ]
         assert whys[0] is Why.WRONG and whys[-1] is Why.BANNED
 
+    async def test_a_client_that_asks_where_to_get_one_is_never_banned(self, room: SignIn) -> None:
+        """RFC 7628 §4.3: an empty `auth`."""
+        for _ in range(2 * room.settings.address_failures):
+            exchange = room.start("OAUTHBEARER", IMAP)
+            assert exchange
+            told = await exchange.step(f"n,a={ALICE},\x01auth=\x01\x01".encode())
+            assert isinstance(told, bytes) and b'"invalid_token"' in told
+            assert f"{ISSUER}/.well-known/openid-configuration".encode() in told
+            outcome = await exchange.step(b"\x01")
+            assert outcome == Refused(Why.WRONG, "There is no access token")
+
     async def test_a_provider_that_is_down(self, room: SignIn, identity: Identity) -> None:
         identity.down = True
         exchange = room.start("XOAUTH2", IMAP)
