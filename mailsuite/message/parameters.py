@@ -18,15 +18,21 @@ from mailsuite.message.words import decode_words
 
 Params: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-_T = rb"\s*([^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?=]+)"  # token (RFC 2045 §5.1)
+_CHAR = rb"[^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?=]"  # of a token (RFC 2045 §5.1)
+_T = rb"\s*(" + _CHAR + rb"+)"
 _TYPE = re.compile(_T + rb"\s*/" + _T)
 _TOKEN = re.compile(_T)
+_DISPOSITION = re.compile(rb"\s*+\"?(" + _CHAR + rb"++)\"?(?!\s*=)")
 _PARAM = re.compile(
     rb"""[;\s]*+ ([^\s;="]++) \s*+
         (?: = \s*+ (?: "((?:[^"\\]++|\\.)*+) (?:"|\\?\Z) | ([^;\s]*+) ) )?""",
     re.DOTALL | re.VERBOSE,
 )
 _PIECE = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\(|[^"(]++', re.DOTALL)
+# The value of a name or filename parameter without quotes, which goes on.
+_FILE_NAME = re.compile(rb"(?:\A|[;\s])(?:file)?name\*?\s*=[^;\"=]*[^;\s\"=]\Z", re.IGNORECASE)
+_NAME_TAIL = 300
+_NAME_END = re.compile(rb"[;\"]")
 _PAREN = re.compile(rb"\\.|[()]", re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 _PIECE_NAME = re.compile(rb"([^*]+)\*([0-9]{1,4})(\*)?", re.DOTALL)
@@ -43,22 +49,24 @@ _LOOK_AHEAD = 1000
 def strip_comments(value: bytes, *, inside_words: bool = False) -> bytes:
     """Replace comments by a space each (RFC 5322 §3.2.2), nested ones too; quoted strings stay.
 
-    A parenthesis that is never closed is no comment, nor is one inside a word (`file(1).pdf`),
-    unless `inside_words`.
+    A parenthesis that is never closed is no comment, nor is one inside a file name without quotes
+    (`name=file(1).pdf`), unless `inside_words`.
     """
     if b"(" not in value:
         return value
     kept: list[bytes] = []
     at = 0
     closed = True
+    file_name = False
     while match := _PIECE.match(value, at):
         piece = match[0]
         end = match.end()
-        if (
-            piece == b"("
-            and closed
-            and (inside_words or at == 0 or value[at - 1] in b" \t\r\n/;=)")
-        ):
+        if piece != b"(":
+            tail = piece[-_NAME_TAIL:]
+            file_name = _FILE_NAME.search(tail) is not None or (
+                file_name and _NAME_END.search(tail) is None
+            )
+        elif closed and (inside_words or not file_name or value[at - 1] in b" \t\r\n"):
             after = _comment_end(value, at)
             if after < 0:
                 closed = False
@@ -103,16 +111,20 @@ def _type(value: bytes, limit: int) -> tuple[str, str, Params] | None:
 
 
 def parse_disposition(value: bytes, limit: int) -> tuple[str, Params] | None:
-    """(disposition type in lower case, parameters) of an unfolded value (RFC 2183), or None."""
+    """(disposition type in lower case, parameters) of an unfolded value (RFC 2183), or None.
+
+    Parameters without a type are those of an attachment, as with a type that is not known (§2.8).
+    """
     return _disposition_cached(value, limit) if len(value) <= _CACHED else _kind(value, limit)
 
 
 def _kind(value: bytes, limit: int) -> tuple[str, Params] | None:
     value = strip_comments(value)
-    match = _TOKEN.match(value)
-    if not match:
-        return None
-    return match[1].lower().decode(), _params(value, match.end(), limit)
+    match = _DISPOSITION.match(value)
+    if match:
+        return match[1].lower().decode(), _params(value, match.end(), limit)
+    params = _params(value, 0, limit)
+    return ("attachment", params) if params else None
 
 
 _content_type_cached = lru_cache(maxsize=512)(_type)

@@ -25,10 +25,10 @@ Source: TypeAlias = bytes | bytearray | memoryview | mmap.mmap | Octets
 _CONTENT = re.compile(rb"content-([a-z0-9-]+)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE)
 _TOKEN = re.compile(rb"[^\x00-\x20\x7f-\xff;,\"]+")
 _TAG = re.compile(rb"[^\s,;]+")
-# A delimiter line that goes on with one of these names another, longer boundary (RFC 2046 §5.1.1
-# bchars; what else may follow a boundary on its line is ignored).
-_BCHARS = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'()+_,-./:=?")
 _IDENTITY = frozenset(("7bit", "8bit", "binary"))
+# What may stand behind a boundary: "--", and white space that a transport has added.
+_LINE_END = re.compile(rb"(?:--)?[ \t]*+(?:\r?\n|\Z)")
+_TAIL = 100
 _NEVER = 1 << 62
 _BOUNDARY_MAX = 998
 _SLICE = 1 << 18
@@ -123,34 +123,40 @@ class _Scanner:
     def _next_delimiter(self) -> int | None:
         """The index of the level whose delimiter line comes next, or None.
 
-        Where one line is a delimiter of several levels, the longest boundary has it, and among
-        equal ones the innermost: so a nested multipart may use its parent's boundary again, or one
-        that begins with it.
+        A line is a delimiter when it begins with one (RFC 2046 §5.1.1). Where it is one of several
+        levels, a boundary that is all of the line has it, else the longest, and among equal ones
+        the innermost: so a nested multipart may use its parent's boundary again, or one that begins
+        with it.
         """
         best: int | None = None
-        nearest, length = self.end, 0
+        nearest, rank = self.end, (False, 0)
         for index, level in enumerate(self.levels):
             if level.next < self.at or level.next == _NEVER:
                 # A delimiter of an outer level ends this one, so nothing is looked for beyond it.
                 self._search(level, nearest)
-            if level.next < nearest or (level.next == nearest and len(level.needle) >= length):
-                best, nearest, length = index, level.next, len(level.needle)
+            if level.next < nearest:
+                best, nearest = index, level.next
+                rank = (False, 0)
+            elif level.next == nearest and best is not None:
+                rank = max(rank, self._rank(self.levels[best]))
+                if (found := self._rank(level)) >= rank:
+                    best, rank = index, found
         return best
+
+    def _rank(self, level: _Level) -> tuple[bool, int]:
+        """How well a level's boundary fits the delimiter line found for it."""
+        tail = level.next + len(level.needle)
+        rest = self.data[tail : tail + _TAIL]
+        return _LINE_END.match(rest) is not None, len(level.needle)
 
     def _search(self, level: _Level, last: int) -> None:
         """Find the level's next delimiter line that begins at or before `last`."""
-        data, needle = self.data, level.needle
-        at = max(self.at, level.searched)
+        needle = level.needle
         bound = min(last + len(needle), self.end)
-        while (at := data.find(needle, at, bound)) >= 0:
-            tail = at + len(needle)
-            after = data[tail : tail + 3]
-            if after[:2] == b"--":
-                after = after[2:]
-            if not after or after[0] not in _BCHARS:
-                level.next = level.searched = at
-                return
-            at = tail
+        at = self.data.find(needle, max(self.at, level.searched), bound)
+        if at >= 0:
+            level.next = level.searched = at
+            return
         level.next = _NEVER
         level.searched = max(level.searched, bound - len(needle) + 1)
 
@@ -233,9 +239,7 @@ class _Scanner:
         """Fill in the content fields other than Content-Type."""
         for name, raw in found.items():
             if name == b"transfer-encoding":
-                match = _TOKEN.search(strip_comments(raw))
-                if match:
-                    part.encoding = match[0].lower().decode("ascii")
+                part.encoding = _encoding(raw) or part.encoding
             elif name == b"disposition":
                 parsed = parse_disposition(unfold(raw), self.limits.params)
                 if parsed is not None:
@@ -249,8 +253,16 @@ class _Scanner:
             elif name == b"location":
                 part.location = unfold(raw) or None
             elif name == b"language":
-                tags = _TAG.findall(strip_comments(unfold(raw)))
+                tags = _TAG.findall(strip_comments(unfold(raw), inside_words=True))
                 part.language = tuple(tags[: self.limits.params])
+
+
+def _encoding(raw: bytes) -> str:
+    """Of a Content-Transfer-Encoding field; "" where it names none. Also "8 bit" is one."""
+    words = [word.lower() for word in _TOKEN.findall(strip_comments(raw, inside_words=True))]
+    if words[1:2] == [b"bit"]:
+        words[0] += b"bit"
+    return words[0].decode("ascii") if words else ""
 
 
 def _content_fields(header: bytes, limit: int) -> dict[bytes, bytes]:

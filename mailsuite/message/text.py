@@ -24,7 +24,7 @@ SLICE = 1 << 17
 """Octets that are decoded at once; longer bodies are cut, between characters."""
 MAX_HEADER = 1 << 20
 """Octets of one header block that are searched."""
-TEXT_VERSION = 2
+TEXT_VERSION = 3
 """To be raised whenever the same message gives another text."""
 
 _BYTE_ORDER = {

@@ -149,7 +149,8 @@ def multipart(text: str, boundary: str = "b") -> bytes:
         ("--b\n\n--b\n\n\n--b--\n", [b"", b""]),
         ("--b\n\n\n\n--b--\n", [b"\r\n"]),
         ("--b \t \n\none\n--b-- \t\nepilogue\n--b\nno part\n", [b"one"]),
-        ("--b\n\n --b\n-b\n--bc\n--b-x\nx--b\n--b--\n", [b" --b\r\n-b\r\n--bc\r\n--b-x\r\nx--b"]),
+        ("--b\n\n --b\n-b\nx--b\n--b--\n", [b" --b\r\n-b\r\nx--b"]),
+        ("--bc\n\none\n--b-x\n\ntwo\n--b--x\n", [b"one", b"two"]),
         ("--b\nContent-Type: text/plain\n--b--\n", [b""]),
         ("preamble --b\n--b\n\none\n--b--", [b"one"]),
         ("--b;junk after the boundary\n\none\n--b--;junk\n", [b"one"]),
@@ -199,6 +200,13 @@ def test_boundaries_that_begin_alike(outer: str, inner: str) -> None:
     assert [octets for _, octets in bodies(data)] == [b"one", b"two", b"three"]
     root = scan(data)
     assert [part.content_type for part in root.parts] == ["multipart/alternative", "text/plain"]
+
+
+def test_an_inner_multipart_that_does_not_end_leaves_the_outer_its_end() -> None:
+    data = multipart(
+        "--a\nContent-Type: multipart/mixed; boundary=a-\n\n--a-\n\none\n--a-- \nepilogue\n", "a"
+    )
+    assert bodies(data) == [("text/plain", b"one")]
 
 
 def test_outer_boundary_ends_inner_multiparts() -> None:
@@ -297,6 +305,45 @@ def test_absent_and_empty_content_fields() -> None:
     assert part.language == ()
     assert part.filename is None
     assert part.charset == "us-ascii"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "params"),
+    [
+        (b"attachment(c); filename=a", "attachment", ((b"filename", b"a"),)),
+        (b'"inline"; filename=a', "inline", ((b"filename", b"a"),)),
+        (b"INLINE filename=a", "inline", ((b"filename", b"a"),)),
+        (b'filename="a b"', "attachment", ((b"filename", b"a b"),)),
+        (b"; filename=a", "attachment", ((b"filename", b"a"),)),
+        (b"a.b", "a.b", ()),
+        (b";", None, ()),
+    ],
+)
+def test_dispositions(
+    value: bytes, kind: str | None, params: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    part = scan(b"Content-Disposition: " + value + b"\r\n\r\n")
+    assert (part.disposition, part.disposition_params) == (kind, params)
+
+
+@pytest.mark.parametrize(
+    ("value", "encoding"),
+    [
+        (b"base64(c)", "base64"),
+        (b'"base64"', "base64"),
+        (b"8 Bit", "8bit"),
+        (b"7bit;", "7bit"),
+        (b"x-own thing", "x-own"),
+        (b"(7bit)", "7bit"),
+        (b"(base64)", "7bit"),
+    ],
+)
+def test_transfer_encodings(value: bytes, encoding: str) -> None:
+    assert scan(b"Content-Transfer-Encoding: " + value + b"\r\n\r\n").encoding == encoding
+
+
+def test_languages_with_comments() -> None:
+    assert scan(b"Content-Language: en,(c) de(d)\r\n\r\n").language == (b"en", b"de")
 
 
 @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "x-unknown"])
