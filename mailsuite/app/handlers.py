@@ -13,7 +13,7 @@ import apsw
 
 from mailsuite import __version__
 from mailsuite.app.server import Server
-from mailsuite.control import Handler
+from mailsuite.control import Caller, Handler
 from mailsuite.remote import from_dict
 
 
@@ -99,8 +99,10 @@ def _fetch(server: Server) -> dict[str, Handler]:
 
 
 def _transfer(server: Server) -> dict[str, Handler]:
-    async def start(request: dict[str, Any]) -> Any:
-        return await server.transfers.start(request)
+    async def start(caller: Caller, request: dict[str, Any]) -> Any:
+        number = await server.transfers.start(request)
+        caller.at_end(lambda: server.transfers.leave(number))
+        return number
 
     async def look(number: int) -> Any:
         return server.transfers.look(number)

@@ -1,8 +1,8 @@
 """Imports and exports as work in the background of the process that owns the data folder.
 
 The command line starts one, looks at its progress, and may stop it; without a running server it
-does the work itself (`offline`). A job that nobody looks at any more is stopped: it can go on by
-the same command.
+does the work itself (`offline`). A job whose command has gone is stopped: it can go on by the same
+command.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,6 @@ from mailsuite.transfer import (
 log = get_logger("transfer")
 THREADS = 2
 STORE_THREADS = 4
-UNWATCHED = 60.0  # seconds
 MAX_JOBS = 8
 STATE = "imports.db"
 
@@ -52,11 +51,10 @@ STATE = "imports.db"
 class _Job:
     account: str
     progress: Progress
-    looked_at: float
     task: asyncio.Task[None] | None = None
     state: str = "running"
     error: str = ""
-    unwatched: asyncio.TimerHandle | None = field(default=None, repr=False)
+    left: bool = False
 
 
 class Transfers:
@@ -79,20 +77,19 @@ class Transfers:
         row = await asyncio.to_thread(self._directory.lookup, request["account"])
         if not isinstance(row, AccountRow):
             raise UserError(f"no such user: {request['account']}")
+        ending = [job.task for job in self._jobs.values() if job.left and job.task is not None]
+        if ending:
+            await asyncio.wait(ending)
         running = [job for job in self._jobs.values() if job.state == "running"]
         if any(job.account == row.address for job in running):
-            raise UserError(
-                f"an import or export of {row.address} is running already"
-                " (one whose command is gone stops within two minutes)"
-            )
+            raise UserError(f"an import or export of {row.address} is running already")
         if len(running) >= MAX_JOBS:
             raise UserError(f"{MAX_JOBS} imports and exports are running already")
         self._forget()
         self._last += 1
-        job = _Job(row.address, Progress(), asyncio.get_running_loop().time())
+        job = _Job(row.address, Progress())
         self._jobs[self._last] = job
         job.task = self._tasks.start(self._run(job, request), str(self._last))
-        self._watch(job)
         return self._last
 
     def look(self, number: int) -> dict[str, Any]:
@@ -100,7 +97,6 @@ class Transfers:
         job = self._jobs.get(number)
         if job is None:
             raise UserError("the server does not know this import any more (it was restarted?)")
-        job.looked_at = asyncio.get_running_loop().time()
         return job.progress.as_dict() | {"state": job.state, "error": job.error}
 
     async def ended(self, number: int, wait: float) -> bool:
@@ -117,12 +113,17 @@ class Transfers:
             job.task.cancel()
             await asyncio.wait([job.task])
 
+    def leave(self, number: int) -> None:
+        """Nobody will look at this job any more: end it, if it has not ended."""
+        job = self._jobs.get(number)
+        if job is not None and job.task is not None and not job.task.done():
+            log.warning("stopped, because the command has gone", account=job.account)
+            job.left = True
+            job.task.cancel()
+
     async def close(self) -> None:
         """End all jobs and give files back."""
         await self._tasks.cancel()
-        for job in self._jobs.values():
-            if job.unwatched is not None:
-                job.unwatched.cancel()
         if self._state is not None:
             await self._notes.run(self._state.close)
         await asyncio.to_thread(self._threads.close)
@@ -132,17 +133,6 @@ class Transfers:
         ended = [number for number, job in self._jobs.items() if job.state != "running"]
         for number in ended[: max(len(self._jobs) - MAX_JOBS, 0)]:
             del self._jobs[number]
-
-    def _watch(self, job: _Job) -> None:
-        """Stop it when nobody has looked for long."""
-        loop = asyncio.get_running_loop()
-        if job.state != "running" or job.task is None:
-            return
-        if loop.time() - job.looked_at > UNWATCHED:
-            log.warning("stopped, because nobody looks at it any more", account=job.account)
-            job.task.cancel()
-            return
-        job.unwatched = loop.call_later(UNWATCHED / 4, self._watch, job)
 
     async def _run(self, job: _Job, request: dict[str, Any]) -> None:
         try:
@@ -157,9 +147,6 @@ class Transfers:
             raise  # logged, with its traceback
         else:
             job.state = "done"
-        finally:
-            if job.unwatched is not None:
-                job.unwatched.cancel()
 
     async def _work(self, job: _Job, request: dict[str, Any]) -> None:
         log.info("begun", account=job.account, kind=request["kind"])

@@ -5,6 +5,6 @@ hands in. Only the server's own user and root are heard.
 """
 
 from mailsuite.control.client import Client, NotRunning
-from mailsuite.control.server import Handler, Server
+from mailsuite.control.server import Caller, Handler, Server
 
-__all__ = ["Client", "Handler", "NotRunning", "Server"]
+__all__ = ["Caller", "Client", "Handler", "NotRunning", "Server"]

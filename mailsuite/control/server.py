@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,6 +28,22 @@ IDLE = 60.0  # seconds for the next request, and for taking an answer
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 log = get_logger("control")
+
+
+class Caller:
+    """Whom a request is from: one connection, for handlers that have a parameter `caller`."""
+
+    def __init__(self) -> None:
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have this called once the connection has ended, in whatever way."""
+        self._at_end.append(call)
+
+    def ended(self) -> None:
+        """It has."""
+        for call in self._at_end:
+            call()
 
 
 class Server:
@@ -75,31 +92,42 @@ class Server:
         self._tasks.start(self._serve(reader, writer), "connection")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = Caller()
         try:
-            while True:
-                try:
-                    async with asyncio.timeout(IDLE):
-                        line = await reader.readline()
-                except ValueError:  # longer than the limit
-                    writer.write(b'{"error": "the request is too long"}\n')
-                    return
-                if not line.endswith(b"\n"):
-                    return
-                answer = await self._answer(line)
-                writer.write(json.dumps(answer).encode() + b"\n")
-                async with asyncio.timeout(IDLE):
-                    await writer.drain()
+            await self._talk(reader, writer, caller)
         except (ConnectionError, TimeoutError):
-            return
+            pass
         finally:
             writer.close()
+        caller.ended()  # not where we are the ones who stop
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller
+    ) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(IDLE):
+                    line = await reader.readline()
+            except ValueError:  # longer than the limit
+                writer.write(b'{"error": "the request is too long"}\n')
+                return
+            if not line.endswith(b"\n"):
+                return
+            answer = await self._answer(line, caller)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            async with asyncio.timeout(IDLE):
+                await writer.drain()
+
+    async def _answer(self, line: bytes, caller: Caller) -> dict[str, Any]:
         try:
             request = json.loads(line)
             name, arguments = request["call"], request.get("args", {})
             handler = self._handlers[name]
-            inspect.signature(handler).bind(**arguments)
+            signature = inspect.signature(handler)
+            if "caller" in signature.parameters:
+                handler = partial(handler, caller)
+                signature = inspect.signature(handler)
+            signature.bind(**arguments)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return {
                 "error": "the running server does not know this request; "

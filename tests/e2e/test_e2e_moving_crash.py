@@ -94,6 +94,19 @@ def test_the_server_is_killed_while_it_reads_another(
     assert subjects(target, bob) == list(range(COUNT))
 
 
+def test_the_command_is_killed(make_server: Made, tmp_path: Path) -> None:
+    """The server stops at once what nobody waits for, and the same command goes on from there."""
+    server = make_server("--user=bob@example.test:secret").start()
+    (account,) = server.accounts
+    source = maildir(tmp_path / "source")
+    process = start(server, "import", account.address, "maildir", str(source))
+    when_some_have_come(server.data, process)
+    process.kill()
+    process.communicate()
+    server.mailsuite("import", account.address, "maildir", str(source), "--data", str(server.data))
+    assert subjects(server, account) == list(range(COUNT))
+
+
 def test_stopped_by_the_keyboard(make_server: Made, tmp_path: Path) -> None:
     server = make_server("--user=bob@example.test:secret").start()
     (account,) = server.accounts

@@ -14,7 +14,7 @@ import pytest
 
 from mailsuite.base import log
 from mailsuite.base.errors import UserError
-from mailsuite.control import Client, Handler, NotRunning, Server, server
+from mailsuite.control import Caller, Client, Handler, NotRunning, Server, server
 from mailsuite.net import unix
 
 
@@ -30,7 +30,14 @@ async def bug() -> Any:
     raise ZeroDivisionError("a secret")
 
 
-HANDLERS: dict[str, Handler] = {"echo": echo, "mistake": mistake, "bug": bug}
+async def begin(caller: Caller, what: str) -> Any:
+    caller.at_end(lambda: ENDED.put_nowait(what))
+
+
+ENDED: asyncio.Queue[str] = asyncio.Queue()
+
+
+HANDLERS: dict[str, Handler] = {"echo": echo, "mistake": mistake, "bug": bug, "begin": begin}
 
 
 @pytest.fixture
@@ -54,6 +61,25 @@ async def talk(data: Path, octets: bytes) -> bytes:
     writer.close()
     await writer.wait_closed()
     return found
+
+
+async def test_work_is_told_when_its_command_has_gone(running: Path) -> None:
+    """By hanging up, or by being killed: the kernel closes the socket then."""
+    client = await asyncio.to_thread(Client, running, timeout=10)
+    for what in ("first", "second"):
+        await asyncio.to_thread(lambda what=what: client.call("begin", what=what))
+    await asyncio.to_thread(ask, running, ("begin", {"what": "of another"}))
+    async with asyncio.timeout(10):
+        assert await ENDED.get() == "of another"
+        client.close()
+        assert [await ENDED.get() for _ in range(2)] == ["first", "second"]
+
+
+async def test_nobody_can_say_who_calls(running: Path) -> None:
+    request = {"call": "begin", "args": {"what": "x", "caller": "me"}}
+    assert b"does not know this request" in await talk(
+        running, json.dumps(request).encode() + b"\n"
+    )
 
 
 async def test_questions_are_answered(running: Path) -> None:
