@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 NONE = -1
 _LONG = 500
@@ -21,15 +20,18 @@ class Ancestry:
     def __init__(self, ids: Sequence[bytes]) -> None:
         """`ids`: each message's `thread_ids` (`mailsuite.imapd.sort_keys`)."""
         self._count = len(ids)
-        numbers = array("Q", b"".join(ids))
-        ends = list(accumulate(len(each) // 8 for each in ids))
-        nodes, count = _nodes(numbers, [0, *ends][:-1])
-        self._parent = [NONE] * count
+        numbers = array("Q")
+        ends = array("I", [0])
+        for each in ids:
+            numbers.frombytes(each)
+            ends.append(len(numbers))
+        nodes, count = _nodes(numbers, ends[:-1])
+        self._parent = array("i", [NONE]) * count
         self._has_children = bytearray(count)
         self._component: list[int] = []
-        self._link_all(nodes, ends)
+        self._link_all(nodes, ends[1:])
 
-    def above(self) -> list[int]:
+    def above(self) -> array[int]:
         """For each message the nearest message above, or the topmost dummy, or NONE."""
         parent, count = self._parent, self._count
         known: dict[int, int] = {}
@@ -54,7 +56,7 @@ class Ancestry:
 
     # -- links -------------------------------------------------------------------------------------
 
-    def _link_all(self, nodes: list[int], ends: list[int]) -> None:
+    def _link_all(self, nodes: array[int], ends: array[int]) -> None:
         """Step (1). `nodes`: two that are no references, then the references, message by message.
 
         `ends`: where the next message's begin.
@@ -108,17 +110,18 @@ class Ancestry:
         return node
 
 
-def _nodes(numbers: array[int], starts: Iterable[int]) -> tuple[list[int], int]:
+def _nodes(numbers: array[int], starts: Iterable[int]) -> tuple[array[int], int]:
     """(the node of each ID in `numbers`, how many nodes there are); messages begin at `starts`.
 
-    Plain loops: a long step in C would hold up all other threads.
+    Plain loops and arrays: a long step in C would hold up all other threads, and so would setting
+    free a list of a million numbers.
     """
     known = {0: NONE, 1: NONE}
     count = 0
     for count, start in enumerate(starts, 1):
         # Of several messages with the same ID the first has it.
         known.setdefault(numbers[start + 1], count - 1)
-    nodes = []
+    nodes = array("i")
     for number in numbers:
         node = known.get(number)
         if node is None:

@@ -71,7 +71,7 @@ def references(messages: Messages) -> Shape:
     ids = [messages.ids[place] for place in places]
     forest = Forest(by_date, Ancestry(ids).above())  # (1) to (4)
     subjects = [messages.subjects[place] for place in places]
-    _merge_subjects(forest, subjects, [each[0] == 1 for each in ids])  # (5), (6)
+    _merge_subjects(forest, subjects, bytearray(each[0] == 1 for each in ids))  # (5), (6)
     shape = forest.shape()
     if every:
         return shape
@@ -91,21 +91,22 @@ class Forest:
     With none above, it is a child of the root, together with those that have the same topmost
     dummy. Messages are looked at by date, so that everything is sorted from the beginning (3, 4).
 
-    roots   under the root: messages, and dummies as ~number of a group
-    groups  the children of such a dummy
+    A node is a number: the messages, then dummies under the root. Siblings are chains in arrays,
+    and what could be one long step in C is a loop: objects for each message would keep the garbage
+    collector busy, and all other threads waiting.
 
-    Siblings are chains in arrays: objects for each message would keep the garbage collector busy.
+    roots   the nodes under the root
+    count   of messages
     """
 
-    __slots__ = ("_first", "_last", "_next", "groups", "rank", "roots")
+    __slots__ = ("_first", "_last", "_next", "count", "rank", "roots")
 
     def __init__(self, by_date: Sequence[int], above: Sequence[int]) -> None:
-        count = len(above)
+        self.count = count = len(above)
         self.rank = array("i", [0]) * count
         self.roots: list[int] = []
-        self.groups: list[list[int]] = []
         self._first, self._next, self._last = (array("i", [NONE]) * count for _ in range(3))
-        group_of: dict[int, int] = {}
+        dummy_of: dict[int, int] = {}
         for rank, number in enumerate(by_date):
             self.rank[number] = rank
             parent = above[number]
@@ -113,30 +114,43 @@ class Forest:
                 self.roots.append(number)
             elif parent < count:
                 self.add(parent, number)
-            elif parent in group_of:
-                self.groups[group_of[parent]].append(number)
+            elif parent in dummy_of:
+                self.add(dummy_of[parent], number)
             else:
-                group_of[parent] = len(self.groups)
-                self.roots.append(self.new_group([number]))
+                dummy_of[parent] = dummy = self.new_dummy([number])
+                self.roots.append(dummy)
         self.roots = [self._alone(root) for root in self.roots]
 
     def _alone(self, root: int) -> int:
         """A dummy with one child is that child."""
-        members = self.members(root)
-        return members[0] if len(members) == 1 else root
+        if self.is_dummy(root) and self._first[root] == self._last[root]:
+            return self._first[root]
+        return root
 
-    def members(self, root: int) -> list[int]:
-        """A dummy's children, or the message."""
-        return self.groups[~root] if root < 0 else [root]
+    def is_dummy(self, node: int) -> bool:
+        """Or a message."""
+        return node >= self.count
+
+    def children(self, parent: int) -> Iterator[int]:
+        """In their order."""
+        child = self._first[parent]
+        while child != NONE:
+            following = self._next[child]  # the child may be moved meanwhile
+            yield child
+            child = following
 
     def first(self, root: int) -> int:
         """The message that stands for a child of the root."""
-        return self.groups[~root][0] if root < 0 else root
+        return self._first[root] if self.is_dummy(root) else root
 
-    def new_group(self, members: list[int]) -> int:
-        """A new dummy."""
-        self.groups.append(members)
-        return ~(len(self.groups) - 1)
+    def new_dummy(self, members: Iterable[int]) -> int:
+        """A new dummy over these."""
+        dummy = len(self._first)
+        for chain in (self._first, self._next, self._last):
+            chain.append(NONE)
+        for member in members:
+            self.add(dummy, member)
+        return dummy
 
     def add(self, parent: int, child: int) -> None:
         """Make it the last child."""
@@ -144,28 +158,21 @@ class Forest:
             self._first[parent] = child
         else:
             self._next[self._last[parent]] = child
+        self._next[child] = NONE
         self._last[parent] = child
 
-    def _children(self, parent: int) -> list[int]:
-        found = []
-        child = self._first[parent]
-        while child != NONE:
-            found.append(child)
-            child = self._next[child]
-        return found
-
     def sort(self, parents: Iterable[int]) -> None:
-        """Step (6), where children have been added."""
-        by_date = self.rank.__getitem__
+        """Step (6), under the root and where children have been added."""
+        rank = self.rank
         for parent in parents:
-            children = sorted(self._children(parent), key=by_date)
+            children = sorted(self.children(parent), key=rank.__getitem__)
             self._first[parent] = NONE
             for child in children:
-                self._next[child] = NONE
                 self.add(parent, child)
-        for group in self.groups:
-            group.sort(key=by_date)
-        self.roots.sort(key=lambda root: by_date(self.first(root)))
+        by_rank = array("i", [NONE]) * self.count
+        for root in self.roots:
+            by_rank[rank[self.first(root)]] = root
+        self.roots = [root for root in by_rank if root != NONE]
 
     def shape(self) -> Shape:
         """The answer's."""
@@ -175,11 +182,11 @@ class Forest:
             shape.append(OPEN)
             # What is still to be written, the next one last: a place, or CLOSE.
             left = [CLOSE]
-            if root >= 0:
-                left.append(root)
-            else:
-                for number in reversed(self.groups[~root]):
+            if self.is_dummy(root):
+                for number in reversed([*self.children(root)]):
                     left += (CLOSE, number, OPEN)
+            else:
+                left.append(root)
             while left:
                 token = left.pop()
                 shape.append(token)
@@ -188,12 +195,12 @@ class Forest:
                 if following[child] == NONE:
                     left.append(child)
                     continue
-                for number in reversed(self._children(token)):
+                for number in reversed([*self.children(token)]):
                     left += (CLOSE, number, OPEN)
         return shape
 
 
-def _merge_subjects(forest: Forest, subjects: Sequence[bytes], is_reply: Sequence[bool]) -> None:
+def _merge_subjects(forest: Forest, subjects: Sequence[bytes], is_reply: Sequence[int]) -> None:
     """Step (5): threads of the same subject become one."""
     table = _subject_table(forest, subjects, is_reply)
     grown: set[int] = set()
@@ -204,20 +211,22 @@ def _merge_subjects(forest: Forest, subjects: Sequence[bytes], is_reply: Sequenc
         known = table.get(subject, root)
         if not subject or known == root or root in dummies:
             kept.append(root)
-        elif known < 0:
-            # A dummy takes in a message, or another dummy's children.
-            forest.groups[~known] += forest.members(root)
-        elif root >= 0 and is_reply[root] and not is_reply[known]:
+            continue
+        if forest.is_dummy(known):
+            # It takes in a message, or another dummy's children.
+            for number in forest.children(root) if forest.is_dummy(root) else (root,):
+                forest.add(known, number)
+        elif not forest.is_dummy(root) and is_reply[root] and not is_reply[known]:
             forest.add(known, root)
-            grown.add(known)
         else:
-            table[subject] = dummies[known] = forest.new_group([known, root])
+            dummies[known] = table[subject] = known = forest.new_dummy((known, root))
+        grown.add(known)
     forest.roots = [dummies.get(root, root) for root in kept]
     forest.sort(grown)
 
 
 def _subject_table(
-    forest: Forest, subjects: Sequence[bytes], is_reply: Sequence[bool]
+    forest: Forest, subjects: Sequence[bytes], is_reply: Sequence[int]
 ) -> dict[bytes, int]:
     """(5.B): of each subject a dummy rather than a message, a message rather than a reply."""
     table: dict[bytes, int] = {}
@@ -226,7 +235,9 @@ def _subject_table(
         if not subject:
             continue
         known = table.setdefault(subject, root)
-        if known >= 0 and (root < 0 or (is_reply[known] and not is_reply[root])):
+        if not forest.is_dummy(known) and (
+            forest.is_dummy(root) or (is_reply[known] and not is_reply[root])
+        ):
             table[subject] = root
     return table
 
