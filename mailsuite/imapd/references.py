@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 NONE = -1
 _LONG = 500
+_TABLES = 64
 
 
 class Ancestry:
@@ -113,19 +114,24 @@ class Ancestry:
 def _nodes(numbers: array[int], starts: Iterable[int]) -> tuple[array[int], int]:
     """(the node of each ID in `numbers`, how many nodes there are); messages begin at `starts`.
 
-    Plain loops and arrays: a long step in C would hold up all other threads, and so would setting
-    free a list of a million numbers.
+    Plain loops, arrays, and many small tables: a long step in C would hold up all other threads,
+    and so would setting free a list of a million numbers, or a table of as many that grows.
     """
-    known = {0: NONE, 1: NONE}
+    tables: list[dict[int, int]] = [{} for _ in range(_TABLES)]
+    tables[0][0] = tables[1][1] = NONE
     count = 0
     for count, start in enumerate(starts, 1):
         # Of several messages with the same ID the first has it.
-        known.setdefault(numbers[start + 1], count - 1)
+        number = numbers[start + 1]
+        tables[number % _TABLES].setdefault(number, count - 1)
     nodes = array("i")
     for number in numbers:
+        known = tables[number % _TABLES]
         node = known.get(number)
         if node is None:
             node = known[number] = count
             count += 1
         nodes.append(node)
+    while tables:
+        tables.pop()  # set free one by one
     return nodes, count
