@@ -24,6 +24,7 @@ from mailsuite.store import replace as replacing
 from mailsuite.store.acl import Acl
 from mailsuite.store.appending import Appending
 from mailsuite.store.attachment import Attachment
+from mailsuite.store.background import Background
 from mailsuite.store.clearing import Clearing
 from mailsuite.store.counts import Counts
 from mailsuite.store.errors import NoSuchMailbox, StoreUnavailable
@@ -39,7 +40,6 @@ from mailsuite.store.prepared import Request
 from mailsuite.store.records import Columns
 from mailsuite.store.rounds import Rounds
 from mailsuite.store.temp import TempMessage
-from mailsuite.store.turn import Turn
 from mailsuite.store.updates import Update
 from mailsuite.store.values import (
     Appended,
@@ -67,14 +67,14 @@ class AccountStore:
         rounds: Rounds,
         reads: Turns,
         on_idle: Callable[[AccountStore, Mailbox], None],
-        turn: Turn,
+        background: Background,
         watcher: Watcher,
         arrived: Callable[[str], None],
     ) -> None:
         """`on_idle` is told of mailboxes that nobody uses any more, so that they can be dropped.
 
         `reads` are taken to read many small files one account after the other.
-        `turn` tells when background work may go on; `watcher` notices what other programs do.
+        `background` tells when background work may go on; `watcher` notices what other programs do.
         `arrived` is told the names of mailboxes into which messages have come.
         """
         self.address = address
@@ -85,13 +85,13 @@ class AccountStore:
         self.tasks = Tasks(f"store:{address}")
         self.feed = Feed()
         self.writer = Writer(files, threads, rounds, self.tasks, self)
-        self.indexer = Indexer(files, threads, self.tasks, turn, lambda: self.writer.busy)
+        self.indexer = Indexer(files, threads, self.tasks, background, lambda: self.writer.busy)
         self._on_idle = on_idle
         self._arrived = arrived
         self._views: dict[str, Mailbox] = {}
         self.counts = Counts(self)
         self._appending = Appending(files, threads, self.writer)
-        self._filler = Filler(self, turn)
+        self._filler = Filler(self, background)
         self.clearing = Clearing(self, self._filler)
         self._busy = 0
 

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailsuite.base.log import get_logger
-from mailsuite.store import reading, turn
+from mailsuite.store import background, reading
+from mailsuite.store.background import Background
 from mailsuite.store.errors import StoreUnavailable
 from mailsuite.store.folder import Folder
-from mailsuite.store.turn import Turn
 
 if TYPE_CHECKING:
     from mailsuite.store.account import AccountStore
@@ -36,9 +36,9 @@ QUIET = 0.1
 class Filler:
     """One account's. Loop thread only."""
 
-    def __init__(self, account: AccountStore, turn: Turn) -> None:
+    def __init__(self, account: AccountStore, background: Background) -> None:
         self._account = account
-        self._turn = turn
+        self._background = background
         # Four octets a message: an import brings them faster than they are computed.
         self._waiting: deque[tuple[Folder, array[int]]] = deque()
         self._count = 0
@@ -60,7 +60,7 @@ class Filler:
             self._waiting[-1][1].extend(some)
         elif some:
             self._waiting.append((folder, some))
-        self._turn.changed = asyncio.get_running_loop().time()
+        self._background.changed = asyncio.get_running_loop().time()
         if self._waiting and self.idle.is_set() and not self._stopped.is_set():
             self.idle.clear()
             self._account.tasks.start(self._run(), "facets")
@@ -80,10 +80,10 @@ class Filler:
         try:
             while waiting:
                 await self._rest()
-                async with self._turn.facets:
+                async with self._background.facets:
                     # Mail may have come while another account had its turn.
                     if waiting and self._rest_left() <= 0:
-                        self._turn.computed = asyncio.get_running_loop().time()
+                        self._background.computed = asyncio.get_running_loop().time()
                         await self._step()
         finally:
             self.idle.set()
@@ -114,8 +114,8 @@ class Filler:
         if self._count >= MAX_WAITING // 2 or self._stopped.is_set():
             return 0.0
         # One step of any account, while there is no quiet: many would be as much as all mail.
-        latest = max(self._began, self._turn.computed) + turn.GIVE_WAY
-        seconds = min(self._turn.changed + QUIET, latest) - asyncio.get_running_loop().time()
+        latest = max(self._began, self._background.computed) + background.GIVE_WAY
+        seconds = min(self._background.changed + QUIET, latest) - asyncio.get_running_loop().time()
         return max(seconds, PAUSE) if self._account.writer.busy else seconds
 
     def _fill(self, folder: Folder, uids: list[int]) -> None:

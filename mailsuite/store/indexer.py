@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable
 
 from mailsuite.base.tasks import Tasks, Threads
-from mailsuite.store import catch_up, turn
+from mailsuite.store import background, catch_up
+from mailsuite.store.background import Background
 from mailsuite.store.database import DatabaseDamaged
 from mailsuite.store.errors import StoreError, StoreUnavailable
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
-from mailsuite.store.turn import Turn
 
 QUIET = 0.3
 """Seconds for which nothing may have changed, in any account, before one is filled."""
@@ -34,14 +34,14 @@ class Indexer:
         files: AccountFiles,
         threads: Threads,
         tasks: Tasks,
-        turn: Turn,
+        background: Background,
         is_busy: Callable[[], bool],
     ) -> None:
         """`is_busy`: the account has something more urgent to do."""
         self._files = files
         self._threads = threads
         self._tasks = tasks
-        self._turn = turn
+        self._background = background
         self._is_busy = is_busy
         self._waiting: dict[Folder, None] = {}
         self._sweep = True
@@ -51,7 +51,7 @@ class Indexer:
 
     def changed(self, folder: Folder) -> None:
         """Messages have come or gone in a folder."""
-        self._turn.changed = asyncio.get_running_loop().time()
+        self._background.changed = asyncio.get_running_loop().time()
         self.notice(folder)
 
     def notice(self, folder: Folder) -> None:
@@ -81,7 +81,7 @@ class Indexer:
         try:
             while self._waiting:
                 await self._rest(pause)
-                async with self._turn.full_text:
+                async with self._background.full_text:
                     if not self._waiting:  # stopped
                         return
                     folder = next(iter(self._waiting))
@@ -99,7 +99,7 @@ class Indexer:
     async def _rest(self, seconds: float) -> None:
         """Wait so long, and until there is quiet."""
         loop = asyncio.get_running_loop()
-        latest = loop.time() + turn.GIVE_WAY
+        latest = loop.time() + background.GIVE_WAY
         while True:
             if seconds > 0:
                 try:
@@ -107,7 +107,7 @@ class Indexer:
                     return
                 except TimeoutError:
                     pass
-            seconds = self._turn.changed + QUIET - loop.time()
+            seconds = self._background.changed + QUIET - loop.time()
             if self._is_busy():
                 seconds = max(seconds, QUIET)
             seconds = min(seconds, latest - loop.time())

@@ -13,12 +13,12 @@ from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.base.turns import Turns
 from mailsuite.store import names
 from mailsuite.store.account import AccountStore
+from mailsuite.store.background import Background
 from mailsuite.store.files import MAILDIR, AccountFiles
 from mailsuite.store.index import column
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.rounds import Rounds
 from mailsuite.store.sharing import Sharing
-from mailsuite.store.turn import Turn
 from mailsuite.store.values import Facets, Quota
 from mailsuite.store.watcher import Watcher
 
@@ -64,7 +64,7 @@ class Store:
         self.sharing = Sharing(root, threads)
         self._accounts: OrderedDict[tuple[str, str], AccountStore] = OrderedDict()
         self._idle: OrderedDict[Mailbox, AccountStore] = OrderedDict()
-        self._turn = Turn()
+        self._background = Background()
         self.watcher = watcher or Watcher()
         self.tasks = Tasks("store")
 
@@ -89,7 +89,7 @@ class Store:
                 self._rounds,
                 self._reads,
                 self._on_idle,
-                self._turn,
+                self._background,
                 self.watcher,
                 partial(self._arrived, address),
             )

@@ -18,10 +18,10 @@ from mailsuite.store import (
     Mailbox,
     NewMessage,
     Store,
+    background,
     catch_up,
     fulltext,
     indexer,
-    turn,
 )
 
 Opener = Callable[..., Awaitable[Store]]
@@ -270,7 +270,7 @@ async def test_closing_waits_for_no_fill(
     open_store: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexer, "QUIET", 3600.0)
-    monkeypatch.setattr(turn, "GIVE_WAY", 3600.0)
+    monkeypatch.setattr(background, "GIVE_WAY", 3600.0)
     account, mailbox = await opened(open_store)
     await deliver(account, "INBOX", ["apples"])
     assert account.indexer.active

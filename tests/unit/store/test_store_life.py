@@ -20,6 +20,7 @@ from mailsuite.store import (
     NewMessage,
     Store,
     StoreUnavailable,
+    background,
     filler,
     flags,
     folder,
@@ -27,7 +28,6 @@ from mailsuite.store import (
     reading,
     records,
     sidecar,
-    turn,
 )
 from mailsuite.store import store as store_module
 from mailsuite.store.records import Columns
@@ -159,11 +159,11 @@ async def test_without_quiet_all_accounts_together_compute_facets_step_by_step(
     open_store: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filler, "QUIET", 3600.0)
-    monkeypatch.setattr(turn, "GIVE_WAY", 0.1)
+    monkeypatch.setattr(background, "GIVE_WAY", 0.1)
     begun: list[float] = []
 
     def compute(message: bytes) -> tuple[bytes]:
-        begun.append(store._turn.computed)
+        begun.append(store._background.computed)
         return (b"",)
 
     store = await open_store(Facets(("start",), 1, compute))

@@ -11,7 +11,7 @@ import asyncio
 GIVE_WAY = 2.0
 
 
-class Turn:
+class Background:
     """Of one store. Loop thread only; times are the loop's.
 
     full_text  held by the account whose full-text index is being filled
