@@ -12,13 +12,14 @@ call `wake`.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
 
 from mailsuite.base.clock import Clock
+from mailsuite.base.keyed import KeyedLock
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Tasks, Threads, committed
 from mailsuite.mail import Courier, Envelope, Notifier
@@ -78,6 +79,7 @@ class Queue:
         self._couriers = couriers
         self._ids = Ids(clock.now)
         self._tasks = Tasks("queue")
+        self._holding = KeyedLock()
         self._house: _House | None = None
 
     # -- start and stop -------------------------------------------------------------------------
@@ -264,6 +266,12 @@ class Queue:
         return await self._operate(
             self._threads.run(records.octets_held, account, self._clock.now())
         )
+
+    @contextlib.asynccontextmanager
+    async def holding(self, account: str) -> AsyncIterator[int]:
+        """As `held`; until it is left, nobody else who enters adds to them."""
+        async with self._holding.of(account):
+            yield await self.held(account)
 
     async def retry(self, id: str | None = None) -> int:
         """Attempt now: one message, also what of it was bounced, or (None) all that is due.

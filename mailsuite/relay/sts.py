@@ -19,6 +19,7 @@ import h11
 
 from mailsuite.base import durable
 from mailsuite.base.clock import Clock
+from mailsuite.base.keyed import KeyedLock
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads
 from mailsuite.dns import DnsFailure, Resolver
@@ -74,19 +75,14 @@ class StsPolicies:
         self._port = port
         self._known: OrderedDict[str, Known | None] = OrderedDict()
         self._failed: OrderedDict[str, tuple[str, float]] = OrderedDict()  # id, not before
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._one_by_one = KeyedLock()
 
     async def policy(self, domain: str) -> Policy | None:
         """The policy in force for `domain` (A-labels, lower case); None: there is none."""
         if not _DOMAIN.match(domain):
             return None
-        lock = self._locks.setdefault(domain, asyncio.Lock())
-        try:
-            async with lock:
-                return await self._policy(domain)
-        finally:
-            if not lock.locked() and self._locks.get(domain) is lock:
-                del self._locks[domain]
+        async with self._one_by_one.of(domain):
+            return await self._policy(domain)
 
     async def _policy(self, domain: str) -> Policy | None:
         known = await self._remembered(domain)

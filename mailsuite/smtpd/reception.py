@@ -260,7 +260,9 @@ class Reception:
 
     async def _committed(self) -> Reply:
         try:
-            await self._incoming.commit(self._envelope)
+            if not await self._into_queue():
+                await self._incoming.discard()
+                return self._refused(replies.TOO_MUCH_HELD)
         except QueueUnavailable as error:
             await self._incoming.discard()
             return self._refused(unavailable(error))
@@ -280,6 +282,22 @@ class Reception:
             priority = self._envelope.priority
             return reply(250, "2.3.6", f"{priority} is the new priority; {queued}")
         return reply(250, "2.0.0", f"Ok: {queued}")
+
+    async def _into_queue(self) -> bool:
+        """Commit; False: the account has too much held by now.
+
+        That was looked at before, at MAIL (RFC 4865 §6), but the size may not have been told then,
+        and several sessions may bring mail.
+        """
+        envelope, queue = self._envelope, self._context.queue
+        if envelope.hold_until is None or envelope.submitter is None:
+            await self._incoming.commit(envelope)
+            return True
+        async with queue.holding(envelope.submitter) as octets:
+            if octets + self._incoming.size > self._context.settings.max_hold_size:
+                return False
+            await self._incoming.commit(envelope)
+            return True
 
     def _refused(self, answer: Reply) -> Reply:
         self._context.counters.messages_refused += 1

@@ -92,4 +92,6 @@ AUTH_REQUIRED = reply(530, "5.7.0", "Authentication required")
 BARE = reply(554, "5.6.0", "Bare CR or LF in the message; lines end with CR LF")
 LONG_LINE = reply(554, "5.6.0", "A line of the message is too long")
 CAME_BACK = reply(554, "5.4.6", "Mail loop: the recipient has had this message before")
+# X.7.16 as RFC 4865 §6 has it.
+TOO_MUCH_HELD = reply(552, "5.7.16", "Too much mail of yours is held already")
 TOO_LARGE = reply(552, "5.3.4", "Message is larger than this server takes")

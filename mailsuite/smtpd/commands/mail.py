@@ -13,7 +13,6 @@ NESTED = reply(503, "5.5.1", "A transaction is open already, RSET ends it")
 # RFC 6531 §3.5 has 550 for MAIL, 553 for RCPT.
 NEEDS_SMTPUTF8 = reply(550, "5.6.7", "Non-ASCII address needs SMTPUTF8")
 NOT_YOURS = reply(550, "5.7.1", "Sender address does not belong to your account")
-TOO_MUCH_HELD = reply(552, "5.7.16", "Too much mail of yours is held already")
 NO_PARAMETERS = reply(555, "5.5.4", "Parameters need EHLO")
 
 
@@ -85,7 +84,7 @@ async def _held(session: SmtpSession, transaction: Transaction) -> Reply | None:
         return None
     held = await session.context.queue.held(account)
     most = session.context.settings.max_hold_size
-    return TOO_MUCH_HELD if held + max(1, transaction.size) > most else None
+    return replies.TOO_MUCH_HELD if held + max(1, transaction.size) > most else None
 
 
 COMMAND = Command(

@@ -1,5 +1,6 @@
 """What is kept of each attempt, mail that is held back, and queues of earlier versions."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,23 @@ async def test_how_much_an_account_has_held(tmp_path: Path) -> None:
         assert await queue.held("carol@x") == 0
         clock.time += 10
         assert await queue.held("alice@x") == len(MESSAGE)
+
+
+async def test_who_adds_to_what_is_held_comes_after_who_did(tmp_path: Path) -> None:
+    """So that a bound on it holds, whoever brings mail at the same moment."""
+    clock = StillClock()
+    held = replace(envelope("a@x"), hold_until=clock.time + 60, submitter="alice@x")
+    seen: list[int] = []
+
+    async def bring(queue: Queue) -> None:
+        async with queue.holding("alice@x") as octets:
+            seen.append(octets)
+            await queue.submit(held, MESSAGE)
+
+    courier = ScriptedCourier()
+    async with running(tmp_path, courier, clock=clock) as queue, queue.holding("bob@x"):
+        await asyncio.gather(*(bring(queue) for _ in range(3)))
+    assert seen == [0, len(MESSAGE), 2 * len(MESSAGE)]
 
 
 async def test_held_mail_is_attempted_when_its_time_has_come(tmp_path: Path) -> None:

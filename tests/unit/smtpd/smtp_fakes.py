@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 
 from mailsuite.accounts import AccountRow, AliasRow, DomainRow
 from mailsuite.mail import Courier, Envelope, Job, Outcome, QueuedMessage, Recipient
@@ -27,6 +27,10 @@ class FakeIncoming:
         self.octets = b""
         self.largest_write = 0
         self.state = "open"
+
+    @property
+    def size(self) -> int:
+        return len(self.octets)
 
     async def write(self, data: bytes) -> None:
         assert self.state == "open"
@@ -131,6 +135,10 @@ class FakeQueue:
 
     async def held(self, account: str) -> int:
         return self.octets_held
+
+    @contextlib.asynccontextmanager
+    async def holding(self, account: str) -> AsyncIterator[int]:
+        yield self.octets_held
 
     async def retry_domain(self, domain: str, *, below: bool) -> int:
         self.fault("retry")
