@@ -67,7 +67,7 @@ def find_socket(config: Path | None, data: Path | None) -> tuple[Path, Path | No
     named = config or data or os.environ.get("MAILSUITE_CONFIG") or os.environ.get("MAILSUITE_DATA")
     try:
         if data is not None or (config is None and os.environ.get("MAILSUITE_DATA")):
-            folder = data_folder(None, data)
+            folder = data_folder(None, data, look=False)
             return folder / SOCKET, folder
         settings = load_settings(config).config
         return settings.local_socket or settings.data / SOCKET, settings.data
@@ -95,8 +95,8 @@ def connect(path: Path) -> socket.socket:
     except PermissionError as error:
         raise NotSent(
             EX_NOPERM,
-            f"{path}: this user may not hand in mail there (the setting local_socket makes a"
-            " socket for every user)",
+            f"{path}: this user may not hand in mail there, only the server's own and root (the"
+            " setting local_socket makes a socket for every user)",
         ) from error
     except OSError as error:
         raise NotSent(EX_TEMPFAIL, f"{path}: {error.strerror or error}") from error

@@ -75,9 +75,12 @@ def load_settings(given: Path | None) -> "Loaded":
     return load(settings_file(given))
 
 
-def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -> Path:
+def data_folder(
+    config: Path | None, data: Path | None, *, make: bool = False, look: bool = True
+) -> Path:
     """The data folder that is meant; `make` makes it where it is missing.
 
+    `look`: this user wants to read what is in it, and not just go through it.
     Root makes it for the user that the settings name, since the server will run as that one.
     """
     if config is not None and data is not None:
@@ -93,7 +96,9 @@ def data_folder(config: Path | None, data: Path | None, *, make: bool = False) -
                 f"no data folder {data} (a server or `mailsuite domain add` makes it)"
             )
         _make(data, *owner)
-    if not os.access(data, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+    if look and not os.access(
+        data, os.R_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
+    ):
         raise UserError(
             f"{data}: this user may not look into it; run this as the server's user or as root"
         )

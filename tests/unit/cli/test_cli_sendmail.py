@@ -4,13 +4,17 @@
 - Stuffed octets, unstuffed by the server's reader, are the same octets, however they were cut.
 """
 
+import contextlib
 import io
+import os
+import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsuite.cli.handing import NotSent, stuffed
+from mailsuite.cli.handing import SOCKET, NotSent, connect, find_socket, stuffed
 from mailsuite.cli.letter import Letter, Wanted
 from mailsuite.cli.sendmail import LINE, lines, parse, read_header
 from mailsuite.smtpd.data_reader import DataReader
@@ -149,3 +153,24 @@ def test_an_at_in_quotes_is_none() -> None:
     for text in ('"a@b"@x.test', '"Ann" <"a@b"@x.test>', '"a\\@b"@x.test'):
         letter = Letter(Wanted(addresses=[text], values={"sender": "me"}), b"", "x.test")
         assert letter.mail.recipients == ['"a@b"@x.test']
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("mode", [0o700, 0o711, 0o755])
+def test_another_user_is_told_what_opens_the_door(tmp_path: Path, mode: int) -> None:
+    """The socket in the data folder is for root and the server's own user, whatever its mode."""
+    data = tmp_path / "data"
+    data.mkdir()
+    sock = socket.socket(socket.AF_UNIX)
+    with sock, contextlib.chdir(data):
+        sock.bind(SOCKET)
+        sock.listen()
+    (data / SOCKET).chmod(0o600)
+    data.chmod(mode)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(NotSent, match="setting local_socket makes") as caught:
+            connect(find_socket(None, data)[0])
+    finally:
+        os.seteuid(0)
+    assert caught.value.code == 77
