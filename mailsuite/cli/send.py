@@ -8,10 +8,11 @@ import contextlib
 import getpass
 import mimetypes
 import os
+import re
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import localtime
 from pathlib import Path
@@ -32,13 +33,23 @@ from mailsuite.cli.handing import (
     remote_server,
 )
 from mailsuite.cli.letter import check_one_at, user_name
-from mailsuite.message import Address, Group, decode_text, parse_addresses, parse_mailbox
+from mailsuite.message import (
+    Address,
+    Group,
+    decode_text,
+    domain_of,
+    mailboxes,
+    message_ids,
+    parse_addresses,
+    parse_mailbox,
+)
 from mailsuite.message.compose import (
     About,
     Entity,
     Heading,
     attachment,
     compose,
+    measure,
     message,
     multipart,
     text,
@@ -50,6 +61,7 @@ SHOWN = 2_000_000  # octets from which on a bar is shown
 _OPTIONS = {
     name: f"--{name}" for name in ("from", "to", "cc", "bcc", "reply-to", "in-reply-to", "subject")
 }
+_CID = re.compile(r"""\bcid:([^\s"'<>()]+)""")
 _OWN = frozenset({"date", "message-id", "references", "mime-version"})
 
 
@@ -91,7 +103,7 @@ def run(draft: Draft, way: Way, *, dry_run: bool) -> None:
     if not (draft.to or draft.cc or draft.bcc):
         raise NotSent(EX_USAGE, "to whom? (--to ADDRESS, --cc, --bcc)")
     _check_charset(draft.charset)
-    body = contents(draft)
+    body = contents(draft, way.user)
     if dry_run:
         heading = _heading(draft, _domain(way.user or ""), way.user)
         for piece in _composed(heading, body):
@@ -129,14 +141,15 @@ def _composed(heading: Heading, body: Entity) -> Iterator[bytes]:
 # -- the message ---------------------------------------------------------------------------------
 
 
-def contents(draft: Draft) -> Entity:
+def contents(draft: Draft, user: str | None = None) -> Entity:
     """The body with everything in it. Raises NotSent for a file that can't be read."""
     plain = text(_text(draft), charset=draft.charset, flowed=draft.flowed)
     whole = plain
     if draft.html is not None:
-        html = text(_read_text(draft.html), "html", charset=draft.charset)
+        ids = _content_ids(draft, user)
+        html = text(_shown(_read_text(draft.html), ids), "html", charset=draft.charset)
         if draft.inline:
-            shown = [_attached(path, inline=True) for path in draft.inline]
+            shown = [_attached(path, ids[path.name]) for path in draft.inline]
             html = multipart("related", [html, *shown], params={"type": "text/html"})
         whole = multipart("alternative", [plain, html])
     elif draft.inline:
@@ -146,31 +159,53 @@ def contents(draft: Draft) -> Entity:
     return whole
 
 
-def _attached(path: Path, inline: bool = False) -> Entity:
+def _content_ids(draft: Draft, user: str | None) -> dict[str, str]:
+    """For the names of the files to be shown: unique, with an @ (RFC 2045 §7)."""
+    senders = mailboxes(parse_addresses((draft.sender or user or "").encode("utf-8", "replace")))
+    domain = next(map(domain_of, (one.address for one in senders)), "") or "localhost"
+    for path in draft.inline:
+        if not path.name.isascii() or set(' <>"') & set(path.name):
+            raise NotSent(EX_USAGE, f"{path.name}: cid:NAME wants a plain name, without blanks")
+    return {path.name: f"{uuid.uuid4()}@{domain}" for path in draft.inline}
+
+
+def _shown(html: str, ids: Mapping[str, str]) -> str:
+    """The HTML with the names in cid:NAME made into what the parts are called (RFC 2392)."""
+
+    def url(found: re.Match[str]) -> str:
+        content_id = ids.get(found[1])
+        return found[0] if content_id is None else f"cid:{content_id}"
+
+    return _CID.sub(url, html)
+
+
+def _attached(path: Path, content_id: str = "") -> Entity:
+    """A file; with a Content-ID, one that is shown inside the HTML."""
+
     def read() -> Iterator[bytes]:
         with path.open("rb") as file:
             while block := file.read(BLOCK):
                 yield block
 
+    def read_lines() -> Iterator[bytes]:
+        return (piece.replace(b"\n", b"\r\n") for piece in read())
+
     kind = mimetypes.guess_type(path.name)
     # What is compressed is no text any more, whatever is inside.
     content_type = "application/octet-stream" if kind[1] or not kind[0] else kind[0]
-    if inline and (not path.name.isascii() or set(' <>"') & set(path.name)):
-        raise NotSent(EX_USAGE, f"{path.name}: cid:NAME wants a plain name, without blanks")
-    about = About("inline" if inline else "attachment", path.name, path.name if inline else "")
+    about = About("inline" if content_id else "attachment", path.name, content_id)
     try:
-        if content_type == "message/rfc822" and _is_message(path):
-            return message(read, about=about)
-        return attachment(read, content_type.replace("message/", "application/"), about=about)
+        if content_type == "message/rfc822":
+            traits = measure(read())
+            # The file of a message may have the line ends of this machine.
+            found = message(read_lines if traits.odd else read, about=about)
+            if found.domain != "binary":
+                return found
+        if content_type.startswith("message/"):  # no encoding may be put on (RFC 2046 §5.2)
+            content_type = "application/octet-stream"
+        return attachment(read, content_type, about=about)
     except OSError as error:
         raise NotSent(EX_NOINPUT, f"{path}: {error.strerror or error}") from error
-
-
-def _is_message(path: Path) -> bool:
-    """Whether a file is a message in the form of the wire, which can be put into another."""
-    with path.open("rb") as file:
-        start = file.read(BLOCK)
-    return b"\r\n\r\n" in start and start.count(b"\n") == start.count(b"\r\n")
 
 
 def _text(draft: Draft) -> str:
@@ -209,6 +244,7 @@ def _heading(draft: Draft, domain: str, user: str | None = None) -> Heading:
         to = [MailboxGroup("undisclosed-recipients")]
     reply_to = _people(draft.reply_to, domain) if draft.reply_to else []
     everybody = [author, *to, *cc, *reply_to]
+    answered = _answered(draft.in_reply_to)
     return Heading(
         date=time.time(),
         offset=0 if offset is None else int(offset.total_seconds() // 60),
@@ -218,11 +254,19 @@ def _heading(draft: Draft, domain: str, user: str | None = None) -> Heading:
         reply_to=[one for one in reply_to if isinstance(one, Mailbox)],
         subject=draft.subject,
         message_id=f"<{uuid.uuid4()}@{author.address.rpartition('@')[2]}>",
-        in_reply_to=draft.in_reply_to,
-        references=draft.in_reply_to,
+        in_reply_to=answered,
+        references=answered,
         others=[_field(given) for given in draft.headers],
         utf8=not all(one.address.isascii() for one in _flat(everybody)),
     )
+
+
+def _answered(given: str) -> str:
+    """Message IDs, with or without the angle brackets that are not typed easily in a shell."""
+    whole = given if "<" in given or not given else f"<{given.strip()}>"
+    if given and (not whole.isascii() or not message_ids(whole.encode())):
+        raise NotSent(EX_USAGE, f"--in-reply-to {given!r} is not <LEFT@RIGHT>")
+    return whole
 
 
 def _field(given: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ Promises: bodies are read in pieces and never held, twice at most (to look at, t
 are chosen by row X2; header fields stand in the order of row M3; a boundary occurs in no part.
 """
 
+import codecs
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -177,20 +178,27 @@ def attachment(
     """Octets of any type, which arrive as they are. message/rfc822 is taken by `message`.
 
     Text with lawful line ends is treated as text; what is no text, or has other line ends, so that
-    nothing changes on the way, becomes base64.
+    nothing changes on the way, becomes base64. A text is told to be in UTF-8 where it is, else in
+    "unknown-8bit" (RFC 1428 §2), for without a charset it would be ASCII (RFC 2046 §4.1.2).
     """
     traits = measure(read())
-    text_like = content_type.startswith("text/") and not traits.odd
-    encoding = choose_encoding(traits, text=text_like)
-    return _encoded(
-        read, parameter_field("Content-Type", content_type, params or {}), encoding, about
-    )
+    is_text = content_type.startswith("text/")
+    encoding = choose_encoding(traits, text=is_text and not traits.odd)
+    told = dict(params or {})
+    if is_text and traits.high and "charset" not in told:
+        told["charset"] = "utf-8" if _is_utf8(read()) else "unknown-8bit"
+    return _encoded(read, parameter_field("Content-Type", content_type, told), encoding, about)
 
 
 def message(read: Read, *, about: About = NOTHING) -> Entity:
-    """A message inside a message, octet by octet (RFC 2046 §5.2.1). It may be 8bit or binary."""
+    """A message inside a message, octet by octet (RFC 2046 §5.2.1). It may be 8bit or binary.
+
+    Lines of more than 998 octets make it binary, too (RFC 2045 §2.8).
+    """
     traits = measure(read())
-    domain: Domain = "7bit" if traits.plain else "8bit" if not traits.odd else "binary"
+    domain: Domain = "7bit" if traits.plain else "8bit"
+    if traits.odd or traits.long_line:
+        domain = "binary"
     fields = [b"Content-Type: message/rfc822\r\n", _label(domain), *about.lines()]
     return Entity(tuple(fields), read, lambda needle: _contains(read(), needle), domain)
 
@@ -249,6 +257,17 @@ def measure(pieces: Iterable[bytes]) -> Traits:
             traits |= examine(held[:cut])
             held = held[cut:]
     return traits | examine(held)
+
+
+def _is_utf8(pieces: Iterable[bytes]) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for piece in pieces:
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _encoded(read: Read, content_type: bytes, encoding: str, about: About) -> Entity:

@@ -88,7 +88,9 @@ def test_send_with_everything(running: Server, tmp_path: Path) -> None:
     ]  # fmt: skip
     parts = list(message.walk())
     assert parts[2].get_content() == "Hallo,\r\nschöne Grüße\r\n"
-    assert parts[5]["Content-ID"] == "<dot.png>"
+    content_id = parts[5]["Content-ID"].strip("<>")
+    assert "@" in content_id
+    assert parts[4].get_content() == f'<img src="cid:{content_id}"> schön\r\n'
     assert parts[6].get_content() == blob
     assert parts[6].get_filename() == "Anhang für Bob.bin"
 

@@ -210,6 +210,13 @@ def test_a_message_that_is_8_bit_says_so_all_the_way_up() -> None:
     assert [part.encoding for part in scan(octets).walk()][:3] == ["8bit"] * 3
 
 
+def test_a_message_with_overlong_lines_is_binary() -> None:
+    """RFC 2045 §2.8"""
+    inner = b"Subject: x\r\n\r\n" + b"x" * 999
+    octets = written(multipart("mixed", [message(lambda: [inner])]))
+    assert [part.encoding for part in scan(octets).walk()][:2] == ["binary"] * 2
+
+
 def test_other_charsets() -> None:
     octets = written(text("가나다", charset="euc-kr"))
     assert b"charset=euc-kr\r\n" in octets
