@@ -115,7 +115,7 @@ def _transfer(server: Server) -> dict[str, Handler]:
 
 async def describe(server: Server) -> dict[str, Any]:
     """Listeners, sessions, queue, versions."""
-    sessions = server.sessions()
+    sessions = server.doors.sessions()
     return {
         "version": __version__,
         "hostname": server.hostname,
@@ -125,9 +125,9 @@ async def describe(server: Server) -> dict[str, Any]:
             dataclasses.asdict(at) | {"sessions": sessions.get(at.name, 0)}
             for at in server.listening
         ],
-        "connections": server.limits.count,
-        "counters": server.counters(),
-        "proxied": server.proxied(),
+        "connections": server.doors.connections,
+        "counters": server.doors.counters(),
+        "proxied": server.doors.proxied(),
         "queue": dataclasses.asdict(await server.queue.counts()),
         "fetch": [
             {name: row[name] for name in ("id", "user", "host", "account", "failures", "error")}

@@ -6,22 +6,18 @@ terminal.
 """
 
 import asyncio
-import dataclasses
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 
-from mailsuite import __version__
 from mailsuite.accounts import AccountRow, Directory
 from mailsuite.app import sign_in
 from mailsuite.app.announce import Listening
+from mailsuite.app.doors import Doors, Rooms
 from mailsuite.app.lag import LoopLag
 from mailsuite.app.outbound import CAPTURE, ON_DEMAND, RELAY, Outbound, Prepared
-from mailsuite.app.pop3 import pop3_settings
 from mailsuite.app.quota import Limits
-from mailsuite.app.smtp import KINDS, smtp_settings
 from mailsuite.app.sockets import Socket, unbind
 from mailsuite.app.transfers import Transfers
 from mailsuite.base.clock import SystemClock
@@ -30,28 +26,19 @@ from mailsuite.base.keyfile import load_key
 from mailsuite.base.lock import FileLock
 from mailsuite.base.log import get_logger, record
 from mailsuite.base.tasks import Threads
-from mailsuite.config import Config, Endpoint
+from mailsuite.config import Config
 from mailsuite.delivery import RELEASE, CaptureCourier, LocalCourier, Releaser, local_prefix
 from mailsuite.dsn import DeliveryNotifier
 from mailsuite.fetch import Fetcher, Into
 from mailsuite.history import Recorder
-from mailsuite.imapd import Imapd, facets
-from mailsuite.imapd import Settings as ImapSettings
-from mailsuite.imapd.door import BUSY as IMAP_BUSY
-from mailsuite.imapd.syntax.receiver import Limits as ImapLimits
+from mailsuite.imapd import facets
 from mailsuite.mail import Courier, Envelope, Remote
-from mailsuite.net import Connection, ConnectionLimits, Listener, Proxies, bind_unix
-from mailsuite.net.unix import remove
-from mailsuite.pop3d import Pop3d
-from mailsuite.pop3d import Settings as Pop3Settings
-from mailsuite.pop3d.door import BUSY as POP3_BUSY
+from mailsuite.net import Connection
 from mailsuite.queue import Queue
 from mailsuite.queue import Settings as QueueSettings
 from mailsuite.relay import OnDemandCourier
 from mailsuite.routing import Router, Srs
 from mailsuite.signin import Bans, SignIn, Throttle
-from mailsuite.smtpd import Settings as SmtpSettings
-from mailsuite.smtpd import Smtpd
 from mailsuite.store import Facets, Store
 from mailsuite.vault import Vault
 
@@ -95,7 +82,6 @@ class Server:
         self._client_tls = dict(client_tls or {})
         self._clock = SystemClock()
         self.started_at = self._clock.now()
-        self._doors: dict[str, Smtpd | Listener] = {}
         self._undo: list[Callable[[], Awaitable[None]]] = []
 
     async def start(self) -> None:
@@ -112,9 +98,10 @@ class Server:
             await self.fetcher.start()
             self._undo.append(self.fetcher.stop)
             await self._resume_releases()
+            self._undo.append(self.doors.stop)
             for bound in self.sockets:
-                await self._open_door(bound)
-            await self._open_local_socket()
+                await self.doors.open(bound)
+            await self.doors.open_local_socket()
             self.lag.start()
             self._undo.append(self.lag.stop)
         except BaseException:
@@ -123,8 +110,6 @@ class Server:
 
     async def stop(self) -> None:
         """Say goodbye to clients, finish what was promised, close files. Idempotent."""
-        doors, self._doors = list(self._doors.values()), {}
-        await asyncio.gather(*(door.stop(grace=1.0) for door in doors))
         while self._undo:
             await self._undo.pop()()
         for bound in self.sockets:
@@ -146,16 +131,7 @@ class Server:
         self._build_sign_in(data)
         self._build_mailboxes(data)
         self._build_queue(data)
-        self.limits = ConnectionLimits(
-            self.config.limits.connections, self.config.limits.connections_per_address
-        )
-        self._proxies: dict[str, Proxies] = {}
-        self._limits_of: dict[str, ConnectionLimits] = {}
-        self._searchers = self._threads("search", SEARCH_THREADS)
-        self._imapds: list[Imapd] = []
-        self.pop3d = Pop3d(
-            self._pop3_settings(), sign_in=self.sign_in, store=self.store, clock=self._clock
-        )
+        self._build_doors()
 
     def _build_sign_in(self, data: Path) -> None:
         threads = self._threads("sign-in", SIGN_IN_THREADS)
@@ -235,6 +211,27 @@ class Server:
         )
         self.releaser = Releaser(self.store, self.queue.receive, self.router.may_send_as)
 
+    def _build_doors(self) -> None:
+        rooms = Rooms(
+            accounts=self.accounts,
+            sign_in=self.sign_in,
+            router=self.router,
+            queue=self.queue,
+            store=self.store,
+            outbound=self.outbound,
+            room=partial(self._quota.room, self.store),
+            searchers=self._threads("search", SEARCH_THREADS),
+            clock=self._clock,
+        )
+        self.doors = Doors(
+            self.config,
+            self.hostname,
+            rooms,
+            tls=self._tls,
+            client_tls=self._client_tls,
+            plain_auth=self._plain_auth,
+        )
+
     async def _end_history(self) -> None:
         record(None)
         await self.history.stop()
@@ -257,109 +254,6 @@ class Server:
         accounts = [row.address for row in self.accounts.users()]
         self.releaser.resume(await asyncio.to_thread(self.store.having, RELEASE, accounts))
 
-    async def _open_door(self, bound: Socket) -> None:
-        endpoint = bound.endpoint
-        door: Smtpd | Listener
-        if endpoint.protocol in KINDS:
-            door = Smtpd(
-                self._smtp_settings(endpoint),
-                self.router,
-                self.sign_in,
-                self.queue,
-                self._tls_of(endpoint),
-                limits=self._limits_for(endpoint.protocol),
-                clock=self._clock,
-                room=partial(self._quota.room, self.store),
-                reach=self.outbound.retry_now,
-                proxies=self._proxies_of(endpoint),
-                name=endpoint.name,
-                turner=self.outbound.courier.turned,
-            )
-        else:
-            is_imap = endpoint.protocol == "imap"
-            door = Listener(
-                endpoint.name,
-                self._imap_session(endpoint) if is_imap else self._pop3_session(endpoint),
-                self._limits_for(endpoint.protocol),
-                tls=self._tls_of(endpoint) if endpoint.tls == "implicit" else None,
-                busy=IMAP_BUSY if is_imap else POP3_BUSY,
-                proxies=self._proxies_of(endpoint),
-            )
-        await door.start(bound.sock)
-        self._doors[endpoint.name] = door
-
-    def _tls_of(self, endpoint: Endpoint) -> ssl.SSLContext | None:
-        """For STARTTLS, or from the first octet."""
-        if endpoint.tls == "none":
-            return None
-        return self._tls if endpoint.client_ca is None else self._client_tls[endpoint.client_ca]
-
-    def _proxies_of(self, endpoint: Endpoint) -> Proxies | None:
-        if not endpoint.proxies:
-            return None
-        proxies = Proxies([ip_network(each) for each in endpoint.proxies])
-        self._proxies[endpoint.name] = proxies
-        return proxies
-
-    def _limits_for(self, protocol: str) -> ConnectionLimits:
-        """All listeners of one protocol count addresses together."""
-        return self._limits_of.setdefault(protocol, self.limits.apart())
-
-    async def _open_local_socket(self) -> None:
-        """The way for programs of this machine; without it the server serves all the same."""
-        named = self.config.local_socket
-        path = self.config.data / LOCAL_SOCKET if named is None else named
-        try:
-            sock, inode = bind_unix(
-                path,
-                mode=0o600 if named is None else 0o666,
-                busy=f"{path}: another server has this socket",
-            )
-        except UserError as error:
-            log.warning("programs of this machine can't hand in mail", why=str(error))
-            return
-        settings = dataclasses.replace(self._smtp_settings(None), kind="local")
-        door = Smtpd(settings, self.router, self.sign_in, self.queue, None, clock=self._clock)
-        self._undo.append(closing(partial(remove, path, inode)))
-        await door.start(sock)
-        self._doors["local socket"] = door
-
-    def _imap_session(self, endpoint: Endpoint) -> Session:
-        tls = self._tls_of(endpoint)
-        imapd = Imapd(
-            self._imap_settings(),
-            self.sign_in,
-            self.accounts,
-            self.store,
-            self._searchers,
-            tls,
-            beside=self._imapds[0] if self._imapds else None,
-        )
-        self._imapds.append(imapd)
-        return imapd.session
-
-    def _pop3_session(self, endpoint: Endpoint) -> Session:
-        return partial(self.pop3d.session_with, self._tls_of(endpoint))
-
-    # -- settings of the rooms ------------------------------------------------------------------
-
-    def _smtp_settings(self, endpoint: Endpoint | None) -> SmtpSettings:
-        """Of a listener; None: of the local socket."""
-        return smtp_settings(self.config, self.hostname, endpoint, plain_auth=self._plain_auth)
-
-    def _imap_settings(self) -> ImapSettings:
-        return ImapSettings(
-            hostname=self.hostname,
-            allow_plain_auth=self._plain_auth,
-            limits=ImapLimits(literal=self.config.limits.max_message_size),
-            version=__version__,
-            unauthenticate=self.config.imap.unauthenticate,
-            admin=f"mailto:{self.config.postmaster or f'postmaster@{self.hostname}'}",
-        )
-
-    def _pop3_settings(self) -> Pop3Settings:
-        return pop3_settings(self.config, self.hostname, self._tls, plain_auth=self._plain_auth)
-
     def _queue_settings(self) -> QueueSettings:
         chosen = self.config.queue
         return QueueSettings(
@@ -381,38 +275,13 @@ class Server:
         self.config = config
         self.outbound.apply(relay)
         self.queue.reconsider()
-        self.limits.resize(config.limits.connections, config.limits.connections_per_address)
-        for imapd in self._imapds:
-            imapd.settings = self._imap_settings()
-        self.pop3d.settings = self._pop3_settings()
         self.sign_in.apply(sign_in.settings(self.config, self.hostname))
-        for bound in self.sockets:
-            door = self._doors.get(bound.endpoint.name)
-            if isinstance(door, Smtpd):
-                door.apply(self._smtp_settings(bound.endpoint))
-        if isinstance(local := self._doors.get("local socket"), Smtpd):
-            local.apply(self._smtp_settings(None))
+        self.doors.apply(config)
 
     @property
     def listening(self) -> list[Listening]:
         """All listeners."""
         return [bound.listening for bound in self.sockets]
-
-    def sessions(self) -> Mapping[str, int]:
-        """Open sessions by listener."""
-        return {name: door.sessions for name, door in self._doors.items()}
-
-    def counters(self) -> Mapping[str, Mapping[str, int]]:
-        """What the ESMTP listeners have counted since the start."""
-        return {
-            name: door.counters.as_dict()
-            for name, door in self._doors.items()
-            if isinstance(door, Smtpd)
-        }
-
-    def proxied(self) -> Mapping[str, Mapping[str, int]]:
-        """What the listeners behind proxies have counted since the start."""
-        return {name: proxies.counters.as_dict() for name, proxies in self._proxies.items()}
 
 
 def growing(first: float, growth: float, longest: float) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from mailsuite.accounts.names import account_key
 from mailsuite.config import Config, Endpoint
 from mailsuite.smtpd import Settings
 
-Kind = Literal["smtp", "submission", "lmtp", "odmr"]
+Kind = Literal["smtp", "submission", "local", "lmtp", "odmr"]
 KINDS: dict[str, Kind] = {
     "smtp": "smtp",
     "submission": "submission",
@@ -21,7 +21,7 @@ def smtp_settings(
 ) -> Settings:
     """Of a listener; None: of the local socket."""
     limits = config.limits
-    kind = "submission" if endpoint is None else KINDS[endpoint.protocol]
+    kind: Kind = "local" if endpoint is None else KINDS[endpoint.protocol]
     return Settings(
         kind=kind,
         hostname=hostname,
