@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from mailsuite.imapd import object_id, preview, save_date, structures
+from mailsuite.imapd import object_id, preview, save_date
 from mailsuite.imapd.binary import binary
 from mailsuite.imapd.octets import Item, Octets, cut
 from mailsuite.imapd.reply import Bad
@@ -21,6 +21,7 @@ from mailsuite.imapd.syntax.model import FetchItem, Section
 from mailsuite.imapd.view import View
 from mailsuite.store import SYSTEM_COLUMNS, Column, Row
 
+STRUCTURE = "bodystructure"
 Render = Callable[[View, Row], bytes]
 """(view, row of the index) -> item name, space, value"""
 
@@ -30,7 +31,7 @@ class Batch:
     """Some messages of one FETCH: what the index says of them, column by column.
 
     numbers  sequence numbers, ascending
-    columns  the UIDs, then `Plan.columns`
+    columns  the UIDs, then `Plan.columns`, then what was made of them (`Plan.structures`)
     """
 
     view: View
@@ -73,6 +74,7 @@ class Plan:
     """The items of one FETCH, sorted.
 
     columns     of the index that are needed, after the UID
+    structures  columns to be made of the body structures: True for BODY, False for BODYSTRUCTURE
     octets      items that need octets of the message
     marks_seen  the command sets \\Seen
     computes    columns that the index does not have yet are worth waiting for
@@ -81,6 +83,7 @@ class Plan:
     def __init__(self, items: Iterable[FetchItem], *, uid: bool, modseq: bool = False) -> None:
         """`uid`, `modseq`: tell it whether it was asked for or not (RFC 7162 §3.1.4.1)."""
         self.columns: list[Column] = []
+        self.structures: list[bool] = []
         self.octets: list[Item] = []
         self.marks_seen = False
         self.computes = False
@@ -214,19 +217,14 @@ def _internal_date(plan: Plan) -> Items:
     return Items(b"INTERNALDATE %b", values)
 
 
-def _structure(form: bytes, shown: Callable[[bytes], bytes] | None) -> Callable[[Plan], Items]:
-    """BODYSTRUCTURE, or what `shown` makes of it."""
+def _structure(form: bytes, *, plain: bool) -> Callable[[Plan], Items]:
+    """BODYSTRUCTURE, or BODY (`plain`)."""
 
     def make(plan: Plan) -> Items:
-        place = plan.column("bodystructure")
-
-        def values(batch: Batch) -> Sequence[Iterable[bytes]]:
-            found: Iterable[bytes] = batch.columns[place]
-            if not batch.view.enabled.utf8:
-                found = structures.all_as_basic(batch.columns[place])
-            return [found if shown is None else map(shown, found)]
-
-        return Items(form, values)
+        plan.column(STRUCTURE)
+        place = len(plan.structures)
+        plan.structures.append(plain)
+        return Items(form, lambda batch: [batch.columns[1 + len(plan.columns) + place]])
 
     return make
 
@@ -239,8 +237,8 @@ ITEMS: dict[str, Callable[[Plan], Items | Render]] = {
     "RFC822.SIZE": _column("size", b"RFC822.SIZE %d"),
     "INTERNALDATE": _internal_date,
     "ENVELOPE": _column("envelope", b"ENVELOPE %b"),
-    "BODYSTRUCTURE": _structure(b"BODYSTRUCTURE %b", None),
-    "BODY": _structure(b"BODY %b", structures.body),
+    "BODYSTRUCTURE": _structure(b"BODYSTRUCTURE %b", plain=False),
+    "BODY": _structure(b"BODY %b", plain=True),
     "PREVIEW": preview.preview,
     "PREVIEW LAZY": preview.lazy_preview,
     "SAVEDATE": save_date.save_date,

@@ -5,14 +5,69 @@ part's structure (RFC 5524), the form for clients that know no message/global.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 
 from mailsuite.imapd.parts import part_at
 from mailsuite.imapd.syntax.model import Section
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|\{([0-9]+)\}\r\n|[^ ()"{]++', re.DOTALL)
+# Everything is read once, from left to right: structures may come from anybody, with thousands of
+# parts, one inside the other.
+_QUOTED = rb'"(?:[^"\\]++|\\.)*+"'
+_TOKEN = re.compile(_QUOTED + rb'|\{([0-9]+)\}\r\n|[^ ()"{]++', re.DOTALL)
+_TO_BRACKET = re.compile(rb'(?:[^()"{]++|' + _QUOTED + rb")*+(?:[()]|\{([0-9]++)\}\r\n)", re.DOTALL)
+_LIST = rb"\(" + _QUOTED + rb"(?: " + _QUOTED + rb")*+\)"
+_ITEM = rb"(?:NIL|" + _QUOTED + rb"|" + _LIST + rb")"
+_VALUE = rb"(?:NIL|[0-9]++|" + _QUOTED + rb"|\(" + _ITEM + rb"(?: " + _ITEM + rb")*+\))"
+_PLAIN_LEAF = re.compile(
+    rb'(\((?:"text"(?: ' + _VALUE + rb'){7}|(?!"text"|"message")' + _QUOTED + rb"(?: " + _VALUE
+    # with the extension data
+    + rb"){6}))(?: " + _VALUE + rb"){4}\)",
+    re.DOTALL,
+)  # fmt: skip
 _GLOBAL = b'"message" "global"'
+_OPEN, _SPACE = b"( "
+
+
+def _end(data: bytes, at: int) -> int:
+    """Where the value ends that begins at `at`: a list as a whole."""
+    if data[at] == _OPEN:
+        return _end_of_list(data, at + 1)
+    token = _TOKEN.match(data, at)
+    assert token is not None
+    return token.end() + int(token[1] or 0)
+
+
+def _end_of_list(data: bytes, at: int) -> int:
+    """Behind the bracket that closes the list inside of which `at` is."""
+    depth = 1
+    while depth:
+        step = _TO_BRACKET.match(data, at)
+        assert step is not None
+        at = step.end()
+        if step[1] is not None:
+            at += int(step[1])
+        else:
+            depth += 1 if data[at - 1] == _OPEN else -1
+    return at
+
+
+def _behind(data: bytes, at: int, count: int) -> int:
+    """Where the last ends of `count` values, the first of which begins at `at`."""
+    for _ in range(count - 1):
+        at = _end(data, at) + 1
+    return _end(data, at)
+
+
+def _inside(data: bytes, at: int) -> int | None:
+    """Of the part that begins at `at`: where what it has ends, if the message in it is told next.
+
+    That is its envelope, a list, which no other kind of part has there.
+    """
+    if data[at + 1 : at + 10].lower() != b'"message"':
+        return None
+    end = _behind(data, at + 1, 7)
+    return end if data[end : end + 2] == b" (" else None
 
 
 def body(bodystructure: bytes) -> bytes:
@@ -20,72 +75,35 @@ def body(bodystructure: bytes) -> bytes:
 
     `bodystructure` must be what `compute` gave.
     """
-    return _Plain(bodystructure).body()
+    out: list[bytes] = []
+    _add_body(bodystructure, 0, out)
+    return b"".join(out)
 
 
-class _Plain:
-    """Copies a body structure without its extension data."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def body(self) -> bytes:
-        """Read one `body` at the current place, which is its parenthesis."""
-        self._at += 1
-        if self._data[self._at] == 0x28:
-            parts = []
-            while self._data[self._at] == 0x28:
-                parts.append(self.body())
-            self._at += 1
-            plain = b"(%b %b)" % (b"".join(parts), self._value())
-        else:
-            values = [self._value() for _ in range(7)]
-            kind = (values[0].lower(), values[1].lower())
-            if kind[0] == b'"text"':
-                values.append(self._value())
-            elif kind[0] == b'"message"' and self._data[self._at] == 0x28:
-                values.append(self._value())
-                values.append(self.body())
-                self._at += 1
-                values.append(self._value())
-            plain = b"(%b)" % b" ".join(values)
-        while self._data[self._at] != 0x29:
-            self._value()
-        self._at += 1
-        return plain
-
-    def values(self) -> list[bytes]:
-        """The values of the list at the current place."""
-        self._at += 1
-        found = []
-        while self._data[self._at] != 0x29:
-            found.append(self._value())
-        return found
-
-    def _value(self) -> bytes:
-        """Read one value (a list as a whole) and the space behind it."""
-        data, start = self._data, self._at
-        depth = 0
-        at = start
-        while True:
-            first = data[at]
-            if first == 0x28:
-                depth += 1
-                at += 1
-            elif first == 0x29 and depth:
-                depth -= 1
-                at += 1
-            elif (token := _TOKEN.match(data, at)) is not None:
-                at = token.end() + int(token[1] or 0)
-            else:
-                at += 1
-            if not depth:
-                break
-        self._at = at + 1 if data[at] == 0x20 else at
-        return data[start:at]
+def _add_body(data: bytes, at: int, out: list[bytes]) -> int:
+    """One `body`; where it ends."""
+    if (leaf := _PLAIN_LEAF.match(data, at)) is not None:  # nearly every part
+        out += leaf[1], b")"
+        return leaf.end()
+    start = at
+    if data[at + 1] == _OPEN:
+        at += 1
+        out.append(b"(")
+        while data[at] == _OPEN:
+            at = _add_body(data, at, out)
+        end = _end(data, at + 1)  # the subtype
+        out.append(data[at:end])
+    elif (inside := _inside(data, at)) is not None:
+        end = _end(data, inside + 1)
+        out.append(data[start : end + 1])
+        at = _add_body(data, end + 1, out)
+        end = _end(data, at + 1)  # lines
+        out.append(data[at:end])
+    else:
+        end = _behind(data, at + 1, 8 if data[at + 1 : at + 7].lower() == b'"text"' else 7)
+        out.append(data[start:end])
+    out.append(b")")
+    return _end_of_list(data, end)
 
 
 def as_basic(structure: bytes) -> bytes:
@@ -94,27 +112,50 @@ def as_basic(structure: bytes) -> bytes:
     Each message/global is a part without a structure in it (RFC 9755 §6). `structure`: of either
     form.
     """
-    return _basic(structure) if _GLOBAL in structure else structure
+    if _GLOBAL not in structure:
+        return structure
+    out: list[bytes] = []
+    _add_basic(structure, 0, out)
+    return b"".join(out)
 
 
-def all_as_basic(structures: Sequence[bytes]) -> Iterable[bytes]:
-    """`as_basic` of many, which are nearly always what they were."""
-    if any(map(bytes.__contains__, structures, repeat(_GLOBAL))):
-        return map(as_basic, structures)
-    return structures
+def conversion(
+    structures: Sequence[bytes], *, basic: bool, plain: bool
+) -> Callable[[], Sequence[bytes]] | None:
+    """What makes `as_basic` and BODY (`plain`) of many structures; None: they are so already."""
+    basic = basic and any(map(bytes.__contains__, structures, repeat(_GLOBAL)))
+    if not (basic or plain):
+        return None
+
+    def convert() -> Sequence[bytes]:
+        found: Iterable[bytes] = map(as_basic, structures) if basic else structures
+        return [body(each) for each in found] if plain else list(found)
+
+    return convert
 
 
-def _basic(structure: bytes) -> bytes:
-    values = _values(structure)
-    if values[0].startswith(b"("):
-        kind = next(place for place, value in enumerate(values) if not value.startswith(b"("))
-        parts = b"".join(map(_basic, values[:kind]))
-        return b"(%b %b)" % (parts, b" ".join(values[kind:]))
-    if len(values) > 9 and b" ".join(values[:2]) == _GLOBAL:
-        del values[7:10]
-    elif len(values) > 9 and values[0] == b'"message"':
-        values[8] = _basic(values[8])
-    return b"(%b)" % b" ".join(values)
+def _add_basic(data: bytes, at: int, out: list[bytes]) -> int:
+    """One part in the basic form; where it ends."""
+    start = at
+    if data[at + 1] == _OPEN:
+        at += 1
+        out.append(b"(")
+        while data[at] == _OPEN:
+            at = _add_basic(data, at, out)
+    elif (inside := _inside(data, at)) is None:
+        at = _end(data, at)
+        out.append(data[start:at])
+        return at
+    elif data.startswith(_GLOBAL, at + 1):
+        out.append(data[start:inside])
+        at = _behind(data, inside + 1, 3)  # envelope, structure, lines
+    else:
+        end = _end(data, inside + 1)
+        out.append(data[start : end + 1])
+        at = _add_basic(data, end + 1, out)
+    end = _end_of_list(data, at)
+    out.append(data[at:end])
+    return end
 
 
 def part_structure(bodystructure: bytes, numbers: Sequence[int]) -> bytes | None:
@@ -122,31 +163,20 @@ def part_structure(bodystructure: bytes, numbers: Sequence[int]) -> bytes | None
 
     `bodystructure` must be what `compute` gave.
     """
-    found = bodystructure
-    is_message = True
+    data, at, is_message = bodystructure, 0, True
     for number in numbers:
-        values = _values(found)
-        if not is_message and len(values) > 8 and values[0].lower() == b'"message"':
-            if not values[8].startswith(b"("):
-                return None
-            found, is_message = values[8], True
-            values = _values(found)
-        if values[0].startswith(b"("):
-            parts = [value for value in values if value.startswith(b"(")]
-            kind = next(place for place, value in enumerate(values) if not value.startswith(b"("))
-            if number > kind:
-                return None
-            found = parts[number - 1]
+        if not is_message and (inside := _inside(data, at)) is not None:
+            at, is_message = _end(data, inside + 1) + 1, True
+        if data[at + 1] == _OPEN:
+            at += 1
+            for _ in range(number - 1):
+                at = _end(data, at)
+                if data[at] != _OPEN:
+                    return None
         elif not is_message or number != 1:
             return None
         is_message = False
-    return found
-
-
-def _values(structure: bytes) -> list[bytes]:
-    """What stands in a list, one level deep."""
-    reader = _Plain(structure)
-    return reader.values()
+    return data[at : _end(data, at)]
 
 
 def is_leaf(parts: bytes, section: Section) -> bool:
@@ -157,8 +187,10 @@ def is_leaf(parts: bytes, section: Section) -> bool:
 
 def as_sent(structure: bytes, encoding: bytes, size: int, lines: int) -> bytes:
     """The structure of a leaf whose octets are sent in another encoding."""
-    values = _values(structure)
-    values[5], values[6] = b'"%b"' % encoding, b"%d" % size
-    if values[0].lower() == b'"text"':
-        values[7] = b"%d" % lines
-    return b"(%b)" % b" ".join(values)
+    before = _behind(structure, 1, 5)
+    behind = end = _behind(structure, before + 1, 2)
+    sent = b' "%b" %d' % (encoding, size)
+    if structure[1:7].lower() == b'"text"':
+        sent += b" %d" % lines
+        behind = _end(structure, end + 1)
+    return structure[:before] + sent + structure[behind:]

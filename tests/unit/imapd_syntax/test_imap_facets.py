@@ -332,6 +332,20 @@ def test_message_global_as_a_part_like_any_other() -> None:
     assert structures.as_basic(plain) is plain
 
 
+def test_part_of_a_message_has_no_structure_in_it() -> None:
+    """Its Content-Disposition, a list, stands where that of a whole message would be."""
+    text = (
+        "Content-Type: multipart/mixed; boundary=b\n\n"
+        "--b\nContent-Type: message/partial\nContent-Disposition: inline\n\nx\n"
+        "--b\nContent-Type: message/global\n\nSubject: x\n\nx\n--b--\n"
+    )
+    part = b'("message" "partial" NIL NIL NIL "7bit" 1'
+    found = structures.as_basic(structure(text))
+    assert found.startswith(b"(" + part + b' NIL ("inline" NIL) NIL NIL)("message" "global" NIL')
+    assert structures.body(found).startswith(b"(" + part + b')("message" "global" NIL')
+    assert structures.part_structure(structure(text), (1, 1)) is None
+
+
 def test_digest_holds_messages() -> None:
     text = "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: one\n\n1\n--b--\n"
     assert structure(text).startswith(b'(("message" "rfc822" NIL NIL NIL "7bit" ')
@@ -642,3 +656,11 @@ def test_any_structure_of_a_part(message: bytes, numbers: list[int]) -> None:
             (value,) = read(structures.as_sent(found, b"7BIT", 1, 0))
             check_structure(value, extended=True)
     assert (found is None) is (facets.part_at(parts, numbers) is None)
+
+
+@given(MESSAGES)
+def test_basic_and_plain_in_any_order(message: bytes) -> None:
+    _, whole, _ = computed(message)
+    basic = structures.as_basic(whole)
+    assert len(read(basic)) == 1
+    assert structures.body(basic) == structures.as_basic(structures.body(whole))
