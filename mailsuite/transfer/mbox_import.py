@@ -77,9 +77,11 @@ class MboxImport:
             self._progress.folders += 1
 
     async def _file(self, file: _File, local: str, before: int) -> None:
-        target = await self._target.folder(file.named.name, local, subscribed=True)
+        # Files of one name may be of many people: only the messages tell what has come over.
+        target = await self._target.folder(file.named.name, local, subscribed=True, by_name=False)
         seen: Counter[str] = Counter()
         there: set[str] = set()
+        some_known = False
         with await committed(self._threads.run(file.path.open, "rb")) as octets:
             mails = mbox.read(octets)
             async with Filling(target) as filling:
@@ -97,10 +99,13 @@ class MboxImport:
                         elif old.flags != mail.flags:
                             changed.append((key, old, mail.flags))
                     self._progress.known += len(known)
+                    some_known = some_known or bool(known)
                     self._progress.done = before + some[-1].end
                     if changed:
                         await filling.flush()
                         await target.reflag(changed)
+        if not some_known:
+            await target.make()
         if self._choice.remove_vanished:
             await target.remove_all_but(there.__contains__)
 

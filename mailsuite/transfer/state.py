@@ -22,7 +22,7 @@ import apsw
 from mailsuite.base.errors import UserError
 
 BUSY = 10_000  # milliseconds
-VERSION = 1
+VERSION = 2
 AT_ONCE = 5_000
 Key: TypeAlias = int | str
 """What names a message in its folder over there: a UID, or a text."""
@@ -39,6 +39,7 @@ CREATE TABLE folder(
     source INTEGER NOT NULL REFERENCES source(id) ON DELETE CASCADE,
     name TEXT NOT NULL,
     uidvalidity INTEGER NOT NULL,
+    place TEXT NOT NULL DEFAULT '', -- the mailbox that it was brought to; '': not known
     UNIQUE(source, name, uidvalidity)
 );
 CREATE TABLE message(
@@ -49,6 +50,11 @@ CREATE TABLE message(
     flags TEXT NOT NULL,
     PRIMARY KEY(folder, key)
 ) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+"""
+
+_FROM_1 = f"""
+ALTER TABLE folder ADD COLUMN place TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = {VERSION};
 """
 
@@ -76,6 +82,9 @@ class State:
             if version == 0:
                 with self._db:
                     self._db.execute(_SCHEMA)
+            elif version == 1:
+                with self._db:
+                    self._db.execute(_FROM_1)
             elif version != VERSION:
                 raise UserError(f"{path} is of another version ({version}): remove it")
         except apsw.Error as error:
@@ -101,6 +110,16 @@ class State:
         return self._one(
             "SELECT id FROM folder WHERE source = ? AND name = ? AND uidvalidity = ?", values
         )
+
+    def place(self, folder: int) -> str:
+        """The mailbox that it was brought to; "" where that is not known."""
+        row = self._db.execute("SELECT place FROM folder WHERE id = ?", (folder,)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def placed(self, folder: int, place: str) -> None:
+        """It is brought to this mailbox."""
+        with self._db:
+            self._db.execute("UPDATE folder SET place = ? WHERE id = ?", (place, folder))
 
     def anew(self, folder: int) -> bool:
         """It was known under another UIDVALIDITY, and nothing has come from it under this one."""

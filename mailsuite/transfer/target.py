@@ -21,6 +21,7 @@ from mailsuite.store import (
     Mailbox,
     MailboxExists,
     NewMessage,
+    NoSuchMailbox,
     TempMessage,
 )
 from mailsuite.transfer.names import INBOX
@@ -106,19 +107,22 @@ class Target:
         keep_uids: bool = True,
         unique_ids: str = "",
         subscribed: bool,
+        by_name: bool = True,
     ) -> TargetFolder:
         """The local mailbox for a folder over there; made where there is none.
 
+        by_name      the name always means the same folder: what is new goes where its messages were
+                     brought before, also when that is not `local`. Else its mailbox is made when
+                     there is a message for it, or by `TargetFolder.make`
         uidvalidity  0: over there messages have no UIDs
         unique_ids   form of the unique ids that POP3 clients know there; "": not known
         """
-        try:
-            await self.account.create(local)
-        except MailboxExists:
-            pass
-        else:
-            if subscribed:
-                await self.account.subscribe(local)
+        number = await self.work(
+            self._state.folder, self.account.address, self._source, name, uidvalidity
+        )
+        if by_name:
+            local = await self._place(number, local)
+            await self.make(local, subscribed=subscribed)
         keeps = False
         if uidvalidity and keep_uids:
             form = unique_ids if local == INBOX else ""
@@ -126,9 +130,6 @@ class Target:
                 keeps = await self.account.take_over(local, uidvalidity, max(uidnext, 1), form=form)
             except CannotChange as error:
                 self.progress.note(f"{local}: UIDs are not kept: {error}")
-        number = await self.work(
-            self._state.folder, self.account.address, self._source, name, uidvalidity
-        )
         if await self.work(self._state.anew, number):
             self.progress.note(
                 f"{local}: the source has numbered it anew (UIDVALIDITY): its messages come again"
@@ -137,7 +138,32 @@ class Target:
         names = None
         if local == INBOX and unique_ids and uidvalidity:
             names = Form.read(unique_ids, uidvalidity)
-        return TargetFolder(self, local, number, mark, names, keeps=keeps)
+        return TargetFolder(self, local, number, mark, names, keeps=keeps, made=by_name)
+
+    async def make(self, local: str, *, subscribed: bool) -> None:
+        """A mailbox, if it is not there."""
+        try:
+            await self.account.create(local)
+        except MailboxExists:
+            return
+        if subscribed:
+            await self.account.subscribe(local)
+
+    async def _place(self, number: int, local: str) -> str:
+        """Where this folder goes: a mailbox, if it is still there, that it was brought to before.
+
+        Else, in another mailbox, later changes would miss its messages. INBOX is always there, also
+        where nothing has come to it.
+        """
+        before = await self.work(self._state.place, number)
+        if before == INBOX and not await self.work(self._state.count, number):
+            before = ""
+        infos = await self.account.mailboxes() if before else []
+        if before != local and any(info.name == before and info.exists for info in infos):
+            self.progress.note(f"{before} goes on where it was brought, not in {local}")
+            return before
+        await self.work(self._state.placed, number, local)
+        return local
 
     async def work(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A call of the state, in its thread."""
@@ -164,8 +190,10 @@ class TargetFolder:
         names: Form | None,
         *,
         keeps: bool,
+        made: bool,
     ) -> None:
         self.local = local
+        self._made = made
         self._names = names
         self.keeps_uids = keeps
         self._target = target
@@ -176,9 +204,16 @@ class TargetFolder:
         """Those of these that have been brought over."""
         return await self._target.work(self._target.state.known, self._number, keys)
 
+    async def make(self) -> None:
+        """Its mailbox is there."""
+        if not self._made:
+            await self._target.make(self.local, subscribed=True)
+            self._made = True
+
     async def put(self, arrivals: Sequence[Arrival]) -> None:
         """Add messages; durable, and noted, when it returns. Raises StoreError."""
         if arrivals:
+            await self.make()
             await committed(self._put(arrivals))
 
     async def _put(self, arrivals: Sequence[Arrival]) -> None:
@@ -222,39 +257,47 @@ class TargetFolder:
 
     async def reflag(self, changed: Sequence[tuple[Key, Known, frozenset[str]]]) -> None:
         """Bring over what has changed in flags since a message came; changes made here stay."""
-        if not changed:
+        mailbox = await self._mailbox() if changed else None
+        if mailbox is None:
             return
-        mailbox = await self._target.account.open(self.local)
         try:
+            here = [row for row in changed if row[1].uidvalidity == mailbox.uidvalidity]
             groups: dict[tuple[str, frozenset[str]], list[int]] = {}
-            for _, known, flags in changed:
-                if known.uidvalidity == mailbox.uidvalidity:
-                    for operation, words in (
-                        ("+", flags - known.flags),
-                        ("-", known.flags - flags),
-                    ):
-                        if words:
-                            groups.setdefault((operation, words), []).append(known.uid)
+            for _, known, flags in here:
+                for operation, words in (("+", flags - known.flags), ("-", known.flags - flags)):
+                    if words:
+                        groups.setdefault((operation, words), []).append(known.uid)
             for (operation, words), uids in groups.items():
                 await mailbox.store_flags(uids, operation, words)
         finally:
             mailbox.release()
-        rows = [(key, Known(known.uidvalidity, known.uid, flags)) for key, known, flags in changed]
+        rows = [(key, Known(known.uidvalidity, known.uid, flags)) for key, known, flags in here]
         await self._target.work(self._target.state.record, self._number, rows)
-        self._target.progress.changed += len(changed)
+        self._target.progress.changed += len(here)
 
     async def remove(self, keys: Sequence[Key]) -> None:
         """These are gone over there: remove them here too."""
-        if not keys:
+        mailbox = await self._mailbox() if keys else None
+        if mailbox is None:
             return
         known = await self.known(keys)
-        mailbox = await self._target.account.open(self.local)
         try:
-            removed = await mailbox.expunge(_present(mailbox, known.values()), only_deleted=False)
+            here = {
+                key: one for key, one in known.items() if one.uidvalidity == mailbox.uidvalidity
+            }
+            uids = [one.uid for one in here.values()]
+            removed = await mailbox.expunge(uids, only_deleted=False)
         finally:
             mailbox.release()
-        await self._target.work(self._target.state.forget, self._number, keys)
+        await self._target.work(self._target.state.forget, self._number, list(here))
         self._target.progress.removed += len(removed)
+
+    async def _mailbox(self) -> Mailbox | None:
+        """To be released; None: there is none yet, so that what has come over is elsewhere."""
+        try:
+            return await self._target.account.open(self.local)
+        except NoSuchMailbox:
+            return None
 
     async def remove_all_but(self, is_there: Callable[[Key], bool]) -> None:
         """Remove what has been brought over and is gone at the source; `is_there` in a thread."""
@@ -270,7 +313,3 @@ class TargetFolder:
             await self._target.account.take_over(
                 self.local, uidvalidity, max(uidnext, 1), whole=True
             )
-
-
-def _present(mailbox: Mailbox, known: Iterable[Known]) -> list[int]:
-    return [one.uid for one in known if one.uidvalidity == mailbox.uidvalidity]

@@ -9,7 +9,7 @@ import pytest
 
 from mailsuite.base.errors import UserError
 from mailsuite.store import NewMessage, OverQuota
-from mailsuite.transfer import Choice, MaildirExport, MaildirImport, Progress
+from mailsuite.transfer import Choice, MaildirExport, MaildirImport, Progress, State
 from mailsuite.transfer.maildir_source import folders, to_crlf
 
 LETTER = b"Subject: %d\n\nhi\n"
@@ -101,6 +101,38 @@ async def test_what_is_gone_over_there_goes_here_only_when_asked(alice, target, 
     progress = await bring(await target(alice), threads, source, remove_vanished=True)
     assert progress.removed == 1
     assert 5 not in await contents(alice)
+
+
+async def test_a_folder_goes_on_where_it_was_brought(alice, target, threads, source):
+    """Another --into makes no empty folders, and no change is missed."""
+    await bring(await target(alice), threads, source)
+    names = {info.name for info in await alice.mailboxes()}
+    (source / "cur/200.M2.host:2,FRb").rename(source / "cur/200.M2.host:2,FS")
+    (source / "cur/100.M1.host,S=17,W=20:2,Sa").unlink()
+    (source / ".Gesendet/cur/700.M7.host:2,S").write_bytes(b"A: new\n\n")
+    (source / ".New/cur").mkdir(parents=True)
+    progress = await bring(await target(alice), threads, source, into="X", remove_vanished=True)
+    assert (progress.new, progress.changed, progress.removed) == (1, 1, 1)
+    assert {info.name for info in await alice.mailboxes()} - names == {"X", "X/New"}
+    found = await contents(alice)
+    assert 3 not in found and found[5][0] == {"\\Flagged", "\\Seen"}
+    assert (await alice.status("Sent")).messages == 2
+    assert "Sent goes on where it was brought, not in X/Sent" in progress.notes
+    # Where its owner has removed that mailbox, it goes where it is told to go.
+    await alice.delete("Work/2024")
+    (source / ".Work.2024/cur/800.M8.host:2,S").write_bytes(b"A: newer\n\n")
+    progress = await bring(await target(alice), threads, source, into="X")
+    assert (progress.new, (await alice.status("X/Work/2024")).messages) == (1, 1)
+
+
+async def test_a_state_of_the_version_before(alice, target, threads, source, tmp_path):
+    """It does not know where folders went; what has come over is known all the same."""
+    made = await target(alice)
+    await bring(made, threads, source)
+    made.state._db.execute("ALTER TABLE folder DROP COLUMN place; PRAGMA user_version = 1")
+    State(tmp_path / "imports.db").close()
+    progress = await bring(await target(alice), threads, source)
+    assert (progress.new, progress.known) == (0, 5)
 
 
 async def test_after_a_crash_before_it_was_noted(alice, target, threads, source, monkeypatch):

@@ -68,6 +68,33 @@ async def test_a_file_that_has_grown(alice, target, threads, tmp_path):
     assert await state_of(alice, "Sent") == [(b"A: 1\r\n\r\nx\r\n", {"\\Seen"}, 1310126914.0)]
 
 
+async def test_files_of_one_name_and_of_many_people(alice, target, threads, tmp_path):
+    """Each goes where it is told to go; what has come over makes no empty folder elsewhere."""
+    for who in ("ann", "ben"):
+        (tmp_path / who).mkdir()
+        (tmp_path / who / "Letters").write_bytes(FROM + f"A: {who}\n\nx\n".encode())
+    for who, into in (("ann", "A"), ("ben", "B")):
+        await bring(await target(alice, "mbox:"), threads, tmp_path / who / "Letters", into=into)
+    found = [await state_of(alice, f"{into}/Letters") for into in "AB"]
+    assert [[octets for octets, _, _ in rows] for rows in found] == [
+        [b"A: ann\r\n\r\nx\r\n"],
+        [b"A: ben\r\n\r\nx\r\n"],
+    ]
+    names = {info.name for info in await alice.mailboxes()}
+    (tmp_path / "ann/Letters").write_bytes(FROM + b"Status: RO\nA: ann\n\nx\n")
+    progress = await bring(
+        await target(alice, "mbox:"), threads, tmp_path / "ann/Letters", into="C"
+    )
+    assert (progress.new, progress.known, progress.changed) == (0, 1, 0)
+    assert {info.name for info in await alice.mailboxes()} == names
+    # The change has not been missed: it comes where the message is.
+    progress = await bring(
+        await target(alice, "mbox:"), threads, tmp_path / "ann/Letters", into="A"
+    )
+    assert progress.changed == 1
+    assert [flags for _, flags, _ in await state_of(alice, "A/Letters")] == [{"\\Seen"}]
+
+
 async def test_a_file_that_is_none(alice, target, threads, tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8")
     with pytest.raises(UserError, match="no mbox file"):
