@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from mailsuite.base.tasks import Tasks, Threads, committed
 from mailsuite.base.turns import Turns
 from mailsuite.store import (
     disk,
-    merge,
     names,
-    records,
-    sidecar,
-    snapshot,
     takeover,
     transfer,
     tree,
     usage,
 )
 from mailsuite.store import replace as replacing
-from mailsuite.store.acl import Acl
 from mailsuite.store.appending import Appending
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.background import Background
@@ -37,7 +31,6 @@ from mailsuite.store.index import IndexDamaged
 from mailsuite.store.indexer import Indexer
 from mailsuite.store.mailbox import Mailbox
 from mailsuite.store.prepared import Request
-from mailsuite.store.records import Columns
 from mailsuite.store.rounds import Rounds
 from mailsuite.store.temp import TempMessage
 from mailsuite.store.updates import Update
@@ -50,6 +43,7 @@ from mailsuite.store.values import (
     Status,
     Usage,
 )
+from mailsuite.store.views import Views
 from mailsuite.store.watcher import Watcher
 from mailsuite.store.writer import Writer, refused
 
@@ -86,14 +80,12 @@ class AccountStore:
         self.feed = Feed()
         self.writer = Writer(files, threads, rounds, self.tasks, self)
         self.indexer = Indexer(files, threads, self.tasks, background, lambda: self.writer.busy)
-        self._on_idle = on_idle
         self._arrived = arrived
-        self._views: dict[str, Mailbox] = {}
+        self.views = Views(self, on_idle)
         self.counts = Counts(self)
         self._appending = Appending(files, threads, self.writer)
         self._filler = Filler(self, background)
         self.clearing = Clearing(self, self._filler)
-        self._busy = 0
 
     # -- the tree ----------------------------------------------------------------------------------
 
@@ -176,76 +168,7 @@ class AccountStore:
         `claim`: a session is about to attach that takes new messages as \Recent. Raises
         NoSuchMailbox, InvalidName, StoreUnavailable.
         """
-        name = names.canonical(name)
-        mailbox = self.view(name)
-        if mailbox is None:
-            self._busy += 1
-            try:
-                mailbox = await self.writer.run(lambda: self._load(name, claim), self._show)
-                mailbox.references += 1
-            finally:
-                self._busy -= 1
-            return mailbox
-        mailbox.references += 1
-        try:
-            await mailbox.refresh(claim=claim)
-        except BaseException:
-            mailbox.release()
-            raise
-        return mailbox
-
-    def view(self, name: str) -> Mailbox | None:
-        """The view of a mailbox (canonical name) that is in memory, refreshed or not."""
-        return next((one for one in self._views.values() if one.name == name), None)
-
-    def _load(self, name: str, claim: bool) -> tuple[Folder, str, Columns, Acl]:
-        folder = self.files.resolve(name, claim=claim)
-        merge.refresh(self.files, folder, claim=claim)
-        with self.files.index.reader() as db:
-            columns = snapshot.read(db, folder.id) or records.columns(db, folder.id)
-        folder.keywords()
-        return folder, name, columns, sidecar.read_acl(folder.path)
-
-    def _show(self, loaded: tuple[Folder, str, Columns, Acl]) -> Mailbox:
-        """On the loop, before the next job: the view of what has just been loaded."""
-        folder, name, columns, acl = loaded
-        mailbox = self._views.get(folder.sidecar.mailboxid)
-        if mailbox is None:
-            mailbox = Mailbox(self, folder, name)
-            mailbox.uidnext = folder.uidnext
-            mailbox.highestmodseq = folder.highestmodseq
-            mailbox.first_recent = folder.first_recent
-            mailbox.totals = folder.totals
-            mailbox.acl = acl
-            mailbox.fill(columns)
-            self._views[mailbox.mailboxid] = mailbox
-            self._on_idle(self, mailbox)
-            self.indexer.notice(folder)
-            if (call := self._to_keep(mailbox)) is not None:
-                self.tasks.start(self.writer.do(call), "snapshot")
-        return mailbox
-
-    def _to_keep(self, view: Mailbox) -> Callable[[], None] | None:
-        """A job that keeps a view's columns in the index; None: they are kept, or soon read."""
-        behind = view.snapshot != view.highestmodseq + 1
-        if view.gone or not behind or len(view.uids) < snapshot.WORTH_FROM:
-            return None
-        columns = view.columns()
-        view.snapshot = columns.modseq
-        return partial(snapshot.keep, self.files, view.folder, columns)
-
-    async def _close_files(self) -> None:
-        """Forget all views, but keep their columns in the index; give the files back."""
-        calls = [call for view in self._views.values() if (call := self._to_keep(view)) is not None]
-        self._views.clear()
-
-        def close() -> None:
-            for call in calls:
-                call()
-            self.files.close()
-
-        if self.files.is_open:
-            await self.writer.do(close)
+        return await self.views.open(names.canonical(name), claim=claim)
 
     async def require(self, name: str) -> None:
         """Raises NoSuchMailbox, InvalidName."""
@@ -384,17 +307,6 @@ class AccountStore:
         except OSError as error:
             raise refused(self.files, error) from error
 
-    def idle(self, mailbox: Mailbox) -> None:
-        """Nobody uses this mailbox any more."""
-        self._on_idle(self, mailbox)
-
-    def forget(self, mailbox: Mailbox) -> None:
-        """Drop a view that nobody uses."""
-        if not mailbox.references and self._views.get(mailbox.mailboxid) is mailbox:
-            del self._views[mailbox.mailboxid]
-            if self.files.is_open and (call := self._to_keep(mailbox)) is not None:
-                self.tasks.start(self.writer.do(call), "snapshot")
-
     # -- what the writer calls ---------------------------------------------------------------------
 
     def take_in(self, updates: list[Update], actor: object | None) -> None:
@@ -407,14 +319,7 @@ class AccountStore:
                 self.indexer.changed(update.folder)
             if update.appended:
                 self._arrived(names.from_folder(update.folder.name) or "")
-            view = self._views.get(update.mailboxid)
-            if view is not None:
-                view.take_in(update)
-                if update.deleted:
-                    del self._views[update.mailboxid]
-            elif update.kept and update.expunged:
-                # Kept for sessions, and there are none.
-                self.clearing.let_go(update.folder, update.expunged)
+            self.views.take_in(update)
             if update.appended:
                 self._filler.notice(update.folder, [uid for uid, _ in update.appended])
             if update.expunged:
@@ -425,23 +330,14 @@ class AccountStore:
     async def take_anew(self) -> None:
         """Compare all views with an index that has been rebuilt."""
         self.counts.forget()
-        for view in list(self._views.values()):
-            columns = await self.threads.run(self._columns, view.folder)
-            view.replace(columns, view.folder)
-            self.indexer.notice(view.folder)
-
-    def _columns(self, folder: Folder) -> Columns:
-        with self.files.index.reader() as db:
-            return records.columns(db, folder.id)
+        await self.views.take_anew()
 
     # -- life --------------------------------------------------------------------------------------
 
     async def rest(self) -> None:
         """Give index and memory back, unless somebody uses the account; it wakes up by itself."""
-        in_use = any(view.references for view in self._views.values())
-        asked = self._busy or self._appending.active
-        working = self.writer.busy or self._filler.active or self.indexer.active
-        if in_use or asked or working:
+        in_use = self.views.in_use or self._appending.active
+        if in_use or self.writer.busy or self._filler.active or self.indexer.active:
             return
         self.counts.forget()
         await self._close_files()
@@ -457,3 +353,15 @@ class AccountStore:
             await self.tasks.wait()
         self._filler.resume()
         self.indexer.resume()
+
+    async def _close_files(self) -> None:
+        """Forget all views, but keep their columns in the index; give the files back."""
+        calls = self.views.forget_all()
+
+        def close() -> None:
+            for call in calls:
+                call()
+            self.files.close()
+
+        if self.files.is_open:
+            await self.writer.do(close)

@@ -89,7 +89,7 @@ class Counts:
     def known(self, name: str) -> Status | None:
         """What is known of a mailbox (canonical name) without a look at the disk."""
         account = self._account
-        view = account.view(name)
+        view = account.views.named(name)
         if view is None or not view.attached:
             folder = names.to_folder(name)
             return account.watcher.glances.find(account.files.maildir, folder)
@@ -115,7 +115,7 @@ class Counts:
         begun: dict[str, Glance] = {}
         views: dict[str, tuple[Mailbox, int]] = {}
         for name in wanted:
-            view = account.view(name)
+            view = account.views.named(name)
             if view is not None:
                 claimed[name] = view.first_recent
                 views[name] = (view, account.watcher.before_look(view))

@@ -73,7 +73,7 @@ class Mailbox(View):
         """Give the mailbox back to the account; once for each `AccountStore.open`."""
         self.references -= 1
         if self.references == 0:
-            self._account.idle(self)
+            self._account.views.idle(self)
 
     # -- changes -----------------------------------------------------------------------------------
 

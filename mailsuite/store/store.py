@@ -114,7 +114,7 @@ class Store:
         self._idle.move_to_end(mailbox)
         while len(self._idle) > IDLE_MAILBOXES:
             oldest, its_account = self._idle.popitem(last=False)
-            its_account.forget(oldest)
+            its_account.views.forget(oldest)
 
     def _let_rest(self) -> None:
         """Close the indexes of accounts not asked for since long."""
