@@ -172,6 +172,17 @@ class Namespace:
             found[level] = replace(known, has_children=True)
         return sorted(found.values(), key=_order)
 
+    async def mailbox(self, name: str) -> MailboxInfo | None:
+        """What `mailboxes` tells of one, but whether others' is subscribed; None: it has none."""
+        if not self.is_foreign(name):
+            return await self.own.mailbox(name)
+        try:
+            place = await self.place(name)
+        except No:
+            return None
+        has_children = dict(await self._visible(place.store)).get(place.name)
+        return None if has_children is None else MailboxInfo(name, has_children=has_children)
+
     async def _visible(self, store: AccountStore) -> list[tuple[str, bool]]:
         """Names of an account's mailboxes that may be looked up, and whether others are below."""
         lists = await sharing.lists(store)

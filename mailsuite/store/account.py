@@ -96,6 +96,10 @@ class AccountStore:
         """
         return await self.writer.do(lambda: tree.mailboxes(self.files))
 
+    async def mailbox(self, name: str) -> MailboxInfo | None:
+        """What `mailboxes` tells of one name, at the cost of one; None: nothing."""
+        return await self.writer.do(lambda: tree.mailbox(self.files, name))
+
     async def create(self, name: str, *, special_use: str | None = None) -> str:
         """Make a mailbox, and the levels above it; its mailboxid.
 

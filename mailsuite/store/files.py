@@ -68,7 +68,7 @@ class AccountFiles:
     acls     lists by mailbox name, of those that have one; None: not looked for
     looked   mailboxes not opened, but looked at for their counts; never changed
     uses     special uses by folder name, as far as they have been read
-    infos    the list of mailboxes, with what it was made from
+    infos    what it was made from, and the list of mailboxes, also by name
     links    files of the queue can be hard-linked into the mailboxes, as far as is known
     counted  the index has a row for every mailbox on disk, and none besides (see `usage`)
     origins  copies whose header blocks and facets are still to be taken from there: rows by rows
@@ -93,7 +93,7 @@ class AccountFiles:
     counted: bool = False
     looked: dict[str, Folder] = field(default_factory=dict)
     uses: dict[str, str | None] = field(default_factory=dict)
-    infos: tuple[object, list[MailboxInfo]] | None = None
+    infos: tuple[object, tuple[list[MailboxInfo], dict[str, MailboxInfo]]] | None = None
     tells_all: bool = False
     links: bool = True
     origins: dict[int, int] = field(default_factory=dict)

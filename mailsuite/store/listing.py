@@ -44,6 +44,11 @@ class Listing:
             self._refresh()
             return dict(self._folders)
 
+    def look(self) -> None:
+        """See whether something has changed: `generation` tells."""
+        with self._lock:
+            self._refresh()
+
     def folder_of(self, name: str) -> str | None:
         """The folder of a mailbox, or None."""
         with self._lock:

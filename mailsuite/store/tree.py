@@ -45,10 +45,20 @@ def mailboxes(files: AccountFiles) -> list[MailboxInfo]:
 
     The list is made anew only when something has changed; it is not to be changed by callers.
     """
-    listing = files.listing()
+    return _infos(files)[0]
+
+
+def mailbox(files: AccountFiles, name: str) -> MailboxInfo | None:
+    """What `mailboxes` has of one name; None: nothing."""
+    return _infos(files)[1].get(name)
+
+
+def _infos(files: AccountFiles) -> tuple[list[MailboxInfo], dict[str, MailboxInfo]]:
+    files.tree.look()
     made_from = (files.tree.generation, sidecar.subscriptions_stamp(files.maildir))
     if files.infos is None or files.infos[0] != made_from:
-        files.infos = (made_from, _mailboxes(files, listing))
+        found = _mailboxes(files, files.listing())
+        files.infos = (made_from, (found, {info.name: info for info in found}))
     return files.infos[1]
 
 

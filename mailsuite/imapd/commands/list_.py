@@ -159,11 +159,9 @@ async def selected_response(session: Session, name: str, given: str) -> bytes:
 
     `given`: how the client has spelt it, which is told where it is another name (§6.3.9.7).
     """
-    mailboxes = await session.store.mailboxes()
+    mailbox = await session.store.mailbox(name)
     wanted = Wanted(session, ListArguments("", (name,)))
-    attributes = [
-        told for each in mailboxes if each.name == name for told in _attributes(each, wanted)
-    ]
+    attributes = () if mailbox is None else _attributes(mailbox, wanted)
     line = b'* LIST (%b) "/" %b' % (
         " ".join(attributes).encode(),
         response.mailbox(name, utf8=session.utf8),
