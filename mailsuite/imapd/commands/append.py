@@ -98,7 +98,7 @@ async def _new(session: Session, message: AppendMessage, made: list[TempMessage]
 
 
 async def _is_international(temp: TempMessage) -> bool:
-    """There is UTF-8 in the header (RFC 6532): refused unless it is enabled (RFC 6855 §4).
+    """There is UTF-8 in the header (RFC 6532): refused unless it is enabled (RFC 9755 §4).
 
     Other 8-bit octets are taken: old mail has them, and no client could do anything about it.
     """

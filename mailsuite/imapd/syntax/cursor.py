@@ -49,7 +49,7 @@ class Cursor:
 
     command  the command's name, for the texts of problems
     utf8     the session has enabled UTF8=ACCEPT or IMAP4rev2: mailbox names are UTF-8
-             (RFC 6855 §3, RFC 9051 §5.1), "&" in them is just a character
+             (RFC 9755 §3, RFC 9051 §5.1), "&" in them is just a character
     """
 
     __slots__ = ("_chunks", "_index", "_pos", "_text", "command", "utf8")

@@ -58,7 +58,7 @@ def _new_name(cursor: Cursor) -> str:
 
     Elsewhere what is not modified UTF-7 is taken as it stands, so that whoever writes "&" for "&-"
     finds the mailbox that others have called so; but none is made by mistake (RFC 3501 §5.1.3).
-    UTF-8 can mean nothing else, and is taken always (RFC 6855 §3), if it is Net-Unicode: two names
+    UTF-8 can mean nothing else, and is taken always (RFC 9755 §3), if it is Net-Unicode: two names
     that look the same are one (RFC 9051 §5.1).
     """
     octets = cursor.astring("a mailbox name")

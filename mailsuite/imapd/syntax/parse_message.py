@@ -98,7 +98,10 @@ def _append_options(cursor: Cursor) -> tuple[tuple[str, ...], tuple[float, int] 
 
 
 def _append_data(cursor: Cursor) -> StoredLiteral | bytes | tuple[_Part, ...]:
-    """`literal`, `literal8`, RFC 6855 §4 `UTF8 (literal8)`, RFC 4469 `CATENATE (...)`."""
+    """`literal`, `literal8`, RFC 4469 `CATENATE (...)`.
+
+    And `UTF8 (literal8)`, which is gone from RFC 9755 (appendix B.1): clients of RFC 6855 send it.
+    """
     if cursor.skip_word(b"CATENATE"):
         return _parts(cursor)
     if cursor.skip_word(b"UTF8"):
