@@ -263,6 +263,9 @@ class _Transaction:
             # At any time (RFC 5321 §3.8): the server closes the connection.
             self._undecided(Verdict(Fate.ELSEWHERE, reply))
             raise Lost(str(reply))
+        if reply.intermediate and want is not Want.DATA:
+            # It waits for something that nobody has: what it was asked for is not done (§4.2.1).
+            raise Lost(f"{want.value} answered with {reply.code}")
         return reply
 
     def _mail(self) -> Generator[Step, Reply, bool]:

@@ -72,30 +72,41 @@ class Reply:
 
 
 class ReplyReader:
-    """Feed it what arrives; it gives the replies that are complete."""
+    """Feed it what arrives; it gives the replies that are complete.
 
-    __slots__ = ("_buffer", "_code", "_lines")
+    failure  what came behind the last of them was none, and nothing can be read any more
+    """
+
+    __slots__ = ("_buffer", "_code", "_lines", "failure")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._code = 0
         self._lines: list[str] = []
+        self.failure: BadReply | None = None
 
     @property
     def pending(self) -> bool:
         """A reply has begun and not ended."""
-        return bool(self._buffer or self._lines)
+        return bool(self._buffer or self._lines or self.failure)
 
     def feed(self, octets: bytes) -> list[Reply]:
-        """Raises BadReply; the reader is then of no more use."""
+        """Raises BadReply where no reply came before (`failure`); the reader is then of no use."""
+        if self.failure is not None:
+            raise self.failure
         *lines, self._buffer = (self._buffer + octets).split(b"\n")
-        found = []
-        for line in lines:
-            reply = self._line(line.removesuffix(b"\r"))
-            if reply is not None:
-                found.append(reply)
-        if len(self._buffer) > MAX_LINE:
-            raise BadReply("a line of the reply is too long")
+        found: list[Reply] = []
+        try:
+            for line in lines:
+                reply = self._line(line.removesuffix(b"\r"))
+                if reply is not None:
+                    found.append(reply)
+            if len(self._buffer) > MAX_LINE:
+                raise BadReply("a line of the reply is too long")
+        except BadReply as error:
+            self.failure = error
+            if not found:
+                raise
         return found
 
     def _line(self, line: bytes) -> Reply | None:

@@ -295,12 +295,15 @@ class Session:
     async def _reply(self, want: Want) -> Reply:
         seconds = self._settings.timeouts[want]
         try:
-            while not self._replies:
-                async with asyncio.timeout(seconds):
+            # The whole reply, or a host that says an octet now and then is waited for for ever.
+            async with asyncio.timeout(seconds):
+                while not self._replies:
+                    if self._reader.failure is not None:
+                        raise self._reader.failure
                     octets = await self._connection.read()
-                if not octets:
-                    raise Lost(f"the connection was closed at {want.value}")
-                self._take(octets)
+                    if not octets:
+                        raise Lost(f"the connection was closed at {want.value}")
+                    self._take(octets)
         except TimeoutError as error:
             raise Lost(f"no answer to {want.value} within {seconds:g} seconds") from error
         return self._replies.popleft()

@@ -1,6 +1,7 @@
 """The courier against hosts on loopback that behave as told."""
 
 import asyncio
+import contextlib
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -191,6 +192,30 @@ class TestHosts:
             (outcome,) = await relay.send("a@far.test")
             assert kinds([outcome]) == [(Deferred, "4.4.2")]
             assert outcome.text == "mx1.test: no answer to greeting within 0.2 seconds"
+
+    async def test_a_reply_that_has_no_end(self, tmp_path: Path) -> None:
+        """RFC 5321 §4.5.3.2: the time is for the reply, and not for its next octet."""
+
+        gone = asyncio.Event()
+
+        async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                while not reader.at_eof():
+                    writer.write(b"2")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            gone.set()
+
+        server = await asyncio.start_server(drip, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        async with relaying(tmp_path, zone(far="10 mx1"), port=port, timeout=0.1) as relay:
+            (outcome,) = await relay.send("a@far.test")
+        assert kinds([outcome]) == [(Deferred, "4.4.2")] and "no answer to greeting" in outcome.text
+        await gone.wait()
+        server.close()
 
     async def test_several_addresses(self, tmp_path: Path) -> None:
         where = zone(far="10 mx1")
