@@ -110,6 +110,8 @@ def address_key(address: str) -> str:
 
 
 def _fold(local: str) -> str:
+    if len(local) > MAX_LOCAL:  # nobody's; to compose it may take long
+        return local.casefold()
     composed = unicodedata.normalize("NFC", local)
     return unicodedata.normalize("NFC", composed.casefold())
 

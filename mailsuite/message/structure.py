@@ -129,21 +129,20 @@ class _Scanner:
         with it.
         """
         best: int | None = None
-        nearest, rank = self.end, (False, 0)
+        nearest = self.end
         for index, level in enumerate(self.levels):
             if level.next < self.at or level.next == _NEVER:
                 # A delimiter of an outer level ends this one, so nothing is looked for beyond it.
                 self._search(level, nearest)
             if level.next < nearest:
                 best, nearest = index, level.next
-                rank = (False, 0)
             elif level.next == nearest and best is not None:
-                rank = max(rank, self._rank(self.levels[best]))
-                if (found := self._rank(level)) >= rank:
-                    best, rank = index, found
+                other = self.levels[best]
+                if level.needle == other.needle or self._fit(level) >= self._fit(other):
+                    best = index
         return best
 
-    def _rank(self, level: _Level) -> tuple[bool, int]:
+    def _fit(self, level: _Level) -> tuple[bool, int]:
         """How well a level's boundary fits the delimiter line found for it."""
         tail = level.next + len(level.needle)
         rest = self.data[tail : tail + _TAIL]

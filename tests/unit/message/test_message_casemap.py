@@ -50,6 +50,13 @@ def test_as_the_rfc_says(text: str) -> None:
     assert fold(text) == reference(text)
 
 
+@given(st.lists(st.text(max_size=20).map("é".__add__), max_size=5), st.integers(1, 60))
+def test_long_texts_are_decomposed_in_pieces(texts: list[str], times: int) -> None:
+    marks = "가\u0316\u0301\u0f73\uff9e\u0344"
+    text = "".join([*texts, marks]) * times
+    assert fold(text) == reference(text)
+
+
 def test_every_character() -> None:
     every = [chr(n) for n in range(0x110000) if not 0xD800 <= n < 0xE000]
     assert [c for c in every if fold(c) != reference(c)] == []

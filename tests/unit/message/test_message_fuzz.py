@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from mailsuite.message import (
     Limits,
     Part,
+    address_key,
     decode_body,
     decode_words,
     fields,
+    fold,
     parse_addresses,
     parse_date,
     repair_submission,
@@ -164,6 +166,12 @@ nested = b"".join(
     for depth in range(60)
 )
 
+alike = b"".join(
+    b"Content-Type: multipart/mixed; boundary=%b\n\n--%b\n" % (b"a" * depth, b"a" * depth)
+    for depth in range(1, 40)
+)
+same = b"Content-Type: multipart/mixed; boundary=a\n\n--a\n" * 40
+
 HURTING: dict[str, Callable[[int], Callable[[], object]]] = {
     "delimiter lines of another": lambda n: message(b"a", b"--ab\n" * n),
     "dashes": lambda n: message(b"-", b"\n---" * n),
@@ -176,6 +184,12 @@ HURTING: dict[str, Callable[[int], Callable[[], object]]] = {
     "header of fields": lambda n: lambda: fields(b"A:\n" * n),
     "content fields": lambda n: lambda: scan(b"Content-A: b\n" * n),
     "parameters": lambda n: content_type(b"a/b" + b" x=y" * n),
+    "comments that touch": lambda n: content_type(b"a/b; x=" + b"y(z)" * n),
+    "file names with comments": lambda n: content_type(b"a/b; name=" + b"y(z)" * n),
+    "nested in its like": lambda n: lambda: scan(alike + b"\n--aaaaa" * n),
+    "nested in itself": lambda n: lambda: scan(same + b"\n--a" * n),
+    "marks": lambda n: lambda: fold("a" + "\u0316\u0301" * n),
+    "marks of a local part": lambda n: lambda: address_key("\u0316\u0301" * n + "@x.test"),
     "file names": lambda n: content_type(b"a/b" + b" name=y" * n),
     "file name": lambda n: content_type(b"a/b; name=" + b"y " * n),
     "quotes": lambda n: content_type(b'a/b; "' * n),
@@ -198,6 +212,8 @@ HURTING: dict[str, Callable[[int], Callable[[], object]]] = {
     "address: at": lambda n: lambda: parse_addresses(b"@" * n),
     "address: dots": lambda n: lambda: parse_addresses(b"a." * n + b"@b"),
     "address: groups": lambda n: lambda: parse_addresses(b"a:" * n),
+    "address: no route": lambda n: lambda: parse_addresses(b"<, " * n),
+    "address: words behind": lambda n: lambda: parse_addresses(b"a@b" + b" c" * n),
     "address: routes": lambda n: lambda: parse_addresses(b"<" + b"@a," * n),
     "words": lambda n: lambda: decode_words(b"=?utf-8?q?x?= " * n),
     "open words": lambda n: lambda: decode_words(b"=?utf-8?q?x " * n),
