@@ -39,6 +39,7 @@ from mailsuite.store import (
 log = get_logger("delivery")
 
 HEADER = 1 << 18  # octets of a message that are searched for its own earlier Delivered-To
+LARGE = 1 << 14  # octets in memory from which on a thread searches them
 TOGETHER = 50  # mailboxes that one attempt writes to at the same moment
 FAN_OUT = 100  # recipients of one follow-up message (RFC 5321 §4.5.3.1.8)
 # A message that somebody sends is not to be found among those that the user wrote.
@@ -88,8 +89,11 @@ class LocalCourier:
         """See `mail.Courier`."""
         header = job.message.data
         if header is None:
-            header = await self._threads.run(_read_header, job.message)
-        names = passed(header)
+            names = await self._threads.run(lambda: passed(_read_header(job.message)))
+        elif len(header) > LARGE:
+            names = await self._threads.run(passed, header)
+        else:
+            names = passed(header)
         gate = asyncio.Semaphore(TOGETHER)
         if len(job.recipients) == 1:
             return [await self._recipient(job, 0, names, gate)]

@@ -58,10 +58,24 @@ class Edit:
         return len(self.octets) - (self.end - self.start)
 
 
-def surrogate(data: Octets) -> tuple[Edit, ...] | None:
-    """What is to be changed, in order; None: a header is too long for that."""
+def is_fit(data: Octets) -> bool:
+    """Whether `surrogate` would change nothing; found out in less time."""
     size = len(data)
     if all(data[at : at + _SLICE].isascii() for at in range(0, size, _SLICE)):
+        return True
+    return all(
+        part.body_start - part.header_start <= LARGEST_HEADER
+        and data[part.header_start : part.body_start].isascii()
+        for part in scan(data).walk()
+    )
+
+
+def surrogate(data: Octets) -> tuple[Edit, ...] | None:
+    """What is to be changed, in order; None: a header is too long for that.
+
+    A large header full of addresses may take seconds: meant for threads.
+    """
+    if is_fit(data):
         return ()
     edits: list[Edit] = []
     for part in scan(data).walk():

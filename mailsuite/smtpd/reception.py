@@ -6,9 +6,11 @@ kept; the octets of a message that is refused on the way are swallowed and not s
 parts with lines over 998 octets are encoded (RFC 6409 §8); nothing else of a message is changed.
 """
 
+import asyncio
 import mmap
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
@@ -34,8 +36,11 @@ from mailsuite.smtpd.model import Transaction
 from mailsuite.smtpd.reply import Reply, reply
 from mailsuite.smtpd.session import SmtpSession
 
+_T = TypeVar("_T")
 log = get_logger("smtpd")
 HEADER_LIMIT = 1 << 18
+LARGE_HEADER = 1 << 14
+"""Octets of a header block from which on it is looked at in a thread: it may take its time."""
 LONGEST_ID = 998  # octets of a Message-ID in the log
 
 NO_SPACE = reply(452, "4.3.1", "Insufficient system storage, try again later")
@@ -149,24 +154,27 @@ class Reception:
         self._message_id = _message_id(head[:body])
         if count_received(head[:body]) > self._context.settings.max_hops:
             await self.refuse(LOOP)
-        elif self._came_back(head[:body]):
+        elif await _beside(body, lambda: self._came_back(head[:body])):
             await self.refuse(replies.CAME_BACK)
         elif not self._context.settings.submission:
             await self._keep(self._trace() + head)
-        elif body > HEADER_LIMIT and any(field.name for field in fields(head)):
+        elif body > HEADER_LIMIT and await _beside(body, lambda: _has_fields(head)):
             # Without the whole header nobody can say that no Bcc is left in it. (What has no
             # field at all is a message without a header.)
             await self.refuse(HEADER_TOO_LARGE)
         else:
-            repaired = repair_submission(
-                head[:body],
-                now=self._context.clock.now(),
-                hostname=self._context.settings.hostname,
-                message_id=lambda: self._incoming.id,
-                submitter=self._submitter(),
-            )
+            repaired = await _beside(body, lambda: self._repaired(head[:body]))
             self._message_id = _message_id(repaired)
             await self._keep(self._trace() + repaired + head[body:])
+
+    def _repaired(self, block: bytes) -> bytes:
+        return repair_submission(
+            block,
+            now=self._context.clock.now(),
+            hostname=self._context.settings.hostname,
+            message_id=lambda: self._incoming.id,
+            submitter=self._submitter(),
+        )
 
     def _submitter(self) -> Submitter:
         account = self._envelope.submitter or ""
@@ -330,6 +338,15 @@ def _shortened(data: bytes | mmap.mmap) -> Iterable[bytes] | None:
     except Inconvertible:
         return None
     return None if conversion is None else conversion.pieces(data)
+
+
+async def _beside(octets: int, look: Callable[[], _T]) -> _T:
+    """What `look` finds out about so many octets of a header, without holding up the others."""
+    return await asyncio.to_thread(look) if octets > LARGE_HEADER else look()
+
+
+def _has_fields(head: bytes) -> bool:
+    return any(field.name for field in fields(head))
 
 
 def _message_id(block: bytes) -> str:

@@ -1,9 +1,10 @@
 """One message: RETR, TOP, DELE (RFC 1939 §5, §7)."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from mailsuite.message.surrogate import Edit, Edited, surrogate
+from mailsuite.message.surrogate import Edit, Edited, is_fit, surrogate
 from mailsuite.pop3d.commands.row import Context
 from mailsuite.pop3d.maildrop import Message, NotThere
 from mailsuite.pop3d.octets import Stuffer, Top, stuffed
@@ -36,7 +37,7 @@ async def top(session: Context, arguments: list[bytes]) -> Reply:
     try:
         message = session.maildrop.find(arguments[0])
         if not lines and (header := await session.maildrop.header(message)) is not None:
-            edits = () if session.utf8 or header.isascii() else surrogate(header)
+            edits = await _edits(session, header)
             return _refusal(session, edits) or _whole(header, edits, TOP_FOLLOWS)
         return await _send(session, message, Top(lines))
     except NotThere as error:
@@ -58,12 +59,19 @@ def at_once(session: Context, line: bytes) -> bytes | None:
     maildrop = session.maildrop
     place = maildrop.place(argument)
     octets = maildrop.at_hand(place, header=header) if place >= 0 else None
-    if octets is None or not (session.utf8 or octets.isascii() or surrogate(octets) == ()):
+    if octets is None or not (session.utf8 or octets.isascii() or is_fit(octets)):
         return None
     maildrop.gave(place, header=header)
     size = len(octets) if octets.endswith(b"\r\n") or not octets else len(octets) + 2
     text = TOP_FOLLOWS if header else f"{size} octets"
     return stuffed(f"+OK {text}\r\n".encode(), octets)
+
+
+async def _edits(session: Context, octets: bytes) -> Edits:
+    """What is to be changed for this client in a message that is in memory."""
+    if session.utf8 or is_fit(octets):
+        return ()
+    return await asyncio.to_thread(surrogate, octets)
 
 
 async def _send(session: Context, message: Message, top: Top | None) -> Reply:
@@ -72,8 +80,8 @@ async def _send(session: Context, message: Message, top: Top | None) -> Reply:
     edits: Edits = ()
     if octets is None and not session.utf8:
         edits = await maildrop.surrogate(message)
-    elif octets is not None and not (session.utf8 or octets.isascii()):
-        edits = surrogate(octets)
+    elif octets is not None:
+        edits = await _edits(session, octets)
     if (refusal := _refusal(session, edits)) is not None:
         return refusal
     assert edits is not None

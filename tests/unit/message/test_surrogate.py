@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite.message import decode_words, fields, mailboxes, parse_addresses, scan
-from mailsuite.message.surrogate import NOWHERE, Edit, Edited, surrogate
+from mailsuite.message.surrogate import NOWHERE, Edit, Edited, is_fit, surrogate
 
 
 def shown(message: bytes) -> bytes:
@@ -91,6 +91,7 @@ def test_a_header_out_of_all_proportion_is_refused() -> None:
 def test_any_octets(data: bytes) -> None:
     edits = surrogate(data)
     assert edits is not None
+    assert is_fit(data) == (edits == ())
     made = Edited(edits).feed(data)
     for part in scan(made).walk():
         assert made[part.header_start : part.body_start].isascii()

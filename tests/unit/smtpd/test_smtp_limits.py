@@ -1,10 +1,14 @@
 """Limits that a dialogue in text can't show: waits that grow, and a session's whole time."""
 
+import threading
 from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
-from smtp_house import SETTINGS, house, until
+from smtp_fakes import FakeQueue
+from smtp_house import ENVELOPE, SETTINGS, house, until
 
+from mailsuite.smtpd import reception
 from mailsuite.smtpd.session import SmtpSession
 
 
@@ -48,3 +52,28 @@ async def test_a_session_that_lasts_too_long_ends_after_its_message() -> None:
         assert await reader.readline() == b"421 4.7.0 Session lasts too long, reconnect\r\n"
         assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.parametrize("kind", ["smtp", "local"])
+async def test_a_large_header_is_looked_at_in_a_thread(
+    kind: Literal["smtp", "local"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With as many addresses or fields as fit into it that takes a second."""
+    name = "passed" if kind == "smtp" else "repair_submission"
+    look = getattr(reception, name)
+    threads: list[int] = []
+
+    def seen(*given: Any, **named: Any) -> Any:
+        threads.append(threading.get_ident())
+        return look(*given, **named)
+
+    monkeypatch.setattr(reception, name, seen)
+    queue = FakeQueue()
+    async with house(replace(SETTINGS, kind=kind), queue) as opened:
+        reader, writer = await opened.connect()
+        for count in (10, 20_000):
+            writer.write(ENVELOPE + b"To: " + b"<,\r\n " * count + b"a@b\r\n\r\n.\r\n")
+            assert b"queued" in await until(reader, b"250 2.0.0 ")
+        writer.close()
+    assert [thread == threading.get_ident() for thread in threads] == [True, False]
+    assert all(b"\r\n a@b\r\n" in octets for _, octets in queue.accepted)
