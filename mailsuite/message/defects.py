@@ -27,6 +27,8 @@ _BASE64 = bytes(
 )
 _BAD_QUOTE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n)")
 _LOOKED_AT = 1 << 18
+UNKNOWN = "unknown-8bit"
+"""The charset of texts of which nobody knows it (RFC 1428 §2)."""
 
 
 def line_ends(data: Source) -> str:
@@ -133,6 +135,8 @@ def _multipart(data: Source, part: Part) -> Iterator[str]:
 
 def _charset(data: Source, part: Part, traits: Traits) -> Iterator[str]:
     codec = codec_name(part.charset)
+    if part.charset.lower() == UNKNOWN:
+        return
     if codec is None:
         yield f"the charset {part.charset} is not known"
     elif part.encoding in _IDENTITY and traits.high:
