@@ -13,6 +13,7 @@ from typing import Protocol
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads, all_of
+from mailsuite.delivery.binary import carried
 from mailsuite.delivery.expansion import Expansion, expand
 from mailsuite.delivery.trace import delivered, key_of, passed, return_path
 from mailsuite.mail import (
@@ -130,7 +131,9 @@ class LocalCourier:
         async def one(account: str, address: str, detail: str) -> None:
             async with gate:
                 try:
-                    await self._append(account, detail, message)
+                    store = await self._store.account(account)
+                    async with carried(job, message, store, self._threads) as copy:
+                        await self._append(store, detail, copy)
                 except StoreError as error:
                     tally.failed[address] = _deferred(job, account, error)
                 else:
@@ -142,15 +145,14 @@ class LocalCourier:
         elif targets:
             await all_of(*(one(*target) for target in targets))
 
-    async def _append(self, account: str, detail: str, message: NewMessage) -> None:
-        store = await self._store.account(account)
+    async def _append(self, store: AccountStore, detail: str, message: NewMessage) -> None:
         if detail:
             folder = await _folder(store, detail)
             if folder is not None:
                 try:
                     await store.append(folder, [message])
                 except NoSuchMailbox:
-                    log.info("folder gone meanwhile", account=account, folder=folder)
+                    log.info("folder gone meanwhile", account=store.address, folder=folder)
                 else:
                     return
         await store.append("INBOX", [message])

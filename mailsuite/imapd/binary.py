@@ -108,7 +108,8 @@ class Binary:
         if self.size_only:
             return b"%b %d" % (self.name, len(value))
         start, end = cut(0, len(value), self.partial or (0, len(value)))
-        return self.name + b" " + response.literal(value[start:end])
+        value = value[start:end]
+        return self.name + b" " + response.literal(value, binary=0 in value)
 
     def _decoder(self, parts: bytes) -> Decoder | None:
         """What takes the encoding off; None: nobody knows it."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from mailsuite.imapd import object_id, preview, save_date
 from mailsuite.imapd.binary import binary
-from mailsuite.imapd.octets import Item, Octets, cut
+from mailsuite.imapd.octets import Item, Octets, cut, shown
 from mailsuite.imapd.reply import Bad
 from mailsuite.imapd.syntax import response
 from mailsuite.imapd.syntax.model import FetchItem, Section
@@ -257,6 +257,6 @@ def _header(octets: Octets, plan: Plan) -> Items:
         if octets.partial is not None:
             partial = octets.partial
             found = [value[slice(*cut(0, len(value), partial))] for value in found]
-        return [map(len, found), found]
+        return [map(len, found), map(shown, found)]
 
     return Items(octets.name.replace(b"%", b"%%") + b" {%d}\r\n%b", values)

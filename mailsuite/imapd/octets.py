@@ -16,6 +16,12 @@ from mailsuite.imapd.syntax.model import Section
 from mailsuite.store import Derived, MessageFile, StoreUnavailable
 
 MAX_KEY = 1000
+NO_NUL = b"\x80"
+"""What a NUL octet is shown as, of the same length, where only BINARY could give it as it is.
+
+No literal holds one (RFC 3501 §4.3.1, §9). Mail that says that it is binary is kept in base64;
+this is other mail. Some other servers show the same.
+"""
 PIECE = 1 << 17
 """Octets of a streamed message held in memory."""
 
@@ -75,6 +81,7 @@ class Octets:
         piece = data[found[0] : found[1]]
         if self.selects:
             piece = self.pick(piece)
+        piece = shown(piece)
         return (b"%b {%d}\r\n" % (self.name, len(piece)), piece)
 
     async def send(self, out: Out, file: MessageFile, parts: bytes) -> None:
@@ -88,7 +95,7 @@ class Octets:
             out.write(b"NIL")
         elif self.selects:
             header = await file.read(found[0], found[1] - found[0])
-            out.write(response.literal(self.pick(header)))
+            out.write(response.literal(shown(self.pick(header))))
         else:
             out.write(response.literal_head(found[1] - found[0]))
             await send_range(out, file, *found)
@@ -133,6 +140,11 @@ class Octets:
         )
 
 
+def shown(octets: bytes) -> bytes:
+    """Octets as a literal may have them (`NO_NUL`)."""
+    return octets.replace(b"\0", NO_NUL)
+
+
 def cut(start: int, end: int, partial: tuple[int, int]) -> tuple[int, int]:
     """The part of a range that a partial asks for."""
     first, count = partial
@@ -141,11 +153,11 @@ def cut(start: int, end: int, partial: tuple[int, int]) -> tuple[int, int]:
 
 
 async def send_range(out: Out, file: MessageFile, start: int, end: int) -> None:
-    """Octets of an open message. Raises StoreUnavailable when they are not all there."""
+    """Octets of an open message, `shown`. StoreUnavailable when they are not all there."""
     while start < end:
         piece = await file.read(start, min(PIECE, end - start))
         if not piece:
             raise StoreUnavailable("message shorter than its index says")
-        out.write(piece)
+        out.write(shown(piece))
         start += len(piece)
         await out.flush()

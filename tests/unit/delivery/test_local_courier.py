@@ -316,3 +316,38 @@ async def test_what_is_collected_has_been_delivered_elsewhere(tmp_path: Path) ->
         given = replace(given, envelope=replace(given.envelope, collected="f123"))
         assert isinstance((await attempt(store, given))[0], Sent)
         assert await octets(store, ALICE) == [trace(ALICE) + message]
+
+
+BINARY = (
+    b"From: a@far.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\n\r\nHello.\r\n"
+    b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: binary\r\n\r\n\x00\x01\n\r\n"
+    b"--b--\r\n"
+)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_parts_with_nul_are_kept_in_base64(tmp_path: Path, kept: bool) -> None:
+    def given(*to: str, message: bytes, id: str) -> Job:
+        made = job(tmp_path, *to, message=message, id=id, kept=kept)
+        return replace(made, envelope=replace(made.envelope, body="BINARYMIME"))
+
+    async with opened(tmp_path) as store:
+        outcomes = await attempt(store, given(ALICE, message=BINARY, id="1"))
+        outcomes += await attempt(store, given(BOB, CAROL, message=BINARY, id="2"))
+        # Without a NUL, or where nothing can hide it, the octets stay as they are.
+        plain, broken = BINARY.replace(b"\0", b"0"), b"X\0: y\r\n\r\n"
+        outcomes += await attempt(store, given(CAROL, message=plain, id="3"))
+        outcomes += await attempt(store, given(CAROL, message=broken, id="4"))
+        assert all(isinstance(each, Sent) for each in outcomes)
+        encoded = BINARY.replace(
+            b"Encoding: binary\r\n\r\n\x00\x01\n", b"Encoding: base64\r\n\r\nAAEK"
+        )
+        assert await octets(store, ALICE) == [trace(ALICE) + encoded]
+        assert await octets(store, BOB) == [trace(BOB) + encoded]
+        expected = [encoded, plain, broken]
+        assert await octets(store, CAROL) == [trace(CAROL) + each for each in expected]
+        mailbox = await (await store.account(ALICE)).open("INBOX")
+        ((_, date),) = await mailbox.rows(list(mailbox.uids), columns=["internal_date"])
+        assert date == pytest.approx(RECEIVED, abs=1)
+        mailbox.release()
