@@ -38,7 +38,7 @@ _LONGEST = 500
 # date-time with its obsolete forms, comments taken away (RFC 5322 §3.3, §4.3)
 _DATE_TIME = re.compile(
     rf" ?(?:(?:{'|'.join(_DAYS)}) ?, ?)?\d{{1,2}} ?(?:{'|'.join(_MONTHS)}) ?\d{{2,}} "
-    r"\d{1,2} ?: ?\d{1,2}(?: ?: ?\d{1,2})? (?:[+-]\d{4}|[a-z]{1,5}) ?",
+    r"\d{1,2} ?: ?\d{1,2}(?: ?: ?\d{1,2})?(?: [+-]\d{4}| ?[a-z]{1,5}) ?",
     re.IGNORECASE | re.ASCII,
 )
 

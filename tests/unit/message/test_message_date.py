@@ -1,6 +1,6 @@
 """Dates: lenient in, strict out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite.message import format_date, parse_date
+from mailsuite.message.date import is_date
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,44 @@ def test_any_date_is_usable(text: str) -> None:
         assert found.tzinfo is not None
         assert isinstance(found.timestamp(), float)
         assert found.astimezone(UTC) == found
+
+
+CFWS = st.sampled_from(["", "", " ", "\t", "\r\n ", "(c)", " (a(b\\))c)\r\n "])
+SPACE = st.sampled_from([" ", "  ", "\t", "\r\n "])
+ZONES = {
+    "UT": 0, "GMT": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
+    "PDT": -7, "A": 0, "m": 0, "Z": 0, "XYZ": 0,
+}  # fmt: skip
+
+
+@st.composite
+def date_times(draw: st.DrawFn) -> tuple[str, datetime]:
+    """date-time of RFC 5322 §3.3 or with what §4.3 adds, and the moment that it names."""
+    moment = draw(st.datetimes(datetime(1900, 1, 1), datetime(2199, 12, 31)))
+    moment = moment.replace(microsecond=0, second=draw(st.integers(0, 59)))
+    year = f"{moment:%Y}"
+    if 1950 <= moment.year < 2050 and draw(st.booleans()):
+        year = year[2:]
+    elif 2000 <= moment.year < 2100 and draw(st.booleans()):
+        year = f"{moment.year - 1900}"
+    if draw(st.booleans()):
+        name = draw(st.sampled_from(sorted(ZONES)))
+        hours, minutes, zone = ZONES[name], 0, draw(CFWS) + name
+    else:
+        hours, minutes = draw(st.integers(-13, 13)), draw(st.integers(0, 59))
+        zone = f"{draw(SPACE)}{'-' if hours < 0 else '+'}{abs(hours):02}{minutes:02}"
+    offset = timedelta(minutes=abs(hours) * 60 + minutes) * (-1 if hours < 0 else 1)
+    between = iter(draw(st.lists(CFWS, min_size=12, max_size=12)))
+    tokens = [f"{moment.day}", f"{moment:%b}", year, draw(SPACE), f"{moment:%H}", ":"]
+    tokens += [f"{moment:%M}", ":", f"{moment:%S}"]
+    if draw(st.booleans()):
+        tokens = [f"{moment:%a}", ",", *tokens]
+    written = "".join(token + next(between) for token in tokens) + zone + draw(CFWS)
+    return draw(CFWS) + written, moment.replace(tzinfo=timezone(offset))
+
+
+@given(date_times())
+def test_what_the_grammar_makes_is_read_as_it_is_meant(made: tuple[str, datetime]) -> None:
+    written, meant = made
+    assert parse_date(written.encode()) == meant
+    assert is_date(written.encode())
