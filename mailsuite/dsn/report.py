@@ -7,16 +7,17 @@ address has letters outside ASCII, the forms of RFC 6533 are used. Never looks i
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.header import Header
 from email.quoprimime import body_encode
 
 from mailsuite.dsn.words import explain
 from mailsuite.mail import Envelope, Report, decode_unitext, decode_xtext, encode_unitext
 from mailsuite.mail.notice import DELAYED, FAILED
 from mailsuite.message import address_literal, format_date
+from mailsuite.message.writing import text_field
 
 _WIDTH = 76
 _LONGEST = 900  # octets of a field; lines may have 998 (RFC 5322 §2.1.1)
+_SUBJECT = 300  # characters of the message's subject in the notice's
 _OPENINGS = {
     FAILED: "could not be delivered to",
     DELAYED: "has not been delivered yet to",
@@ -118,11 +119,11 @@ def _opening(boundary: bytes, kind: bytes, encoding: bytes, body: bytes) -> byte
 
 def _header(notice: Notice) -> bytes:
     title = "Late" if all(each.gone_late for each in notice.reports) else _TITLES[notice.action]
-    subject = _unstructured("Subject", f"{title}: {notice.subject or '(none)'}")
+    subject = f"{title}: {_words(notice.subject)[:_SUBJECT] or '(none)'}"
     fields = [
         b"Date: " + format_date(notice.now),
         b"From: Mail Delivery System <MAILER-DAEMON@%b>" % notice.hostname.encode(),
-        subject,
+        text_field("Subject", subject).rstrip(b"\r\n"),
         b"To: <%b>" % _line(notice.to),
         b"Message-ID: <%b.report@%b>" % (notice.id.encode(), notice.hostname.encode()),
         b"Auto-Submitted: auto-replied",
@@ -150,13 +151,6 @@ _TITLES = {
     "relayed": "Passed on",
     "expanded": "Passed on",
 }
-
-
-def _unstructured(name: str, text: str) -> bytes:
-    clean = " ".join(text.split())[:300]
-    charset = "us-ascii" if clean.isascii() else "utf-8"
-    value = Header(clean, charset, header_name=name, maxlinelen=_WIDTH).encode(linesep="\r\n")
-    return f"{name}: {value}".encode()
 
 
 # -- the part for a person ------------------------------------------------------------------------
@@ -235,7 +229,9 @@ def _short(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST]
+    """On one line, without what a terminal would act on (RFC 5322 §5)."""
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(clean.split())[:_LONGEST]
 
 
 # -- the part for a program (RFC 3464 §2, RFC 6533 §3) ---------------------------------------------
@@ -285,9 +281,8 @@ def _recipient(notice: Notice, report: Report) -> bytes:
 
 def _field(name: str, value: str, utf8: bool = False) -> bytes:
     """One folded field; without `utf8` what is not ASCII becomes a question mark."""
-    clean = " ".join("".join(c if c.isprintable() else " " for c in value).split())[:_LONGEST]
     lines = textwrap.wrap(
-        f"{name}: {clean}",
+        f"{name}: {_words(value)}",
         _WIDTH,
         subsequent_indent="    ",
         break_on_hyphens=False,

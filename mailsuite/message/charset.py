@@ -8,6 +8,7 @@ import codecs
 import re
 from encodings.aliases import aliases
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 
 # Encodings that are no mail charsets, or cost more than linear time.
@@ -82,4 +83,5 @@ def decode_text(octets: bytes, charset: str = "us-ascii") -> str:
             if codec == "utf_8":
                 return octets.decode("utf-8", "replace")
         codec = "cp1252"
-    return octets.decode(codec, "replace")
+    text = octets.decode(codec, "replace")
+    return _SURROGATE.sub("\ufffd", text) if codec == "utf_7" else text  # which lets halves by

@@ -229,6 +229,24 @@ async def test_a_message_with_other_letters_in_its_header_comes_back_to_any_host
     assert decode(body) == message
 
 
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        (b"=?utf-8?q?a=00b=1B[31m?=", "a b [31m"),
+        (b"=?utf-7?q?a+2AA-?=", "a\ufffd"),
+        (b"=?utf-8?q?=3D=3Fx=3Fq=3Fy=3F=3D?=", "=?x?q?y?="),
+        (b"=?utf-8?q?=0D=0ATo:_x?=", "To: x"),
+    ],
+)
+async def test_a_subject_that_should_not_be(subject: bytes, shown: str) -> None:
+    message = MESSAGE.replace(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?=", subject)
+    (follow_up,) = await told(job(message=message), report())
+    assert not {0, 0x1B} & set(follow_up.head)
+    found = parsed(octets(follow_up, message))
+    assert found["subject"] == f"Not delivered: {shown}"
+    assert f'Your message "{shown}" could' in next(found.iter_parts()).get_content()
+
+
 async def test_by_when_it_was_to_be_delivered() -> None:
     by = DeliverBy(NOW + 600, "R", False)
     (follow_up,) = await told(job(deliver_by=by), report("b@far.test"))
@@ -311,6 +329,10 @@ def test_whatever_peers_and_messages_say(
     assert data.count(b"--report-0123456789abcdef") == 4
     if not notice.eight_bit:
         assert data.isascii()
+    control = set(range(0x20)) - set(b"\r\n") | {0x7F}
+    assert not control & set(own)  # what a terminal might act on (RFC 5322 §5), and NUL
+    head = own.partition(b"\r\n\r\n")[0]
+    assert all(len(line) <= 76 for line in head.split(b"\r\n") if b"=?" in line)  # RFC 2047 §2
     happened, advice = explain(status, "b@far.test")
     assert happened and advice and "{" not in happened + advice
 
