@@ -1,9 +1,11 @@
 """Pure. Paths and parameters of MAIL and RCPT (RFC 5321 §4.1.2, RFC 6531 §3.3), and address keys.
 
-The grammar is taken by the letter, with two leniencies in paths: blanks after the colon, which old
-devices send, and dots where no Dot-string has them (`a..b@c`, `.a@c`, `a.@c`): some providers have
-given out such addresses. They are quoted from then on, as RFC 5321 wants them. Errors are
-ValueErrors that say which part was wrong.
+The grammar is taken by the letter, with four leniencies in paths. Blanks after the colon, and an
+address without its angle brackets: old devices and small programs send both. Dots where no
+Dot-string has them (`a..b@c`, `.a@c`, `a.@c`): some providers have given out such addresses; they
+are quoted from then on, as RFC 5321 wants them. A local part longer than 64 octets, as senders that
+name the recipient in it have (VERP, SRS): §4.5.3.1 wants no such limit where it can be avoided.
+Errors are ValueErrors that say which part was wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*+")
 _VALUE = re.compile(r"[!-<>-~\u0080-\U0010ffff]++")
 
 MAX_LOCAL = 64
-"""Octets of a local part (RFC 5321 §4.5.3.1.1)."""
+"""Octets of a local part (RFC 5321 §4.5.3.1.1); one that others have given out may be longer."""
 MAX_PATH = 256
 """Octets of a path with its punctuation (RFC 5321 §4.5.3.1.3)."""
 _MAX_ROUTE_HOPS = 20
@@ -44,14 +46,14 @@ def parse_mail_argument(argument: str | bytes) -> tuple[str, dict[str, str | Non
     ParameterError, or ValueError where not even `FROM:` is there.
     """
     text = _text(argument)
-    path, at = _path_at(text, _after_keyword(text, "FROM:"), null=True, postmaster=False)
+    path, at = _path_at(text, _after_keyword(text, "FROM:"), null=True, bare=True)
     return path, _parameters(text, at)
 
 
 def parse_rcpt_argument(argument: str | bytes) -> tuple[str, dict[str, str | None]]:
     """`TO:<path> [parameters]`, as parse_mail_argument; `<postmaster>` gives "postmaster"."""
     text = _text(argument)
-    path, at = _path_at(text, _after_keyword(text, "TO:"), null=False, postmaster=True)
+    path, at = _path_at(text, _after_keyword(text, "TO:"), postmaster=True, bare=True)
     return path, _parameters(text, at)
 
 
@@ -75,7 +77,7 @@ def parse_mailbox(mailbox: str | bytes) -> str:
     and A-labels.
     """
     text = _text(mailbox)
-    address, at = _mailbox_at(text, 0, _DOT_STRING)
+    address, at = _mailbox_at(text, 0, _DOT_STRING, MAX_LOCAL)
     if at != len(text):
         raise PathError("text after the address")
     return address
@@ -139,10 +141,14 @@ def _after_keyword(text: str, keyword: str) -> int:
     return at
 
 
-def _path_at(text: str, start: int, *, null: bool, postmaster: bool) -> tuple[str, int]:
-    """The address in the path at `start`, and where the path ends."""
+def _path_at(
+    text: str, start: int, *, null: bool = False, postmaster: bool = False, bare: bool = False
+) -> tuple[str, int]:
+    """The address in the path at `start` (`bare`: or without brackets), and where it ends."""
     if text[start : start + 1] != "<":
-        raise PathError("address is not in angle brackets")
+        if not bare:
+            raise PathError("address is not in angle brackets")
+        return _bare_at(text, start, postmaster=postmaster)
     at = start + 1
     if text[at : at + 1] == ">":
         if null:
@@ -152,12 +158,27 @@ def _path_at(text: str, start: int, *, null: bool, postmaster: bool) -> tuple[st
         return "postmaster", at + 11
     if text[at : at + 1] == "@":
         at = _route_end(text, at)
-    address, at = _mailbox_at(text, at, _ANY_DOTS)
+    address, at = _mailbox_at(text, at, _ANY_DOTS, MAX_PATH)
     if text[at : at + 1] != ">":
         raise PathError("bad domain" if text[at : at + 1] else "address is not closed")
     at += 1
     if len(text[start:at].encode("utf-8")) > MAX_PATH:
         raise PathError("address is longer than 256 octets")
+    return address, at
+
+
+def _bare_at(text: str, start: int, *, postmaster: bool) -> tuple[str, int]:
+    """The same without angle brackets: a Mailbox that ends at a blank or where the text ends."""
+    if start == len(text):
+        raise PathError("address is missing")
+    name = text[start : start + 11].partition(" ")[0]
+    if postmaster and name.lower() == "postmaster":
+        return "postmaster", start + len(name)
+    address, at = _mailbox_at(text, start, _ANY_DOTS, MAX_PATH)
+    if text[at : at + 1] not in ("", " "):
+        raise PathError("bad domain")
+    if len(text[start:at].encode("utf-8")) > MAX_PATH - 2:
+        raise PathError("address is longer than 254 octets")
     return address, at
 
 
@@ -176,8 +197,11 @@ def _route_end(text: str, at: int) -> int:
     raise PathError("bad source route")
 
 
-def _mailbox_at(text: str, at: int, unquoted: re.Pattern[str]) -> tuple[str, int]:
-    """The canonical address of the Mailbox at `at`, and where it ends."""
+def _mailbox_at(text: str, at: int, unquoted: re.Pattern[str], most: int) -> tuple[str, int]:
+    """The canonical address of the Mailbox at `at`, and where it ends.
+
+    most: octets of its local part.
+    """
     match = _QUOTED_STRING.match(text, at)
     if match:
         local = _QUOTED_PAIR.sub(r"\1", match[1])
@@ -186,8 +210,8 @@ def _mailbox_at(text: str, at: int, unquoted: re.Pattern[str]) -> tuple[str, int
         if match is None:
             raise PathError("bad local part")
         local = match[0]
-    if len(local.encode("utf-8")) > MAX_LOCAL:
-        raise PathError("local part is longer than 64 octets")
+    if len(local.encode("utf-8")) > most:
+        raise PathError(f"local part is longer than {most} octets")
     at = match.end()
     if text[at : at + 1] != "@":
         raise PathError("bad local part" if text[at : at + 1] not in ("", ">") else "no domain")
