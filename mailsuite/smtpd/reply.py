@@ -4,7 +4,7 @@ Fixed replies that several commands give stand here, so that the same thing is a
 same words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,13 @@ class Reply:
     def text(self) -> str:
         """All on one line, for the log."""
         return " ".join(part for part in (str(self.code), self.status, *self.lines) if part)
+
+    def named(self, hostname: str) -> "Reply":
+        """221 and 421 begin with our name, which machines may look for (RFC 5321 §4.2, §4.2.3)."""
+        if self.code not in (221, 421):
+            return self
+        first, *others = self.lines
+        return replace(self, lines=(f"{hostname} {first}", *others))
 
     def render(self) -> bytes:
         """As it goes over the wire; every line carries the codes (RFC 2034 §4)."""

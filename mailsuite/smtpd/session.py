@@ -83,7 +83,7 @@ class SmtpSession(Wire):
             log.warning("too many connections", client=self.peer, open=context.limits.count)
             full = context.limits.full
             refusal = replies.TOO_MANY_CONNECTIONS if full else replies.TOO_MANY_FROM_THERE
-            self.write(refusal.render())
+            self.write(refusal.named(context.settings.hostname).render())
             self.hang_up()
             return
         self._counted = True
@@ -228,7 +228,7 @@ class SmtpSession(Wire):
                 answer = replies.TOO_MANY_ERRORS
         if answer.close:
             self._ended = True
-        self.write(answer.render())
+        self.write(answer.named(self.context.settings.hostname).render())
 
     async def _obey(self, line: bytes) -> Reply | None:
         try:

@@ -54,7 +54,7 @@ async def test_what_may_be_answered_together(monkeypatch: pytest.MonkeyPatch) ->
             b"RSET",
         )
         writer.write(b"".join(line + b"\r\n" for line in (*group, b"VRFY x", b"QUIT")))
-        assert (await reader.read()).endswith(b"221 2.0.0 Bye\r\n")
+        assert (await reader.read()).endswith(b"221 2.0.0 mail.example.test Bye\r\n")
         writer.close()
     assert [count for count in sent if count] == [1, 4, 1, 2, 1]
 

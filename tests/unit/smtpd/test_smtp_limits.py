@@ -30,7 +30,10 @@ async def test_errors_cost_more_time_each_time(monkeypatch: pytest.MonkeyPatch) 
     async with house(settings) as opened:
         reader, writer = await opened.connect()
         writer.write(b"X\r\n" * 8)
-        assert await until(reader, b"421 ") == b"421 4.7.0 Too many errors, goodbye\r\n"
+        assert (
+            await until(reader, b"421 ")
+            == b"421 4.7.0 mail.example.test Too many errors, goodbye\r\n"
+        )
         assert await reader.read() == b""
         writer.close()
     assert slept[:5] == [1.5, 3.0, 4.0, 4.0, 4.0]
@@ -49,7 +52,10 @@ async def test_a_session_that_lasts_too_long_ends_after_its_message() -> None:
         writer.write(b"Subject: x\r\n\r\n.\r\n")
         assert b"queued" in await until(reader, b"250 ")
         writer.write(b"MAIL FROM:<c@elsewhere.test>\r\n")
-        assert await reader.readline() == b"421 4.7.0 Session lasts too long, reconnect\r\n"
+        assert (
+            await reader.readline()
+            == b"421 4.7.0 mail.example.test Session lasts too long, reconnect\r\n"
+        )
         assert await reader.read() == b""
         writer.close()
 
