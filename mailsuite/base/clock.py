@@ -4,6 +4,11 @@ import time
 from typing import Protocol
 
 
+def zone(epoch: float) -> int:
+    """Of this machine at that time, in minutes east of Greenwich."""
+    return time.localtime(epoch).tm_gmtoff // 60
+
+
 class Clock(Protocol):
     """What rooms ask for the time."""
 

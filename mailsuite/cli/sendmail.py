@@ -193,6 +193,7 @@ def _keep(
 ) -> None:
     """Put the message into the queue of a server that is not running; it begins with it."""
     from mailsuite.accounts import Directory
+    from mailsuite.base.clock import zone
     from mailsuite.base.lock import Busy
     from mailsuite.mail import Envelope, Recipient
     from mailsuite.message import Submitter, received, repair_submission
@@ -220,11 +221,12 @@ def _keep(
         now = time.time()
         yield received(
             helo="localhost", peer="", by=hostname, protocol="ESMTP", queue_id=id, epoch=now,
-            rdns=f"uid {uid}",
+            zone=zone(now), rdns=f"uid {uid}",
         )  # fmt: skip
         yield repair_submission(
             letter.header,
             now=now,
+            zone=zone(now),
             hostname=hostname,
             message_id=lambda: id,
             submitter=Submitter(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailsuite.base.clock import zone
 from mailsuite.base.tasks import Threads
 from mailsuite.dsn.report import Notice, compose
 from mailsuite.mail import Envelope, FollowUp, Job, Notices, QueuedMessage, Recipient, Report
@@ -68,6 +69,7 @@ class DeliveryNotifier:
             full=full,
             ascii=look.ascii,
             returned=not sender,
+            zone=zone(now),
         )
         head, tail = compose(notice)
         envelope = Envelope(

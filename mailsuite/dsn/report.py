@@ -38,6 +38,7 @@ class Notice:
     boundary    an atom that is in no message
     envelope    of the message
     received_at, now   seconds since the epoch
+    zone        of this machine at `now`, minutes east of Greenwich (RFC 5322 §3.3)
     reports     at least one
     header      header block of the message, CRLF line ends
     subject     its subject, decoded
@@ -62,6 +63,7 @@ class Notice:
     full: bool
     ascii: bool = True
     returned: bool = False
+    zone: int = 0
 
     @property
     def action(self) -> str:
@@ -121,7 +123,7 @@ def _header(notice: Notice) -> bytes:
     title = "Late" if all(each.gone_late for each in notice.reports) else _TITLES[notice.action]
     subject = f"{title}: {_words(notice.subject)[:_SUBJECT] or '(none)'}"
     fields = [
-        b"Date: " + format_date(notice.now),
+        b"Date: " + format_date(notice.now, offset=notice.zone),
         b"From: Mail Delivery System <MAILER-DAEMON@%b>" % notice.hostname.encode(),
         text_field("Subject", subject).rstrip(b"\r\n"),
         b"To: <%b>" % _line(notice.to),
@@ -198,9 +200,10 @@ def _told(notice: Notice, action: str, opening: str, told: Sequence[Report]) -> 
             lines += _wrapped(_said(report, notice.hostname), "    ")
         lines.append("")
     if until := max((report.until for report in told if report.until is not None), default=0.0):
+        end = format_date(until, offset=notice.zone).decode()
         lines += _wrapped(
             "You need do nothing, and not send it again: it is tried until "
-            f"{format_date(until).decode()}. If it can't be delivered by then, you will be told."
+            f"{end}. If it can't be delivered by then, you will be told."
         )
         lines.append("")
     return lines

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
 
-from mailsuite.base.clock import Clock
+from mailsuite.base.clock import Clock, zone
 from mailsuite.fetch.model import Remote
 from mailsuite.mail import Envelope, Recipient
-from mailsuite.message import PathError, format_date, parse_path
+from mailsuite.message import PathError, format_date, parse_path, without_return_path
 
 HEAD = 1 << 17
 """Octets in which the header must be, to be looked at."""
@@ -107,13 +107,15 @@ class Handing:
         )
         self._incoming = self._into.receive(self._envelope)
         self._head = None
-        await self._incoming.write(self._received() + head)
+        # What is in the envelope now is no longer in the header (RFC 5321 §4.4: gateways).
+        await self._incoming.write(self._received() + without_return_path(head))
 
     def _received(self) -> bytes:
         """RFC 5321 §4.4, as far as there is anything to say of a mailbox."""
         remote = self._remote
         word = remote.protocol.upper() + ("S" if remote.tls != "none" else "")
-        date = format_date(self._into.clock.now()).decode()
+        now = self._into.clock.now()
+        date = format_date(now, offset=zone(now)).decode()
         text = (
             f"Received: from {remote.host}\r\n\tby {self._into.hostname} with {word}\r\n"
             f"\tfor <{remote.account}>;\r\n\t{date}\r\n"

@@ -50,6 +50,7 @@ from mailsuite.message.trace import (
     delivered_to,
     protocol,
     received,
+    without_return_path,
 )
 from mailsuite.message.traits import MAX_LINE, LineWatch, Traits, examine
 from mailsuite.message.words import decode_words
@@ -124,4 +125,5 @@ __all__ = [
     "split_header",
     "unfold",
     "without_nul",
+    "without_return_path",
 ]

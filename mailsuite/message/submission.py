@@ -50,12 +50,14 @@ def repair_submission(
     now: float,
     hostname: str,
     message_id: Callable[[], str],
+    zone: int = 0,
     submitter: Submitter | None = None,
 ) -> bytes:
     """The header block with what it must have and without Bcc, Resent-Bcc and Return-Path.
 
     block       the header with or without its blank line; octets after the blank line are kept too
-    now         seconds since the epoch, for the Date
+    now, zone   seconds since the epoch, and minutes east of Greenwich, for the Date: local time
+                (RFC 5322 §3.3)
     message_id  gives a unique id-left, or a whole msg-id in angle brackets; only called if needed
     submitter   None: From, Sender and To are left as they are
 
@@ -73,8 +75,8 @@ def repair_submission(
     hidden = lines.remove("bcc") | lines.remove("resent-bcc")
     lines.remove("return-path")  # the delivering server's to write (RFC 5321 §4.4)
     if "date" not in lines:
-        lines.add(b"Date: " + format_date(now) + b"\r\n")
-    lines.mend("date", lambda value: _date(value, now))
+        lines.add(b"Date: " + format_date(now, offset=zone) + b"\r\n")
+    lines.mend("date", lambda value: _date(value, now, zone))
     resent = any(field.key.startswith("resent-") for field in lines.found)
     if submitter is not None and not resent:
         _authors(lines, submitter)
@@ -178,13 +180,13 @@ def _addresses(name: str, mailbox: Mailbox) -> bytes:
         return f"{name}: {mailbox.address}\r\n".encode()
 
 
-def _date(value: bytes, now: float) -> bytes:
+def _date(value: bytes, now: float, zone: int) -> bytes:
     """A Date field in place of one that breaks the syntax; b"": it does not (RFC 6409 §8.2)."""
     if is_date(value):
         return b""
     meant = parse_date(value)
     if meant is None:
-        return b"Date: " + format_date(now) + b"\r\n"
+        return b"Date: " + format_date(now, offset=zone) + b"\r\n"
     offset = meant.utcoffset() or timedelta()
     return (
         b"Date: "

@@ -13,6 +13,7 @@ from mailsuite.message.domain import normalise_domain
 from mailsuite.message.header import split_header
 
 _DELIVERED_TO = re.compile(rb"\ndelivered-to[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.IGNORECASE)
+_RETURN_PATH = re.compile(rb"\nreturn-path[ \t]*:[^\n]*+(?:\n[ \t][^\n]*+)*+(?=\n)", re.IGNORECASE)
 _RECEIVED = re.compile(rb"\nreceived[ \t]*:", re.IGNORECASE)
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _WIDTH = 78
@@ -30,6 +31,16 @@ def delivered_to(block: bytes) -> list[str]:
         value.replace(b"\r", b"").replace(b"\n", b"").strip().decode("utf-8", "replace")
         for value in _DELIVERED_TO.findall(_head(block))
     ]
+
+
+def without_return_path(block: bytes) -> bytes:
+    """A header block, and what stands behind it, without Return-Path fields.
+
+    Whoever delivers a message writes that, and exactly one is to be there (§4.4).
+    """
+    end = split_header(block)[1]
+    head = b"\n" + block[:end]
+    return _RETURN_PATH.sub(b"", head)[1:] + block[end:] if _RETURN_PATH.search(head) else block
 
 
 def _head(block: bytes) -> bytes:
@@ -60,6 +71,7 @@ def received(
     protocol: str,
     queue_id: str,
     epoch: float,
+    zone: int = 0,
     rdns: str | None = None,
     recipient: str | None = None,
     cipher: str | None = None,
@@ -79,6 +91,7 @@ def received(
     cipher     TLS cipher suite, or None
     priority   MT-PRIORITY (RFC 6710 §4.3), 0 where there is none
     epoch      time of arrival, seconds since 1970
+    zone       to write it in, in minutes east of Greenwich: ours (§4.4)
     """
     literal = address_literal(peer)
     info = " ".join(part for part in (rdns, literal) if part)
@@ -92,7 +105,7 @@ def received(
     if priority:
         clauses.append(f"PRIORITY {priority}")
     clauses[-1] += ";"
-    clauses.append(format_date(epoch).decode("ascii"))
+    clauses.append(format_date(epoch, offset=zone).decode("ascii"))
     return _fold("Received:", clauses).encode("utf-8")
 
 

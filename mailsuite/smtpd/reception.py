@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from mailsuite.base.clock import zone
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
 from mailsuite.delivery.trace import key_of, passed
-from mailsuite.mail import Recipient
+from mailsuite.mail import Mailbox, Recipient
 from mailsuite.message import (
     LineWatch,
     Submitter,
@@ -26,6 +27,7 @@ from mailsuite.message import (
     received,
     repair_submission,
     split_header,
+    without_return_path,
 )
 from mailsuite.message.downgrade import Inconvertible, NextHop, downgrade
 from mailsuite.queue import NoSpace, QueueUnavailable
@@ -157,6 +159,9 @@ class Reception:
         elif await _beside(body, lambda: self._came_back(head[:body])):
             await self.refuse(replies.CAME_BACK)
         elif not self._context.settings.submission:
+            # A host that only passes mail on does not look for it (RFC 5321 §4.4).
+            if self._is_delivered():
+                head = await _beside(body, lambda: without_return_path(head))
             await self._keep(self._trace() + head)
         elif body > HEADER_LIMIT and await _beside(body, lambda: _has_fields(head)):
             # Without the whole header nobody can say that no Bcc is left in it. (What has no
@@ -168,13 +173,20 @@ class Reception:
             await self._keep(self._trace() + repaired + head[body:])
 
     def _repaired(self, block: bytes) -> bytes:
+        now = self._context.clock.now()
         return repair_submission(
             block,
-            now=self._context.clock.now(),
+            now=now,
+            zone=zone(now),
             hostname=self._context.settings.hostname,
             message_id=lambda: self._incoming.id,
             submitter=self._submitter(),
         )
+
+    def _is_delivered(self) -> bool:
+        """It goes into mailboxes here, and nowhere else."""
+        accept = self._context.router.accept
+        return all(isinstance(accept(one.address), Mailbox) for one in self._envelope.recipients)
 
     def _submitter(self) -> Submitter:
         account = self._envelope.submitter or ""
@@ -229,6 +241,7 @@ class Reception:
         ssl_object = self._session.ssl_object
         cipher = ssl_object.cipher() if ssl_object is not None else None
         recipients = self._envelope.recipients
+        now = self._context.clock.now()
         return received(
             helo=client.host_name or "",
             peer=self._session.peer,
@@ -242,7 +255,8 @@ class Reception:
             ),
             queue_id=self._incoming.id,
             rdns=self._session.local_user,
-            epoch=self._context.clock.now(),
+            epoch=now,
+            zone=zone(now),
             recipient=recipients[0].address if len(recipients) == 1 else None,
             cipher=cipher[0] if cipher is not None else None,
             priority=self._envelope.priority,

@@ -65,6 +65,7 @@ def test_over_imap_told_at_once(server: Server, account: Account, make_dovecot: 
         eventually(lambda: len(server.bodies(account)) == 2, "both", more=server.log)
         first, _ = server.bodies(account)
         assert first.startswith(b"Return-Path: <eve@far.test>\r\nDelivered-To: ")
+        assert first.count(b"Return-Path") == 1, "and no longer that of the delivery over there"
         assert b"\r\nReceived: from 127.0.0.1\r\n\tby mail.example.test with IMAP\r\n" in first
         assert first.endswith(b"\r\n\r\nhi\r\n.dot\r\n")
         assert left(dovecot) == 4

@@ -43,7 +43,7 @@ def test_limits_hold_and_change_with_a_reload(tmp_path: Path) -> None:
             second.sendmail("eve@elsewhere.test", ["ann@one.test"], message("one"))
             assert second.mail("eve@elsewhere.test") == (
                 421,
-                b"4.7.0 Too many messages in one session, reconnect",
+                b"4.7.0 localhost Too many messages in one session, reconnect",
             )
         first.close()
     finally:

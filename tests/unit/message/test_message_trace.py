@@ -12,6 +12,7 @@ from mailsuite.message import (
     protocol,
     received,
     repair_submission,
+    without_return_path,
 )
 
 NOW = 1795424400.0
@@ -333,3 +334,40 @@ def test_received_from(helo: str, peer: str, expected: bytes) -> None:
     found = received(helo=helo, peer=peer, by="mx.test", protocol="ESMTP", queue_id="Q1", epoch=NOW)
     assert expected in b" ".join(found.split())
     assert b" for " not in found
+
+
+@pytest.mark.parametrize(
+    ("block", "left"),
+    [
+        (
+            b"Return-Path: <a@b>\r\nA: 1\r\n\r\nReturn-Path: stays\r\n",
+            b"A: 1\r\n\r\nReturn-Path: stays\r\n",
+        ),
+        (
+            b"A: 1\r\nRETURN-path :\r\n <a@b>\r\n\t\r\nB: 2\r\nreturn-path:\r\n\r\n",
+            b"A: 1\r\nB: 2\r\n\r\n",
+        ),
+        (b"X-Return-Path: <a@b>\r\nA: Return-Path: x\r\n return-path: y\r\n", None),
+        (b"Return-Path: <a@b>\r\n", b""),
+        (b"", None),
+        (b"\r\nReturn-Path: <a@b>\r\n", None),
+    ],
+)
+def test_without_return_path(block: bytes, left: bytes | None) -> None:
+    assert without_return_path(block) == (block if left is None else left)
+
+
+def test_a_zone_is_told_by_its_offset() -> None:
+    """RFC 5321 §4.4, RFC 5322 §3.3: local time."""
+    block = repair_submission(b"", now=NOW, hostname="mx.test", message_id=lambda: "i", zone=330)
+    assert block.startswith(b"Date: Mon, 23 Nov 2026 14:30:00 +0530\r\n")
+    field = received(
+        helo="c.test",
+        peer="192.0.2.1",
+        by="mx.test",
+        protocol="SMTP",
+        queue_id="Q",
+        epoch=NOW,
+        zone=-210,
+    )
+    assert field.endswith(b"Mon, 23 Nov 2026 05:30:00 -0330\r\n")
