@@ -9,8 +9,9 @@ every other octet stays where it is. Each part decodes to the same octets as bef
 converted without harm is refused: Inconvertible. `data` may be a mapped file, which is never held
 in memory.
 
-Nested messages are converted inside, never encoded themselves (RFC 2045 §6.4); message/global may
-be (RFC 6532 §3.7). Signed parts (RFC 1847 §2.1) are left alone.
+Header fields have no encoding: a message that has a NUL or a bare CR or LF in one, as only a binary
+transport takes it, is refused. Nested messages are converted inside, never encoded themselves (RFC
+2045 §6.4); message/global may be (RFC 6532 §3.7). Signed parts (RFC 1847 §2.1) are left alone.
 """
 
 from __future__ import annotations
@@ -190,7 +191,10 @@ class _Planner:
     def _header(self, part: Part) -> int:
         """Look at a header block; gives the end of its fields."""
         end, _ = header_end(self._data, part.header_start, part.body_start)
-        if self._utf8_matters and examine(self._data, part.header_start, end).high:
+        traits = examine(self._data, part.header_start, part.body_start)
+        if traits.odd and not self._hop.binary:  # RFC 5321 §2.3.8
+            raise Inconvertible("5.6.3", "header fields hold NUL, or CR or LF that are no line end")
+        if self._utf8_matters and traits.high:
             raise Inconvertible("5.6.7", "header fields hold 8-bit text, which needs SMTPUTF8")
         for at in fold_points(self._data, part.header_start, end):
             self.edits.append(_Replace(at, at, b"\r\n"))

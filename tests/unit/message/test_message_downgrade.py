@@ -293,7 +293,7 @@ def entities(draw: st.DrawFn, depth: int = 2) -> bytes:
 def test_any_message_decodes_to_the_same_and_fits(entity: bytes, hop: NextHop) -> None:
     data = b"MIME-Version: 1.0\r\n" + entity
     before = scan(data)
-    # What has no remedy: odd octets in header fields, overlong lines under a signature.
+    # What has no remedy: overlong words in header fields, overlong lines under a signature.
     spared = b"multipart/signed" in data or not all(
         examine(data, part.header_start, part.body_start).plain for part in before.walk()
     )
@@ -309,8 +309,31 @@ def test_any_message_decodes_to_the_same_and_fits(entity: bytes, hop: NextHop) -
     assert shape(after) == shape(before)
     assert_same([*leaves(data, before)], [*leaves(octets, after)])
     traits = examine(octets)
+    assert not traits.odd
     assert hop.takes(traits) or spared
     assert downgrade(octets, hop) is None or spared
+
+
+@pytest.mark.parametrize("hop", [SEVEN, EIGHT])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Subject: a\0b\r\n\r\nx\r\n",
+        b"Subject: a\rb\r\n\r\nx\r\n",
+        b"Subject: a\nX: b\r\n\r\nx\r\n",
+        b"Subject: a\n.\r\nMAIL FROM:<>\r\n\r\nx\r\n",
+        b"Subject: a\r\n\nx\r\n",
+        b"Subject: a\n\nx\n",
+        b"Content-Type: message/rfc822\r\n\r\nSubject: a\nX: b\r\n\r\nx\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX: y\n\r\n\r\nx\r\n--b--\r\n",
+    ],
+)
+def test_header_fields_that_only_a_binary_way_takes_go_no_other(data: bytes, hop: NextHop) -> None:
+    """RFC 5321 §2.3.8: no bare CR or LF is sent in lines; a header has no encoding to hide it."""
+    with pytest.raises(Inconvertible) as refused:
+        downgrade(data, hop)
+    assert refused.value.status == "5.6.3"
+    assert downgrade(data, NextHop(binary=True)) is None
 
 
 def assert_same(before: list[bytes], after: list[bytes]) -> None:

@@ -1,6 +1,8 @@
 """Parameters of content fields."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailsuite.message import decode_params, scan
 
@@ -73,3 +75,40 @@ def test_raw_form_is_as_written() -> None:
         (b"NAME*1", b'a"b'),
         (b"x", b"\xfc"),
     )
+
+
+CFWS = st.sampled_from(["", "", " ", "\t", "\r\n ", "(c)", " (a(b\\))c; x=y)\r\n "])
+TOKENS = st.text(st.sampled_from("abXY09!#$&+-.^_`{|}~"), min_size=1, max_size=6)
+
+
+@st.composite
+def values(draw: st.DrawFn) -> tuple[str, str]:
+    """value of RFC 2045 §5.1: as it is written, and what it means."""
+    if draw(st.booleans()):
+        token = draw(TOKENS)
+        return token, token
+    written, meant = "", ""
+    for char in draw(st.text(st.sampled_from('ab ;=,()<>@:/[]?"\\\t'), max_size=6)):
+        written += "\\" + char if char in '"\\' or draw(st.booleans()) else char
+        meant += char
+    return f'"{written}"', meant
+
+
+@given(
+    TOKENS,
+    TOKENS,
+    st.lists(st.tuples(TOKENS.filter(lambda name: "name" not in name), values()), max_size=4),
+    st.data(),
+)
+def test_what_the_grammar_makes_is_read_as_it_is_meant(
+    major: str, minor: str, given_: list[tuple[str, tuple[str, str]]], data: st.DataObject
+) -> None:
+    """RFC 2045 §5.1, with white space and comments between all tokens (RFC 5322 §4)."""
+    tokens = [major, "/", minor]
+    for name, (written, _) in given_:
+        tokens += [";", name, "=", written]
+    between = data.draw(st.lists(CFWS, min_size=len(tokens) + 1, max_size=len(tokens) + 1))
+    value = between[0] + "".join(map("".join, zip(tokens, between[1:], strict=True)))
+    part = scan(f"Content-Type: {value}\r\n\r\n".encode())
+    assert (part.type, part.subtype) == (major.lower(), minor.lower())
+    assert part.params == tuple((n.encode(), meant.encode()) for n, (_, meant) in given_)
