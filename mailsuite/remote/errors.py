@@ -8,7 +8,7 @@ class RemoteError(UserError):
 
 
 class Unreachable(RemoteError):
-    """No connection, or it was lost."""
+    """No connection, or it was lost, or the server has taken leave."""
 
 
 class TlsFailed(RemoteError):

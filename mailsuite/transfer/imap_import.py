@@ -8,6 +8,7 @@ read (EXAMINE, BODY.PEEK). Memory is the same for any number of messages, but fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from array import array
 from bisect import bisect_left
 from collections import deque
@@ -15,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from mailsuite.remote import Nonsense, Refused, Unreachable
+from mailsuite.remote import Nonsense, Refused, SignInRefused, Unreachable
 from mailsuite.remote.access import Access
-from mailsuite.remote.imap import Data, Fetched, ImapSession, fetched, sets
+from mailsuite.remote.imap import Data, Fetched, ImapSession, fetched, number, sets
 from mailsuite.store import TempMessage
 from mailsuite.transfer.choice import Choice
 from mailsuite.transfer.filling import Filling
@@ -29,10 +30,16 @@ from mailsuite.transfer.uidlist import POP3_FORM
 
 FLAGS_AT_ONCE = 1000
 BODIES_AT_ONCE = 100
+USUAL_FLAGS = 20  # of a message; sets of more are not kept
 COMMANDS = 2
 """So many FETCHes are on their way at once, so that the line is never idle."""
+WHAT = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
 TRIES = 5
 PAUSE = 2.0  # seconds before another connection, growing
+
+
+class _NoMore(Unreachable):
+    """No connection, though there may be others."""
 
 
 @dataclass(slots=True)
@@ -73,6 +80,7 @@ class ImapImport:
         self._connections = connections
         self._progress = target.progress
         self._usual_form = ""
+        self._working = 0
         self._flags: dict[tuple[str, ...], frozenset[str]] = {}
 
     async def run(self) -> None:
@@ -105,6 +113,7 @@ class ImapImport:
     ) -> None:
         """One connection: a folder after the other; anew when it is lost."""
         tries = 0
+        self._working += 1
         try:
             while waiting:
                 folder, local = waiting.popleft()
@@ -112,7 +121,7 @@ class ImapImport:
                 compared = _Comparison()
                 try:
                     if session is None:
-                        session = await self._access.imap()
+                        session = await self._connected()
                     await self._folder(session, folder, self._choice.placed(local), compared)
                 except Unreachable as error:
                     if session is not None:
@@ -120,11 +129,14 @@ class ImapImport:
                         session = None
                     self._progress.known -= compared.known
                     self._progress.done -= compared.done
+                    waiting.appendleft((folder, local))
+                    if isinstance(error, _NoMore) and self._working > 1:
+                        self._progress.note(f"fewer connections at once: {error}")
+                        return
                     tries = 1 if self._progress.new > before else tries + 1
                     if tries > TRIES:
                         raise
                     self._progress.note(f"{folder.named.name}: {error}; connected again")
-                    waiting.appendleft((folder, local))
                     await asyncio.sleep(PAUSE * tries)
                 except Refused as error:
                     self._progress.note(f"{folder.named.name}: not brought over: {error}")
@@ -134,8 +146,20 @@ class ImapImport:
                 await session.logout()
                 session = None
         finally:
+            self._working -= 1
             if session is not None:
                 session.abort()
+
+    async def _connected(self) -> ImapSession:
+        """Raises _NoMore: one connection more is not to be had, for servers bound their number."""
+        try:
+            return await self._access.imap()
+        except SignInRefused as error:
+            if self._working > 1:  # some refuse the password where there are too many
+                raise _NoMore(str(error)) from error
+            raise
+        except (Refused, Unreachable) as error:
+            raise _NoMore(str(error)) from error
 
     # -- one folder --------------------------------------------------------------------------------
 
@@ -207,9 +231,11 @@ class ImapImport:
     def _clean(self, flags: tuple[str, ...]) -> frozenset[str]:
         found = self._flags.get(flags)
         if found is None:
-            if len(self._flags) > 10_000:
-                self._flags.clear()
-            found = self._flags[flags] = clean(flags)
+            found = clean(flags)
+            if len(flags) <= USUAL_FLAGS:
+                if len(self._flags) > 10_000:
+                    self._flags.clear()
+                self._flags[flags] = found
         return found
 
     async def _bring(
@@ -221,21 +247,28 @@ class ImapImport:
 
         async def give() -> None:
             for group, text in groups:
-                what = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
                 wanted.update(group)
-                given.append((group, await session.give(b"UID FETCH", text, what)))
+                given.append((group, await session.give(b"UID FETCH", text, WHAT)))
                 return
+
+        async def take(tag: bytes) -> None:
+            async for data in session.until(tag, self._target.account.new_temp):
+                arrival = self._arrival(session, _fetched(data), wanted)
+                if arrival is not None:
+                    self._done(compared, 1)
+                    await filling.add(arrival)
 
         async with Filling(target) as filling:
             for _ in range(COMMANDS):
                 await give()
             while given:
                 group, tag = given.popleft()
-                async for data in session.until(tag, self._target.account.new_temp):
-                    arrival = self._arrival(session, _fetched(data), wanted)
-                    if arrival is not None:
-                        self._done(compared, 1)
-                        await filling.add(arrival)
+                try:
+                    await take(tag)
+                except Refused:  # one that can't be read must not keep the others from coming
+                    for uid in sorted(wanted.intersection(group)):
+                        with contextlib.suppress(Refused):
+                            await take(await session.give(b"UID FETCH", b"%d" % uid, WHAT))
                 # Expunged over there meanwhile, most likely; else the next run asks again.
                 missing = wanted.intersection(group)
                 wanted -= missing
@@ -269,10 +302,10 @@ async def _examine(session: ImapSession, folder: ImapFolder) -> _Selected:
         if data.name == "EXISTS":
             found.messages = data.number or 0
         elif data.name == "OK" and isinstance(argument := data.values[1], bytes):
-            if data.values[0] == b"UIDVALIDITY" and argument.isdigit():
-                found.uidvalidity = int(argument[:10])
-            elif data.values[0] == b"UIDNEXT" and argument.isdigit():
-                found.uidnext = int(argument[:10])
+            if data.values[0] == b"UIDVALIDITY":
+                found.uidvalidity = number(argument)
+            elif data.values[0] == b"UIDNEXT":
+                found.uidnext = number(argument)
     if not found.uidvalidity:
         raise Nonsense(f"{folder.named.name}: the server tells no UIDVALIDITY")
     return found

@@ -7,12 +7,12 @@ used for it in their languages. It then becomes the account's own folder of that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 INBOX = "INBOX"
 _BAD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-MAX_NAME = 255
 
 WELL_KNOWN: Mapping[str, tuple[str, ...]] = {
     "\\Sent": (
@@ -75,6 +75,19 @@ def local_name(name: str, delimiter: str | None) -> str:
     if cleaned[0].upper() == INBOX:
         cleaned[0] = INBOX
     return "/".join(cleaned)
+
+
+def shortened(name: str, fits: Callable[[str], bool]) -> str:
+    """A name that `fits`, the same each time, and another for each name."""
+    if fits(name):
+        return name
+    mark = "_" + blake2b(name.encode(errors="replace"), digest_size=5).hexdigest()
+    kept = name
+    while kept:
+        kept = kept[:-1].rstrip("/")
+        if fits(kept + mark):
+            break
+    return kept + mark
 
 
 def without_prefix(name: str, prefix: str) -> str:

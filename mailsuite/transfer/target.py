@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import ParamSpec, TypeVar
 
@@ -18,13 +18,16 @@ from mailsuite.store import (
     AccountStore,
     CannotChange,
     Form,
+    InvalidName,
+    LimitReached,
     Mailbox,
     MailboxExists,
     NewMessage,
     NoSuchMailbox,
     TempMessage,
 )
-from mailsuite.transfer.names import INBOX
+from mailsuite.store.names import canonical
+from mailsuite.transfer.names import INBOX, shortened
 from mailsuite.transfer.progress import Progress
 from mailsuite.transfer.state import Key, Known, State
 
@@ -34,6 +37,8 @@ SYSTEM = {
     flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted")
 }
 _KEYWORD = re.compile(r"[!-~]{1,255}\Z")
+TOLD = 60  # characters of a name that can't be used
+NO_KEYWORDS = "keywords of some messages are left out, there are too many different ones"
 _SPECIAL = frozenset('(){%*"\\]')
 
 
@@ -69,6 +74,18 @@ def clean(flags: Iterable[str]) -> frozenset[str]:
         elif _KEYWORD.match(flag) and not _SPECIAL & set(flag):
             found.add(flag)
     return frozenset(found)
+
+
+def _system(flags: Iterable[str]) -> frozenset[str]:
+    return frozenset(flag for flag in flags if flag.startswith("\\"))
+
+
+def _is_name(name: str) -> bool:
+    try:
+        canonical(name)
+    except InvalidName:
+        return False
+    return True
 
 
 class Target:
@@ -117,6 +134,9 @@ class Target:
         uidvalidity  0: over there messages have no UIDs
         unique_ids   form of the unique ids that POP3 clients know there; "": not known
         """
+        wanted, local = local, shortened(local, _is_name)
+        if local != wanted:
+            self.progress.note(f"{wanted[:TOLD]}: no mailbox can be called that; it is {local}")
         number = await self.work(
             self._state.folder, self.account.address, self._source, name, uidvalidity
         )
@@ -233,7 +253,12 @@ class TargetFolder:
             )
             for arrival, its_flags in zip(arrivals, flags, strict=True)
         ]
-        appended = await account.append(self.local, messages)
+        try:
+            appended = await account.append(self.local, messages)
+        except LimitReached:  # of different keywords: mail without its keywords is mail
+            self._target.progress.note(f"{self.local}: {NO_KEYWORDS}")
+            plain = [replace(message, flags=_system(message.flags)) for message in messages]
+            appended = await account.append(self.local, plain)
         rows = [
             (arrival.key, Known(appended.uidvalidity, uid, its_flags))
             for arrival, uid, its_flags in zip(arrivals, appended.uids, flags, strict=True)
@@ -268,7 +293,11 @@ class TargetFolder:
                     if words:
                         groups.setdefault((operation, words), []).append(known.uid)
             for (operation, words), uids in groups.items():
-                await mailbox.store_flags(uids, operation, words)
+                try:
+                    await mailbox.store_flags(uids, operation, words)
+                except LimitReached:
+                    self._target.progress.note(f"{self.local}: {NO_KEYWORDS}")
+                    await mailbox.store_flags(uids, operation, _system(words))
         finally:
             mailbox.release()
         rows = [(key, Known(known.uidvalidity, known.uid, flags)) for key, known, flags in here]

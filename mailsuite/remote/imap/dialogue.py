@@ -17,6 +17,8 @@ from mailsuite.remote.steps import Compute, Handshake, Receive, Send, Step
 from mailsuite.sasl import CANCEL, ClientExchange, ClientLogin, decode, encode
 
 Dialogue: TypeAlias = Generator[Step, Any, frozenset[str]]
+MAX_CHALLENGES = 20
+MAX_OTHERS = 1000
 PASSING = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
 """Codes of a refusal that says nothing of the password (RFC 5530)."""
 
@@ -138,9 +140,13 @@ class Beginning:
             initial = None
         yield Send(line + b"\r\n")
         others: list[Response] = []
+        challenges = 0
         while True:
             response: Response = yield Receive()
             if isinstance(response, Continuation):
+                challenges += 1
+                if challenges > MAX_CHALLENGES:
+                    raise Nonsense(f"{self._host} goes on asking")
                 if initial is not None:
                     answer: bytes | None = initial
                     initial = None
@@ -150,7 +156,7 @@ class Beginning:
             elif isinstance(response, Status) and response.tag:
                 return self._answered(self._tagged(tag, response), others)
             else:
-                others.append(self._untagged(response))
+                self._keep(others, response)
 
     @staticmethod
     def _answer(exchange: ClientExchange, text: bytes) -> Generator[Step, Any, bytes | None]:
@@ -175,7 +181,7 @@ class Beginning:
             while not isinstance(response, Continuation):
                 if isinstance(response, Status) and response.tag:
                     return self._answered(self._tagged(tag, response), others)
-                others.append(self._untagged(response))
+                self._keep(others, response)
                 response = yield Receive()
             line = octets
         yield Send(line + b"\r\n")
@@ -196,16 +202,18 @@ class Beginning:
             response: Response = yield Receive()
             if isinstance(response, Status) and response.tag:
                 return self._tagged(tag, response)
-            others.append(self._untagged(response))
+            self._keep(others, response)
 
     def _tagged(self, tag: bytes, status: Status) -> Status:
         if status.tag.encode() != tag:
             raise Nonsense(f"{self._host} answers a command that was not given")
         return status
 
-    def _untagged(self, response: Response) -> Response:
+    def _keep(self, others: list[Response], response: Response) -> None:
         if isinstance(response, Status) and response.kind == "BYE":
             raise Refused(f"{self._host} ends the session: {response}", response.code)
         if isinstance(response, Continuation):
             raise Nonsense(f"{self._host} waits for what was not announced")
-        return response
+        if len(others) >= MAX_OTHERS:
+            raise Nonsense(f"{self._host} does not come to the end of its answer")
+        others.append(response)

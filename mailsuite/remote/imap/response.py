@@ -15,6 +15,9 @@ from mailsuite.remote.errors import Nonsense
 from mailsuite.remote.imap.receiver import Large, Literal, Piece
 
 MAX_DEPTH = 20
+MAX_NUMBER = 0xFFFFFFFF
+MAX_SIZE = (1 << 63) - 1
+"""RFC 9051 §9: number, and number64, which a message's octets are."""
 _NEEDED = frozenset({"CAPABILITY", "FETCH", "ID", "LIST", "LSUB", "NAMESPACE", "SEARCH", "STATUS"})
 _ATOM = re.compile(rb'[^ ()"\x00-\x1f\x7f]+')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n]|\\.)*)"')
@@ -237,7 +240,7 @@ def fetched(data: Data) -> Fetched:
             case b"UID":
                 uid = number(value)
             case b"RFC822.SIZE":
-                size = number(value)
+                size = number(value, MAX_SIZE)
             case b"FLAGS" if isinstance(value, list):
                 flags = tuple(words(value))
             case b"INTERNALDATE" if isinstance(value, Text):
@@ -253,10 +256,12 @@ def fetched(data: Data) -> Fetched:
     return Fetched(uid, flags, date, body, size, zone)
 
 
-def number(value: Value) -> int:
-    """A number up to 2^32. Raises Nonsense."""
-    if isinstance(value, bytes) and value.isdigit() and len(value) <= 10:
-        return int(value)
+def number(value: Value, most: int = MAX_NUMBER) -> int:
+    """A number of 32 bits, or up to `most`. Raises Nonsense."""
+    if isinstance(value, bytes) and value.isdigit() and len(value) <= 19:
+        found = int(value)
+        if found <= most:
+            return found
     raise Nonsense("no number in a response")
 
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from mailsuite.remote.endpoint import Endpoint
-from mailsuite.remote.errors import Nonsense, Refused, RemoteError
+from mailsuite.remote.errors import Nonsense, Refused, RemoteError, Unreachable
 from mailsuite.remote.imap import dialogue
 from mailsuite.remote.imap.command import string
 from mailsuite.remote.imap.receiver import Begins, Event, Octets, Receiver, Whole
@@ -22,6 +22,8 @@ from mailsuite.remote.imap.response import Continuation, Data, Response, Status,
 from mailsuite.remote.link import ANSWER_WAIT, Link, open_link
 
 MAX_COLLECTED = 100_000
+MAX_DATA = 20_000_000
+"""Responses to one command: two for each message of a mailbox larger than any."""
 
 
 class Sink(Protocol):
@@ -108,12 +110,19 @@ class ImapSession:
         `sink` makes the places for large literals (see `large`); without one they are Nonsense.
         Raises Refused when the answer is no, RemoteError.
         """
-        name = tag.decode()
+        name, count = tag.decode(), 0
         while name not in self._ended:
-            response = await self._response(sink, wait=wait)
+            try:
+                response = await self._response(sink, wait=wait)
+            except BaseException:
+                await asyncio.shield(self._drop_large())
+                raise
             if isinstance(response, Data):
                 yield response
                 await self._drop_large()
+                count += 1
+                if count > MAX_DATA:
+                    raise Nonsense(f"{self._name} does not end its answer")
             elif isinstance(response, Continuation):
                 raise Nonsense(f"{self._name} waits for what was not announced")
             elif response.tag:
@@ -122,7 +131,7 @@ class ImapSession:
                 self._under_way.discard(response.tag)
                 self._ended[response.tag] = response
             elif response.kind == "BYE":
-                raise Refused(f"{self._name} ends the session: {response}", response.code)
+                raise Unreachable(f"{self._name} ends the session: {response}")
             elif response.code:
                 yield _told(response)
         end = self._ended.pop(name)
@@ -150,10 +159,16 @@ class ImapSession:
     async def _call_with_literal(self, command: bytes, name: bytes, *parts: bytes) -> list[Data]:
         tag = await self.give(command, b"{%d}" % len(name))
         while not isinstance(response := await self._response(), Continuation):
-            if isinstance(response, Status) and (response.tag or response.kind == "BYE"):
-                raise Refused(f"{self._name}: {response}", response.code)
+            self._goes_on(response)
         await self._link.write(b" ".join([name, *parts]) + b"\r\n")
         return [data async for data in self.until(tag)]
+
+    def _goes_on(self, response: Response) -> None:
+        """Raises Refused where it ends the command, Unreachable where it ends the session."""
+        if isinstance(response, Status) and response.kind == "BYE":
+            raise Unreachable(f"{self._name} ends the session: {response}")
+        if isinstance(response, Status) and response.tag:
+            raise Refused(f"{self._name}: {response}", response.code)
 
     # -- IDLE --------------------------------------------------------------------------------------
 
@@ -164,15 +179,13 @@ class ImapSession:
         """
         tag = await self.give(b"IDLE")
         while not isinstance(response := await self._response(), Continuation):
-            if isinstance(response, Status) and (response.tag or response.kind == "BYE"):
-                raise Refused(f"{self._name}: {response}", response.code)
+            self._goes_on(response)
         news = False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 while not news:
                     response = await self._response(wait=wait + 60)
-                    if isinstance(response, Status) and response.kind == "BYE":
-                        raise Refused(f"{self._name} ends the session: {response}", response.code)
+                    self._goes_on(response)
                     news = isinstance(response, Data) and response.name in ("EXISTS", "RECENT")
         await self._link.write(b"DONE\r\n")
         async for data in self.until(tag):

@@ -19,6 +19,7 @@ from mailsuite.sasl import CANCEL, ClientExchange, ClientLogin, decode, encode
 
 Dialogue: TypeAlias = Generator[Step, Any, frozenset[str]]
 MAX_CAPABILITIES = 200
+MAX_CHALLENGES = 20
 _TIMESTAMP = re.compile(r"<[!-~]+@[!-~]+>")
 
 
@@ -116,7 +117,7 @@ class Beginning:
         if len(line + first) <= 253:
             line, initial = line + first, None
         yield Send(line + b"\r\n")
-        while True:
+        for _ in range(MAX_CHALLENGES):
             answer: bytes = yield Receive()
             if not answer.startswith(b"+ ") and answer != b"+":
                 return _answer(reply(answer))
@@ -126,6 +127,7 @@ class Beginning:
             else:
                 octets = yield from self._answer(exchange, answer[2:])
             yield Send((CANCEL if octets is None else encode(octets)) + b"\r\n")
+        raise Nonsense(f"{self._host} goes on asking")
 
     @staticmethod
     def _answer(exchange: ClientExchange, text: bytes) -> Generator[Step, Any, bytes | None]:

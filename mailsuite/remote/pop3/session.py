@@ -56,7 +56,7 @@ class Pop3Session:
         unique_ids = await self._table(b"UIDL")
         sizes = await self._table(b"LIST")
         return [
-            Item(number, unique_id, int(size) if (size := sizes.get(number, "")).isdigit() else 0)
+            Item(number, unique_id, _octets(sizes.get(number, "")))
             for number, unique_id in sorted(unique_ids.items())
         ]
 
@@ -124,6 +124,11 @@ class Pop3Session:
                 return
             else:
                 self._reader.feed(await self._link.read())
+
+
+def _octets(told: str) -> int:
+    """0: it does not say."""
+    return int(told) if told.isdigit() and len(told) <= 18 else 0
 
 
 async def open_pop3(endpoint: Endpoint) -> Pop3Session:

@@ -60,7 +60,7 @@ async def test_two_commands_answered_in_the_servers_own_order() -> None:
     ("answer", "error"),
     [
         (b"A1 NO [OVERQUOTA] no\r\n", Refused),
-        (b"* BYE later\r\n", Refused),
+        (b"* BYE later\r\n", Unreachable),
         (b"A7 OK what\r\n", Nonsense),
         (b"+ go on\r\n", Nonsense),
         (b"* 1 FETCH (BODY[] {999999}\r\n", Nonsense),
