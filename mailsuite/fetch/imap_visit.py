@@ -6,6 +6,7 @@ deleted at the source; only messages that were fetched are ever deleted there.
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import AsyncIterator
 from functools import partial
@@ -15,8 +16,8 @@ from mailsuite.fetch.handing import Handing
 from mailsuite.fetch.model import KEEP, Remote
 from mailsuite.fetch.visit import NOT_GIVEN, TOO_LARGE, Needs, Told, due_before
 from mailsuite.message import mutf7
-from mailsuite.remote import Nonsense
-from mailsuite.remote.imap import Data, ImapSession, fetched, sets
+from mailsuite.remote import Nonsense, Refused
+from mailsuite.remote.imap import Data, ImapSession, fetched, number, sets
 
 AT_ONCE = 20
 DELETE_AT_ONCE = 500
@@ -67,10 +68,10 @@ class _Visit:
             if data.name == "EXISTS":
                 messages = data.number or 0
             elif data.name == "OK" and isinstance(value := data.values[1], bytes):
-                if data.values[0] == b"UIDVALIDITY" and value.isdigit():
-                    self._uidvalidity = int(value[:10])
-                elif data.values[0] == b"UIDNEXT" and value.isdigit():
-                    uidnext = int(value[:10])
+                if data.values[0] == b"UIDVALIDITY":
+                    self._uidvalidity = number(value)
+                elif data.values[0] == b"UIDNEXT":
+                    uidnext = number(value)
         if not self._uidvalidity:
             raise Nonsense(f"{self._remote.host} tells no UIDVALIDITY of {self._remote.folder}")
         return messages, uidnext
@@ -125,9 +126,12 @@ class _Visit:
         for group, text in sets(uids, AT_ONCE):
             wanted = set(group)
             before = dict(self._left)
-            tag = await self._session.give(b"UID FETCH", text, b"(UID BODY.PEEK[])")
-            async for data in self._session.until(tag, self._large):
-                await self._take(data, wanted)
+            try:
+                await self._ask(text, wanted)
+            except Refused:  # one that can't be read must not keep the others from coming
+                for uid in sorted(wanted):
+                    with contextlib.suppress(Refused):
+                        await self._ask(b"%d" % uid, wanted)
             for uid in wanted:
                 self._left.setdefault(uid, 0)
             if self._left != before:
@@ -135,6 +139,12 @@ class _Visit:
             taken = [self._key(uid) for uid in group if uid not in wanted]
             await self._note(taken, group[-1])
             self._told.fetched += len(taken)
+
+    async def _ask(self, uids: bytes, wanted: set[int]) -> None:
+        """Have these brought; what has come is wanted no longer. Raises Refused."""
+        tag = await self._session.give(b"UID FETCH", uids, b"(UID BODY.PEEK[])")
+        async for data in self._session.until(tag, self._large):
+            await self._take(data, wanted)
 
     async def _note(self, keys: list[str], high: int) -> None:
         needs, now = self._needs, self._needs.into.clock.now()

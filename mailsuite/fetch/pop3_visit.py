@@ -12,8 +12,11 @@ from mailsuite.base.tasks import committed
 from mailsuite.fetch.handing import Handing
 from mailsuite.fetch.model import Remote
 from mailsuite.fetch.visit import NOT_GIVEN, TOO_LARGE, Needs, Told, due_before
-from mailsuite.remote import Refused
+from mailsuite.remote import Nonsense, Refused
 from mailsuite.remote.pop3 import Item, Pop3Session
+
+NOT_DELETED = "not deleted, for the server refuses that"
+ENDLESS = 1 << 30  # octets
 
 
 async def visit(needs: Needs, remote: Remote, session: Pop3Session) -> Told:
@@ -25,7 +28,8 @@ async def visit(needs: Needs, remote: Remote, session: Pop3Session) -> Told:
     now = needs.into.clock.now()
     if remote.skip and not begun:
         await committed(threads.run(database.skip, number, list(items), now))
-    await committed(threads.run(database.keep_only, number, list(items)))
+    if items:  # an empty list may be a server's bad day, after which all would come again
+        await committed(threads.run(database.keep_only, number, list(items)))
     seen = await threads.run(database.seen, number, list(items))
     left = await threads.run(database.left, number)
     for key, item in items.items():
@@ -47,9 +51,14 @@ async def visit(needs: Needs, remote: Remote, session: Pop3Session) -> Told:
         told.fetched += 1
     await committed(threads.run(database.begun, number))
     before = due_before(remote, now)
-    gone = [key for key, at in seen.items() if before is not None and at <= before]
-    for key in gone:
-        await session.delete(items[key].number)
+    gone = []
+    for key in [key for key, at in seen.items() if before is not None and at <= before]:
+        try:
+            await session.delete(items[key].number)
+        except Refused:
+            told.troubles[NOT_DELETED] += 1
+        else:
+            gone.append(key)
     # Nothing is deleted before this is answered (RFC 1939 §6).
     await session.quit()
     await committed(threads.run(database.forget, number, gone))
@@ -67,6 +76,11 @@ def _named(items: list[Item]) -> dict[str, Item]:
     return found
 
 
+def _is_endless(item: Item, handing: Handing) -> bool:
+    """No message: far more than the server has told has come, and more than is taken."""
+    return handing.too_large and handing.size > 2 * item.size + ENDLESS
+
+
 async def _bring(
     needs: Needs, remote: Remote, session: Pop3Session, key: str, item: Item
 ) -> tuple[str | None, int]:
@@ -75,6 +89,8 @@ async def _bring(
     try:
         async for piece in session.retrieve(item.number):
             await handing.write(piece)
+            if _is_endless(item, handing):
+                raise Nonsense(f"{remote.host} does not end a message of {item.size} octets")
         if handing.too_large:
             return TOO_LARGE, handing.size
         await committed(handing.commit(key))
