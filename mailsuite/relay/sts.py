@@ -88,12 +88,10 @@ class StsPolicies:
         known = await self._remembered(domain)
         if known is not None and self._clock.now() >= known.fetched + known.max_age:
             known = None
-        try:
-            found = record_id((await self._resolver.txt(f"_mta-sts.{domain}")).records)
-        except (DnsFailure, ValueError) as error:
-            log.debug("no mta-sts record to be had", domain=domain, why=str(error))
-            found = None
         young = known is not None and self._clock.now() < known.fetched + REFRESH
+        found = await self._record(domain)
+        if found is None and known is not None and not young:
+            self._not_fetched(domain, "", known, "its record can't be had")
         if found is None or (known is not None and found == known.id and young):
             # A policy outlives its record (§5.1), so that nobody takes it away by silence.
             return known.policy if known else None
@@ -104,13 +102,29 @@ class StsPolicies:
             async with asyncio.timeout(FETCH_TIMEOUT):
                 policy = parse(await self._fetch(domain))
         except (OSError, ValueError, h11.RemoteProtocolError, DnsFailure) as error:
-            log.warning("mta-sts policy not fetched", domain=domain, why=str(error) or repr(error))
-            _put(self._failed, domain, (found, self._clock.now() + AGAIN))
+            self._not_fetched(domain, found, known, str(error) or repr(error))
             return known.policy if known else None
         fresh = Known(found, policy.mode, policy.mx, policy.max_age, self._clock.now())
         _put(self._known, domain, fresh)
         await self._threads.run(self._write, domain, fresh)
         return policy
+
+    async def _record(self, domain: str) -> str | None:
+        """The id in the TXT record; None: there is none, or none to be had."""
+        try:
+            return record_id((await self._resolver.txt(f"_mta-sts.{domain}")).records)
+        except (DnsFailure, ValueError) as error:
+            log.debug("no mta-sts record to be had", domain=domain, why=str(error))
+            return None
+
+    def _not_fetched(self, domain: str, id: str, known: Known | None, why: str) -> None:
+        """Not again at once; the operator is told, but not of one of mode "none" (§3.3)."""
+        failed, not_before = self._failed.get(domain, ("", 0.0))
+        if failed == id and self._clock.now() < not_before:
+            return
+        _put(self._failed, domain, (id, self._clock.now() + AGAIN))
+        if known is None or known.mode != "none":
+            log.warning("mta-sts policy not fetched", domain=domain, why=why)
 
     # -- on the disk ----------------------------------------------------------------------------
 

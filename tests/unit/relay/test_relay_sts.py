@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from relay_support import CA, relaying, server_tls
+from structlog.testing import capture_logs
 
 from mailsuite.mail import Deferred, Sent
 from mailsuite.relay.settings import Rule, Smarthost
@@ -310,3 +311,27 @@ async def test_a_name_in_the_subject_is_none(tmp_path: Path) -> None:
     ):
         (outcome,) = await relay.send("a@far.test")
         assert isinstance(outcome, Deferred) and "certificate not accepted" in outcome.text
+
+
+@pytest.mark.parametrize(("mode", "told"), [("testing", 2), ("none", 0)])
+async def test_the_operator_is_told_of_a_policy_that_is_not_refreshed(
+    tmp_path: Path, mode: str, told: int
+) -> None:
+    """RFC 8461 §3.3: but not of one of mode "none"; and not for each message."""
+    web = Web(ENFORCE.replace("enforce", mode).replace("86400", "864000"))
+    hop, where = NextHop(), zone()
+    async with (
+        listening(hop),
+        serving(web),
+        relaying(tmp_path, where, sts_port=web.port, port=hop.port, transactions=1) as relay,
+    ):
+        await relay.send("a@far.test")
+        relay.clock.later = 2 * 86_400.0
+        web.status = "404 Gone"
+        with capture_logs() as logs:
+            await relay.send("a@far.test")
+            del where.records[RECORD]
+            await relay.send("a@far.test")
+            await relay.send("a@far.test")
+        events = [each for each in logs if each["log_level"] == "warning"]
+        assert [each["event"] for each in events] == ["mta-sts policy not fetched"] * told
