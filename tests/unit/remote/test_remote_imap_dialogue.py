@@ -257,3 +257,10 @@ def test_a_certificate():
     for offered, secure in (("AUTH=PLAIN", True), ("AUTH=EXTERNAL", False)):
         with pytest.raises(SignInRefused, match="offers no sign-in with this certificate"):
             played(f"S: * OK [CAPABILITY {offered}] hello", certificate=True, secure=secure)
+
+
+@pytest.mark.parametrize("told", ["S: + \nC: *\n" * 100, "S: * OK still thinking\n" * 2000])
+def test_a_server_that_never_ends_its_answer(told):
+    """Nothing of what it says is kept for ever."""
+    with pytest.raises(Nonsense, match=r"goes on asking|does not come to the end"):
+        played(f"S: * OK [CAPABILITY AUTH=PLAIN] hi\nC: A1 AUTHENTICATE PLAIN\n{told}")

@@ -201,3 +201,10 @@ def test_what_ends_it(script, error):
 def test_refusals(answer, error):
     with pytest.raises(error):
         played(f"S: +OK\nC: CAPA\nS: -ERR\nC: USER bob\nS: +OK\nC: PASS secret\nS: {answer}")
+
+
+def test_a_server_that_asks_and_asks():
+    script = "S: +OK hi\nC: CAPA\nS: +OK\nS: SASL LOGIN\nS: .\nC: AUTH LOGIN\n"
+    answers = [b64encode(octets).decode() for octets in (b"bob", b"secret")] + ["*"] * 100
+    with pytest.raises(Nonsense, match="goes on asking"):
+        played(script + "".join(f"S: + \nC: {answer}\n" for answer in answers))
