@@ -241,7 +241,9 @@ def _words(text: str) -> str:
 
 
 def _status(boundary: bytes, notice: Notice) -> bytes:
-    fields = [_field("Reporting-MTA", f"dns; {notice.hostname}")]
+    # RFC 3461 §6.3 (b): what is no name of the whole Internet is not of the type "dns".
+    known_as = "dns" if "." in notice.hostname else "x-local-hostname"
+    fields = [_field("Reporting-MTA", f"{known_as}; {notice.hostname}")]
     if notice.envelope.envid:
         fields.insert(0, _field("Original-Envelope-Id", _plain(notice.envelope.envid)))
     fields.append(_field("Arrival-Date", format_date(notice.received_at).decode()))

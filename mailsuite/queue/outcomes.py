@@ -107,8 +107,7 @@ def _too_late(recipient: Recipient, result: Result) -> list[Report]:
     RFC 2852 §4.1.3: it was not delivered or relayed before, so "delayed", though it is no longer.
     """
     words = f"not delivered within the time that was set; then: {result.text}"
-    met = result.contact and replace(result.contact, reply="")
-    late = Report(recipient, DELAYED, EXPIRED, words, met)
+    late = Report(recipient, DELAYED, EXPIRED, words, result.contact)
     return [late] if late.wanted else []
 
 

@@ -47,10 +47,10 @@ def job(sender: str = "alice@example.test", message: bytes = MESSAGE, **more: ob
     return Job("0123456789ABC", envelope, envelope.recipients, (0,), data, 1, False, NOW)
 
 
-async def told(given: Job, *reports: Report) -> list[FollowUp]:
+async def told(given: Job, *reports: Report, hostname: str = "mail.example.test") -> list[FollowUp]:
     threads = Threads("dsn-test", 1)
     try:
-        notifier = DeliveryNotifier("mail.example.test", threads)
+        notifier = DeliveryNotifier(hostname, threads)
         return list((await notifier.notices(given, reports, NOW + 60)).follow_ups)
     finally:
         threads.close()
@@ -136,10 +136,19 @@ async def test_delays_and_successes_have_notices_of_their_own() -> None:
     assert b"Hello." not in octets(found[1]) + octets(found[2])
 
 
+async def test_a_host_without_a_whole_name_says_so() -> None:
+    """RFC 3461 §6.3 (b)."""
+    (follow_up,) = await told(job(), report(), hostname="laptop")
+    assert blocks(parsed(octets(follow_up)))[0]["Reporting-MTA"] == "x-local-hostname; laptop"
+
+
 async def test_what_has_gone_late_is_not_said_to_wait() -> None:
     late = replace(
         report("b@far.test", "delayed", "4.4.7"), text="too late; then: Ok", contact=None
     )
+    (relayed,) = await told(job(), report("b@far.test", "delayed", "4.4.7"))
+    # Of what was relayed, the other host's reply has to be there (RFC 3461 §6.3).
+    assert blocks(parsed(octets(relayed)))[1]["Diagnostic-Code"].startswith("smtp; ")
     waits = replace(report("c@far.test", "delayed", "4.4.1"), until=NOW + 86_400)
     (alone,) = [parsed(octets(each)) for each in await told(job(), late)]
     assert alone["Subject"] == "Late: Grüße"

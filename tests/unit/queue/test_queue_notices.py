@@ -18,6 +18,7 @@ from queue_support import (
 
 from mailsuite.mail import (
     Bounced,
+    Contact,
     Deferred,
     DeliverBy,
     Envelope,
@@ -39,11 +40,13 @@ class Teller:
 
     def __init__(self, *, kept: bool = False, error: Exception | None = None) -> None:
         self.told: list[tuple[str, str, str]] = []
+        self.met: list[Contact | None] = []
         self.kept = kept
         self.error = error
 
     async def notices(self, job: Job, reports: Sequence[Report], now: float) -> Notices:
         self.told += [(each.action, each.recipient.address, each.status) for each in reports]
+        self.met += [each.contact for each in reports]
         if self.error is not None:
             raise self.error
         if self.kept:
@@ -245,7 +248,8 @@ async def test_what_goes_late_at_its_first_attempt_is_told_as_late(
 ) -> None:
     """RFC 2852 §4.1.3; §4.1.4.2 is for what goes on before its time is over."""
     teller, clock = Teller(), StillClock()
-    there = Answering(lambda job: [Sent("2.0.0", "ok", action=action, timed=False)])
+    met = Contact("mx.test", "192.0.2.1", "250 2.0.0 taken")
+    there = Answering(lambda job: [Sent("2.0.0", "ok", (), met, action, timed=False)])
     wish = Envelope(
         "from@elsewhere.test",
         (Recipient("a@example.test", notify),),
@@ -255,6 +259,7 @@ async def test_what_goes_late_at_its_first_attempt_is_told_as_late(
         await queue.submit(wish, MESSAGE)
         await until_empty(queue)
     assert [(action, status) for action, _, status in teller.told] == told
+    assert teller.met == [met] * len(told)
 
 
 async def test_what_goes_on_to_where_an_alias_leads_is_late_there(tmp_path: Path) -> None:
