@@ -54,9 +54,11 @@ class OddImap:
             while line := await reader.readline():
                 tag, _, words = line.strip().partition(b" ")
                 self.asked.append(words)
+                if words.startswith((b"EXAMINE ", b"SELECT ")):
+                    selected = quoted(words.partition(b" ")[2])
                 answer = self.odd(words, selected)
                 if answer is None:
-                    answer, selected = self._usual(words, selected)
+                    answer = self._usual(words, selected)
                 writer.write(answer.replace(b"%tag", tag))
                 await writer.drain()
                 if not answer.endswith(b"\n"):
@@ -67,7 +69,7 @@ class OddImap:
             self._open -= 1
             writer.close()
 
-    def _usual(self, words: bytes, selected: bytes) -> tuple[bytes, bytes]:
+    def _usual(self, words: bytes, selected: bytes) -> bytes:
         verb, _, rest = words.partition(b" ")
         told = b""
         if verb == b"LIST":
@@ -75,8 +77,7 @@ class OddImap:
         elif verb == b"STATUS":
             name = quoted(rest)
             told = b'* STATUS "%s" (MESSAGES %d)\r\n' % (name, len(self.folders[name]))
-        elif verb == b"EXAMINE":
-            selected = quoted(rest)
+        elif verb in (b"EXAMINE", b"SELECT"):
             there = self.folders[selected]
             told = b"* %d EXISTS\r\n* OK [UIDVALIDITY %d] x\r\n* OK [UIDNEXT %d] x\r\n" % (
                 len(there),
@@ -87,17 +88,22 @@ class OddImap:
             whole = b"BODY" in words
             chosen = self.chosen(words, selected)
             told = b"".join(message(one, whole=whole) for one in chosen)
-        return told + b"%tag OK done\r\n", selected
+        return told + b"%tag OK done\r\n"
 
     def chosen(self, words: bytes, selected: bytes) -> list[tuple[int, bytes]]:
         """UIDs and octets of what a UID FETCH names."""
         there = self.folders[selected]
-        wanted: set[int] = set()
+        ranges: list[tuple[int, int]] = []
         for part in words.split(b" ")[2].split(b","):
             first, _, last = part.partition(b":")
-            end = max(there, default=0) if last == b"*" else int(last or first)
-            wanted.update(range(int(first), end + 1))
-        return [(uid, there[uid]) for uid in sorted(there) if uid in wanted]
+            ranges.append(
+                (int(first), max(there, default=0) if last == b"*" else int(last or first))
+            )
+        return [
+            (uid, octets)
+            for uid, octets in sorted(there.items())
+            if any(first <= uid <= last for first, last in ranges)
+        ]
 
 
 def quoted(rest: bytes) -> bytes:

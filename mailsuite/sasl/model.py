@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from mailsuite.sasl.saslprep import saslprep
 from mailsuite.sasl.scram import Hash, Verifier
 
 MAX_RESPONSE = 8192
@@ -139,9 +140,17 @@ class Mechanism(Protocol):
 def acts_as(authzid: str, authcid: str, account: str) -> bool:
     """Whether the identity asked for is `account`, the one that has signed in.
 
-    Nobody may act as somebody else. Called after the client has shown who it is.
+    Nobody may act as somebody else. Called after the client has shown who it is. Prepared by
+    SASLprep; what that prohibits, or leaves nothing of, is nobody (RFC 5034 §4, RFC 4954 §4).
     """
-    return authzid.casefold() in ("", account.casefold(), authcid.casefold())
+    if not authzid:
+        return True
+    try:
+        wanted = saslprep(authzid)
+    except ValueError:
+        return False
+    same = authzid.casefold() == authcid.casefold() or wanted.casefold() == account.casefold()
+    return bool(wanted) and same
 
 
 def text_of(octets: bytes) -> str | None:

@@ -142,6 +142,11 @@ def test_nobody_acts_as_somebody_else() -> None:
     assert Credentials("Alice@Example.test", "alice", "x").acts_as(account)
     assert Credentials("alice", "alice", "x").acts_as(account)
     assert not Credentials("bob@example.test", "alice", "x").acts_as(account)
+    # Prepared by SASLprep (RFC 5034 §4): NFKC; what is prohibited, or vanishes, is nobody.
+    assert Credentials("ame\u0301lie@example.test", "x", "x").acts_as("am\u00e9lie@example.test")
+    assert Credentials("al\u00adice@example.test", "x", "x").acts_as(account)
+    assert not Credentials("\u00ad", "alice", "x").acts_as(account)
+    assert not Credentials("alice\u0007", "alice\u0007", "x").acts_as(account)
 
 
 def test_cram_md5_as_in_rfc_2195() -> None:

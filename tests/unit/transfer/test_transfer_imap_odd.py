@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailsuite.base.errors import UserError
-from mailsuite.store import AccountStore
+from mailsuite.store import AccountStore, NewMessage
 from mailsuite.transfer import Choice, ImapImport, imap_import
 from tests.odd_imap import OddImap, message
 
@@ -264,3 +264,21 @@ async def test_flags_beyond_all_bounds(alice, brought):
     # Nor does the next run stumble over them.
     progress = await brought(odd)
     assert (progress.new, progress.known) == (0, 3)
+
+
+async def test_the_highest_uid_of_all(alice, brought):
+    """Where the server lies about UIDNEXT, too, the mailbox must be able to take mail after it."""
+    odd = OddImap({b"INBOX": {1: b"Subject: 1\r\n\r\n", 0xFFFFFFFF: b"Subject: 2\r\n\r\n"}})
+
+    def small(words, selected):
+        if b"EXAMINE" in words:
+            return b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 3] x\r\n%tag OK\r\n"
+        return None
+
+    odd.odd = small
+    await brought(odd)
+    assert await subjects(alice) == numbers(1, 2)
+    await alice.append("INBOX", [NewMessage(b"Subject: 3\r\n\r\n")])
+    assert await subjects(alice) == numbers(1, 2, 3)
+    await brought(odd)
+    assert await subjects(alice) == numbers(1, 2, 3)
