@@ -13,6 +13,8 @@ import pytest
 from e2e_harness import CLIENT_TIMEOUT, HOST, Account, ProductionServer
 from scramp import ScramClient
 
+from mailsuite.accounts import Directory
+
 ANN = Account("ann@home.test", "ann's secret")
 DOORS = {
     # listener: (its last greeting line begins with, command, challenge, success)
@@ -31,9 +33,11 @@ BINDINGS = [
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionServer]:
     server = ProductionServer(tmp_path_factory.mktemp("binding"))
     server.configure(sign_in={"first_delay": "0s", "scram": "always"})
-    server.manage("domain", "add", "home.test")
-    password = f"{ANN.password}\n".encode()
-    server.manage("user", "add", ANN.address, "--password-stdin", stdin=password)
+    server.data.mkdir()
+    directory = Directory(server.data / "accounts.db")
+    directory.add_domain("home.test")
+    directory.add_user(ANN.address, ANN.password)
+    directory.close()
     server.start()
     yield server
     server.stop()

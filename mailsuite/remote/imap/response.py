@@ -15,6 +15,7 @@ from mailsuite.remote.errors import Nonsense
 from mailsuite.remote.imap.receiver import Large, Literal, Piece
 
 MAX_DEPTH = 20
+TOLD = 500  # characters of what a server says that are handed on to people
 MAX_NUMBER = 0xFFFFFFFF
 MAX_SIZE = (1 << 63) - 1
 """RFC 9051 §9: number, and number64, which a message's octets are."""
@@ -77,8 +78,8 @@ class Status:
     text: str = ""
 
     def __str__(self) -> str:
-        code = f"[{self.code}] " if self.code else ""
-        return f"{self.kind} {code}{self.text}".strip()
+        code = f"[{self.code[:TOLD]}] " if self.code else ""
+        return f"{self.kind} {code}{self.text[:TOLD]}".strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from mailsuite.remote.errors import Nonsense
 MAX_LINE = 8192
 """Octets of a reply line; RFC 2449 §4 allows 512."""
 PIECE = 1 << 16
+TOLD = 500  # characters of what a server says that are handed on to people; RFC 1939 allows 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Reader:
 def reply(line: bytes) -> Reply:
     """A reply's first line. Raises Nonsense."""
     word, _, rest = line.partition(b" ")
-    text = rest.decode("utf-8", "replace").strip()
+    text = rest.decode("utf-8", "replace").strip()[:TOLD]
     if word.upper() not in (b"+OK", b"-ERR"):
         raise Nonsense(f"no POP3 reply: {line[:60]!r}")
     code = ""

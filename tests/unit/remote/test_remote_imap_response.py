@@ -163,3 +163,9 @@ def test_sets(uids, most):
             read += range(int(first), int(last or first) + 1)
         assert read == group
         assert len(group) <= most and len(text) < MAX_SET + 30
+
+
+def test_what_a_server_says_at_length_is_told_in_short():
+    """It goes into logs, lists and notes."""
+    status = parse([b"A1 NO [" + b"x" * 100_000 + b"] " + b"y" * 500_000])
+    assert len(str(status)) < 1100
