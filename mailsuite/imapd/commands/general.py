@@ -5,12 +5,15 @@ RFC 3501 §6.1, §6.4.1, RFC 2971, RFC 5161, RFC 2342.
 
 from __future__ import annotations
 
+from mailsuite.base.log import get_logger
 from mailsuite.imapd.namespace import PREFIX
-from mailsuite.imapd.reply import OK, Reply
+from mailsuite.imapd.reply import OK, Reply, from_store
 from mailsuite.imapd.row import State
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import response
+from mailsuite.store import StoreUnavailable
 
+log = get_logger("imapd")
 ID_FIELDS = 30
 """RFC 2971 §3.3: a client sends no more."""
 
@@ -21,10 +24,25 @@ async def capability(session: Session) -> Reply:
 
 
 async def noop(session: Session) -> Reply:
-    """What has happened is told by the session, as after every command."""
-    if session.view is not None:
-        await session.view.refresh()
+    """What has happened is told by the session, as after every command. It always succeeds."""
+    await look(session)
     return OK
+
+
+async def look(session: Session) -> None:
+    """See what other programs have done to the selected mailbox.
+
+    Where nothing can be seen of the disk now, that is a warning: NOOP always succeeds (RFC 3501
+    §6.1.2), and IDLE ends when the client says so.
+    """
+    if session.view is None:
+        return
+    try:
+        await session.view.refresh()
+    except StoreUnavailable as error:
+        log.error("store unavailable", account=session.account, why=str(error))
+        reply = from_store(error, try_create=False)
+        session.write(f"* NO [{reply.code}] {reply.text}\r\n".encode())
 
 
 check = noop

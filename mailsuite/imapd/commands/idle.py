@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from mailsuite.imapd.commands.general import look
 from mailsuite.imapd.reply import OK, Bad, Reply
 from mailsuite.imapd.session import Session
 from mailsuite.imapd.syntax import grammar
@@ -16,17 +17,19 @@ async def idle(session: Session) -> Reply:
     changed = asyncio.Event()
     async with beside(session.read_line(session.patience)) as line:
         session.on_news(changed.set)
-        while not line.done():
-            changed.clear()
-            await session.synchronize(may_expunge=True)
-            await session.flush()
-            await either(line, changed, settings.keep_alive)
-            if not changed.is_set() and not line.done():
-                # Keeps the connection open through routers that forget quiet ones.
-                session.write(b"* OK Still here\r\n")
-                if session.view is not None:
-                    await session.view.refresh()
-        session.on_news(None)
+        try:
+            while not line.done():
+                changed.clear()
+                await session.synchronize(may_expunge=True)
+                await session.flush()
+                await either(line, changed, settings.keep_alive)
+                if not changed.is_set() and not line.done():
+                    # Keeps the connection open through routers that forget quiet ones.
+                    session.write(b"* OK Still here\r\n")
+                    await look(session)
+        finally:
+            session.on_news(None)
+            session.receiver.expect_command()  # also where it fails before the client ends it
         return _ended(session, line.result())
 
 

@@ -203,6 +203,10 @@ class Receiver:
         """The next line is no command: it comes as `RawLine` (or `Refused`, when too long)."""
         self._raw = True
 
+    def expect_command(self) -> None:
+        """No line is waited for any more that is no command."""
+        self._raw = False
+
     def unread(self, line: bytes) -> None:
         """Put a line taken as `RawLine` back: it was a command after all (sent during IDLE)."""
         self._buffer[:0] = line + b"\r\n"

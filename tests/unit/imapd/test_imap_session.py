@@ -10,8 +10,16 @@ from typing import Any
 import pytest
 from imap_dialogue import MESSAGES, Client, Runner, settings
 
+from mailsuite.imapd.session import Session
 from mailsuite.net import Connection
-from mailsuite.store import AccountStore, Mailbox, MessageFile, NewMessage, TempMessage
+from mailsuite.store import (
+    AccountStore,
+    Mailbox,
+    MessageFile,
+    NewMessage,
+    StoreUnavailable,
+    TempMessage,
+)
 from tests.sign_in import FakeAccounts, sign_in
 
 PLAIN = b"a AUTHENTICATE PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABhbGljZQ=="
@@ -268,6 +276,53 @@ async def test_other_programs_changes_are_told(tmp_path: Path) -> None:
         assert await waiting.command("FETCH 2 BODY.PEEK[TEXT]") == [
             b"* 2 FETCH (BODY[TEXT] {14}\r\nSecond body.\r\n)"
         ]
+
+
+async def test_noop_always_succeeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: Mailbox, **_: object) -> None:
+        raise StoreUnavailable("disk has gone")
+
+    async with Runner(tmp_path, None, settings()) as runner:
+        client = await runner.signed_in("A", "SELECT INBOX")
+        monkeypatch.setattr(Mailbox, "refresh", broken)
+        for command in ("NOOP", "CHECK"):
+            (warning,) = await client.command(command)
+            assert warning.startswith(b"* NO [UNAVAILABLE] ")
+
+
+async def test_idle_goes_on_where_the_disk_cannot_be_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Mailbox, **_: object) -> None:
+        raise StoreUnavailable("disk has gone")
+
+    async with Runner(tmp_path, None, settings(keep_alive=0.02)) as runner:
+        client = await runner.signed_in("A", "SELECT INBOX")
+        monkeypatch.setattr(Mailbox, "refresh", broken)
+        client.send(b"a IDLE\r\n")
+        assert await client.response() == b"+ idling"
+        assert await client.response() == b"* OK Still here"
+        assert (await client.response()).startswith(b"* NO [UNAVAILABLE] ")
+        client.send(b"DONE\r\n")
+        while (response := await client.response()).startswith(b"* "):
+            pass
+        assert response == b"a OK IDLE completed"
+
+
+async def test_a_command_is_read_after_an_idle_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(self: Session, **_: object) -> None:
+        monkeypatch.undo()
+        raise StoreUnavailable("disk has gone")
+
+    async with Runner(tmp_path, None, settings()) as runner:
+        client = await runner.signed_in("A", "SELECT INBOX")
+        monkeypatch.setattr(Session, "synchronize", broken)
+        client.send(b"a IDLE\r\n")
+        assert await client.response() == b"+ idling"
+        assert (await client.response()).startswith(b"a NO [UNAVAILABLE] ")
+        assert await client.command("NOOP") == []
 
 
 async def test_many_sessions_see_the_same(tmp_path: Path) -> None:
