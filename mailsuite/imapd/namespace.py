@@ -348,13 +348,15 @@ class Namespace:
             raise
         return appended
 
-    async def copy(self, source: Mailbox, uids: Sequence[int], target: str) -> Copied:
+    async def copy(
+        self, source: Mailbox, uids: Sequence[int], target: str, *, all_or_none: bool
+    ) -> Copied:
         """Right "i" on the target; flags that may not be set there are left out."""
         place = await self.need(target, "i")
-        within = scope(place.rights)
-        if place.store is source.account:
-            return await place.store.copy(source, uids, place.name, within=within)
-        return await across.copy(source, uids, place.store, place.name, within)
+        store, name, within = place.store, place.name, scope(place.rights)
+        if store is source.account:
+            return await store.copy(source, uids, name, within=within, all_or_none=all_or_none)
+        return await across.copy(source, uids, store, name, within, all_or_none=all_or_none)
 
     async def move(
         self,

@@ -251,17 +251,28 @@ class AccountStore:
         return await self._appending.submit(names.canonical(target), [message], submit)
 
     async def copy(
-        self, source: Mailbox, uids: Sequence[int], target: str, *, within: Scope = EVERY_FLAG
+        self,
+        source: Mailbox,
+        uids: Sequence[int],
+        target: str,
+        *,
+        within: Scope = EVERY_FLAG,
+        all_or_none: bool = False,
     ) -> Copied:
-        """Copy messages, all or none, with flags, keywords (as far as `within`) and internal date.
+        """Copy messages, with flags, keywords (as far as `within`) and internal date.
 
-        Raises NoSuchMailbox (the target, or the source has been deleted), OverQuota,
-        LimitReached, StoreUnavailable.
+        Those that are gone are left out, or (`all_or_none`) none is copied. Raises NoSuchMailbox
+        (the target, or the source has been deleted), OverQuota, LimitReached, MessageGone,
+        StoreUnavailable.
         """
         target, folder = names.canonical(target), source.folder
-        return await self.change(
-            folder, lambda: transfer.copy(self.files, folder, uids, target, within=within)
-        )
+
+        def call() -> Copied:
+            return transfer.copy(
+                self.files, folder, uids, target, within=within, all_or_none=all_or_none
+            )
+
+        return await self.change(folder, call)
 
     async def move(
         self,

@@ -30,13 +30,21 @@ if TYPE_CHECKING:
 
 
 async def copy(
-    source: Mailbox, uids: Sequence[int], target: AccountStore, name: str, within: Scope
+    source: Mailbox,
+    uids: Sequence[int],
+    target: AccountStore,
+    name: str,
+    within: Scope,
+    *,
+    all_or_none: bool = False,
 ) -> Copied:
     """Copy messages into another account's mailbox, with flags as far as `within`.
 
-    Raises NoSuchMailbox, OverQuota, LimitReached, StoreUnavailable.
+    Those that are gone are left out, or (`all_or_none`) none is copied. Raises NoSuchMailbox,
+    OverQuota, LimitReached, MessageGone, StoreUnavailable.
     """
-    return await committed(_copy(source, uids, target, names.canonical(name), within))
+    name = names.canonical(name)
+    return await committed(_copy(source, uids, target, name, within, all_or_none=all_or_none))
 
 
 async def move(
@@ -52,7 +60,13 @@ async def move(
 
 
 async def _copy(
-    source: Mailbox, uids: Sequence[int], target: AccountStore, name: str, within: Scope
+    source: Mailbox,
+    uids: Sequence[int],
+    target: AccountStore,
+    name: str,
+    within: Scope,
+    *,
+    all_or_none: bool = False,
 ) -> Copied:
     files, folder = source.account.files, source.folder
     found: list[tuple[int, Prepared]] = []
@@ -61,6 +75,8 @@ async def _copy(
         await source.account.beside_writer(
             lambda: _prepare(files, folder, uids, target.files, within, found)
         )
+        if all_or_none and len(found) < len(uids):
+            raise MessageGone("one of the messages")
         request = Request(name, [prepared for _, prepared in found])
         appended = await target.writer.append(request)
     finally:

@@ -15,6 +15,7 @@ from mailsuite.store.alter import Locator, set_aside
 from mailsuite.store.attachment import Attachment
 from mailsuite.store.change import Change
 from mailsuite.store.deliver import arrived
+from mailsuite.store.errors import MessageGone
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.flags import Scope
 from mailsuite.store.folder import Folder
@@ -30,12 +31,15 @@ def copy(
     target_name: str,
     *,
     within: Scope,
+    all_or_none: bool,
 ) -> Copied:
-    """Copy messages. Those that are gone are left out.
+    """Copy messages. Those that are gone are left out, or (`all_or_none`) none is copied.
 
-    Raises NoSuchMailbox, LimitReached, OverQuota.
+    Raises NoSuchMailbox, LimitReached, OverQuota, MessageGone.
     """
-    return _transfer(files, source, uids, target_name, within, move=False, keep=False)
+    return _transfer(
+        files, source, uids, target_name, within, move=False, keep=False, all_or_none=all_or_none
+    )
 
 
 def move(
@@ -62,10 +66,13 @@ def _transfer(
     move: bool,
     keep: bool,
     origin: Attachment | None = None,
+    all_or_none: bool = False,
 ) -> Copied:
     target = files.resolve(target_name)
     with files.index.reader() as db:
         entries = records.entries(db, source.id, uids)
+    if all_or_none and len(entries) < len(uids):
+        raise MessageGone("one of the messages")
     if not entries:
         return Copied(target.sidecar.uidvalidity, [], [])
     if not move:
@@ -74,6 +81,8 @@ def _transfer(
     with files.changing(*folders) as change:
         now = int(files.clock.now())
         pairs = _name_into(change, source, target, entries, within, now, rename=move and not keep)
+        if all_or_none and len(pairs) < len(entries):
+            raise MessageGone("one of the messages")
         copies = [new for _, new in pairs]
         originals = [old for old, _ in pairs]
         kept = set_aside(files, change, source, originals) if move and keep else []

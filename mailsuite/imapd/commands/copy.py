@@ -26,12 +26,13 @@ async def uid_move(session: Session, numbers: SequenceSet, target: str) -> Reply
 
 
 async def _copy(session: Session, numbers: SequenceSet, target: str, *, by_uid: bool) -> Reply:
+    """By numbers all of them, or none where one is gone that the client has not been told of."""
     view = session.selected
     uids = view.uids_in(view.resolve(numbers, by_uid=by_uid))
-    copied = await session.store.copy(view.mailbox, uids, target)
+    copied = await session.store.copy(view.mailbox, uids, target, all_or_none=not by_uid)
     await session.note_own(target, copied.target_uids)
     if not copied.source_uids:
-        return OK if by_uid or not uids else EXPUNGE_ISSUED
+        return OK
     return Reply(code=await _copyuid(session, target, copied))
 
 
