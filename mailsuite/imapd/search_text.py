@@ -14,8 +14,7 @@ from mailsuite.message import (
     body_text,
     contains,
     decode_words,
-    fields,
-    first_field,
+    first_value,
     fold,
     header_text,
     mailboxes,
@@ -73,8 +72,8 @@ def addresses_contain(header: bytes, name: str, needle: str) -> bool:
 
 def sent_day(header: bytes) -> int | None:
     """The day of the Date field, as its writer's calendar had it; a proleptic ordinal, or None."""
-    field = first_field(fields(header), "date")
-    date = parse_date(field.value) if field is not None else None
+    value = first_value(header, b"date")
+    date = parse_date(value) if value is not None else None
     return date.date().toordinal() if date is not None else None
 
 

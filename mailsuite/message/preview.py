@@ -89,12 +89,15 @@ def _on_one_line(text: str) -> str:
 
 
 def _texts(root: Part) -> Iterator[Part]:
-    """What is shown of a message, then what is attached to it; in its order."""
+    """What is shown of a message, then what is attached to it; in its order.
+
+    What has an encoding that nobody knows is no text (RFC 2045 §6.4).
+    """
     attached: list[Part] = []
     for part in root.walk():
         if part.parts or part.message is not None or part.type != "text":
             continue
-        if part.subtype in ("plain", "html", "enriched"):
+        if part.subtype in ("plain", "html", "enriched") and decoder(part.encoding) is not None:
             if part.disposition == "attachment":
                 attached.append(part)
             else:

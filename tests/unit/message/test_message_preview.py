@@ -31,6 +31,7 @@ def shown(message: bytes) -> str:
             "Signed.",
         ),
         (b"Content-Type: image/png\r\n\r\nabc", ""),
+        (b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 a\r\n", ""),
         (b"Content-Type: multipart/encrypted; boundary=b\r\n\r\n--b\r\n\r\nabc\r\n--b--\r\n", ""),
         (
             HTML
