@@ -159,7 +159,7 @@ class Server:
         self._quota = Limits(self.accounts, lambda: self.config.quota)
         self.store = Store(
             data / "mail",
-            facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute),
+            facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute, facets.APART),
             threads=self._threads("store", STORE_THREADS),
             clock=self._clock,
             limits=self._quota.of,

@@ -224,7 +224,7 @@ async def offline(data: Path, quota: QuotaDefaults) -> AsyncIterator[Transfers]:
     threads = Threads("store", STORE_THREADS)
     store = Store(
         data / "mail",
-        facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute),
+        facets=Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute, facets.APART),
         threads=threads,
         clock=SystemClock(),
         limits=Limits(directory, lambda: quota).of,

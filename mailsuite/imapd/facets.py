@@ -39,6 +39,7 @@ from mailsuite.message import (
 )
 
 __all__ = [
+    "APART",
     "FACETS_VERSION",
     "NAMES",
     "Located",
@@ -53,6 +54,8 @@ FACETS_VERSION = 8
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
 NAMES = (*sort_keys.NAMES, "thread", "preview", "envelope", "bodystructure", "parts")
 """The short ones first: SQLite reads a row up to what is asked for."""
+APART = ("envelope", "bodystructure")
+"""What clients ask for of whole mailboxes."""
 
 _LIMITS = Limits()
 _THREAD_IDS = sort_keys.NAMES.index("thread_ids")

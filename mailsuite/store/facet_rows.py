@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 import apsw
 
+from mailsuite.store.index import column, facet_tables
 from mailsuite.store.sql import ids, pieces, value
+from mailsuite.store.values import Facets
 
 MAX_DERIVATIONS = 8
 
@@ -76,15 +78,17 @@ def without_facets(db: apsw.Connection, mailbox: int, wanted: Sequence[int]) -> 
     return list(json.loads(text))
 
 
-def copy_facets(db: apsw.Connection, pairs: Sequence[tuple[int, int]]) -> None:
+def copy_facets(db: apsw.Connection, facets: Facets, pairs: Sequence[tuple[int, int]]) -> None:
     """Give copies the header blocks and facets of their originals; `pairs` are row ids.
 
     As far as originals still have them, and copies are still there and have none.
     """
     rows = json.dumps(pairs)
-    for table in ("header", "facet"):
-        columns_ = [row[1] for row in db.execute(f"PRAGMA table_info({table})")][1:]
-        picks = "".join(f", t.{name}" for name in columns_)
+    tables = {
+        table: [column(name) for name in names] for table, names in facet_tables(facets).items()
+    }
+    for table, columns in {"header": ["block"], **tables}.items():
+        picks = "".join(f", t.{name}" for name in columns)
         db.execute(
             f"INSERT OR IGNORE INTO {table} SELECT j.value ->> 1{picks} FROM json_each(?) AS j"
             f" CROSS JOIN {table} AS t ON t.id = j.value ->> 0"

@@ -154,16 +154,42 @@ class Index(Database):
 
     def _prepare_facets(self, db: apsw.Connection) -> None:
         """Facets of another version are dropped: they are computed again when they are wanted."""
-        want = (self._facets.version, ",".join(self._facets.names))
+        facets = self._facets
+        want = (facets.version, f"{','.join(facets.names)};{','.join(facets.apart)}")
         if db.execute("SELECT version, names FROM facets").fetchone() == want:
             return
-        columns = "".join(f", {column(name)} BLOB NOT NULL" for name in self._facets.names)
+        old = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'facet_*'"
         with db:
+            for (table,) in db.execute(old).fetchall():
+                db.execute(f"DROP TABLE {table}")
             db.execute("DROP TABLE IF EXISTS facet")
             db.execute("DELETE FROM header")
-            db.execute(f"CREATE TABLE facet(id INTEGER PRIMARY KEY{columns})")
+            for table, names in facet_tables(facets).items():
+                columns = "".join(f", {column(name)} BLOB NOT NULL" for name in names)
+                db.execute(f"CREATE TABLE {table}(id INTEGER PRIMARY KEY{columns})")
+            for name in facets.apart:
+                table = table_of(facets, name)
+                db.execute(
+                    f"CREATE TRIGGER {table}_delete AFTER DELETE ON facet BEGIN"
+                    f" DELETE FROM {table} WHERE id = old.id; END"
+                )
             db.execute("DELETE FROM facets")
             db.execute("INSERT INTO facets VALUES(?, ?)", want)
+
+
+def facet_tables(facets: Facets) -> dict[str, tuple[str, ...]]:
+    """The tables, and the names of the facets in each.
+
+    What is deleted from the first, which has a row for every message with facets, is deleted from
+    all by SQLite itself.
+    """
+    together = tuple(name for name in facets.names if name not in facets.apart)
+    return {"facet": together, **{table_of(facets, name): (name,) for name in facets.apart}}
+
+
+def table_of(facets: Facets, name: str) -> str:
+    """The table of one facet."""
+    return f"facet_{name}" if name in facets.apart else "facet"
 
 
 def column(facet: str) -> str:

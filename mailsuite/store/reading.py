@@ -18,8 +18,9 @@ from mailsuite.store.alter import Locator, aside
 from mailsuite.store.errors import MessageGone
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
+from mailsuite.store.index import facet_tables
 from mailsuite.store.records import TMP, Entry
-from mailsuite.store.values import Row
+from mailsuite.store.values import Facets, Row
 
 T = TypeVar("T")
 SMALL = 1 << 16
@@ -159,7 +160,7 @@ def inherit(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> bool:
     pairs = [(old, row) for row in rows if (old := files.origins.pop(row, 0))]
     for start in range(0, len(pairs), INHERIT_AT_ONCE):
         with files.index.transaction() as db:
-            facet_rows.copy_facets(db, pairs[start : start + INHERIT_AT_ONCE])
+            facet_rows.copy_facets(db, files.facets, pairs[start : start + INHERIT_AT_ONCE])
     return bool(pairs)
 
 
@@ -173,7 +174,7 @@ def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[in
             continue
     if not found:
         return found
-    marks = ", ".join("?" * (len(files.facets.names) + 1))
+    insertions = _insertions(files.facets)
     with files.index.transaction() as db:
         for uid, (header, *facets) in found.items():
             row_id = sql.row_id(folder.id, uid)
@@ -185,8 +186,20 @@ def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[in
             ).fetchone()
             if alive is not None and alive[0]:
                 db.execute("INSERT OR REPLACE INTO header VALUES(?, ?)", (row_id, header))
-                db.execute(f"INSERT OR REPLACE INTO facet VALUES({marks})", (row_id, *facets))
+                for insertion, places in insertions:
+                    db.execute(insertion, (row_id, *[facets[place] for place in places]))
     return found
+
+
+def _insertions(facets: Facets) -> list[tuple[str, list[int]]]:
+    """For each table: the SQL, and the places of the facets that follow the row's id."""
+    return [
+        (
+            f"INSERT OR REPLACE INTO {table} VALUES(?{', ?' * len(names)})",
+            [facets.names.index(name) for name in names],
+        )
+        for table, names in facet_tables(facets).items()
+    ]
 
 
 def _compute(files: AccountFiles, folder: Folder, entry: Entry) -> Row:

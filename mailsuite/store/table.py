@@ -17,8 +17,8 @@ import apsw
 from mailsuite.store import facet_rows, filename, reading, records, sql
 from mailsuite.store.files import AccountFiles
 from mailsuite.store.folder import Folder
-from mailsuite.store.index import column
-from mailsuite.store.values import SYSTEM_COLUMNS, Column, Derived, Row
+from mailsuite.store.index import column, table_of
+from mailsuite.store.values import SYSTEM_COLUMNS, Column, Derived, Facets, Row
 
 COMPUTE_AT_ONCE = 64
 KEEP_FROM = 64
@@ -63,10 +63,10 @@ def table(
         reading.inherit(files, folder, wanted)
     with files.index.reader() as db, db:  # one state for all that is asked
         numbers = _numbers(db, columns)
-        found = _select(db, "message", folder.id, wanted, columns, numbers)
+        found = _select(db, "message", folder.id, wanted, columns, files.facets, numbers)
         if len(found[0]) < len(wanted):
             missing = sorted(set(wanted).difference(found[0]))
-            held = _select(db, "held", folder.id, missing, columns, numbers)
+            held = _select(db, "held", folder.id, missing, columns, files.facets, numbers)
             if held[0]:
                 both = [*zip(*found, strict=True), *zip(*held, strict=True)]
                 found = _transposed(sorted(both, key=lambda row: int(row[0])), columns)
@@ -148,12 +148,13 @@ def _select(
     mailbox: int,
     uids: Sequence[int],
     columns: Sequence[Column],
+    facets: Facets,
     numbers: dict[str, int],
 ) -> Table:
     """What the index has of these messages."""
     low, high = uids[0], uids[-1]
     known = high - low + 1 == len(uids)  # no gaps: as many rows as UIDs are these UIDs
-    query = _Query("count(*)" if known else "group_concat(id & 0xffffffff)")
+    query = _Query("count(*)" if known else "group_concat(id & 0xffffffff)", facets)
     for name in columns:
         query.add(name, source, numbers)
     dense = high - low < 2 * len(uids)
@@ -187,8 +188,9 @@ class _Query:
     must be like besides.
     """
 
-    def __init__(self, who: str) -> None:
+    def __init__(self, who: str, facets: Facets) -> None:
         """`who`: the aggregate that says which messages they are."""
+        self._facets = facets
         self._picks = [who]
         self._cells: list[str] = []
         self._tables: dict[str, tuple[str, str]] = {}
@@ -224,9 +226,9 @@ class _Query:
             if name in FROM_NAME:
                 return "m.name" if source == "message" else HELD_NAME
             return f"m.{name}"
-        table = "header" if name == "header" else "facet"
+        table = "header" if name == "header" else table_of(self._facets, name)
         self._tables[table] = (table, "")
-        return "header.block" if name == "header" else f"facet.{column(name)}"
+        return f"{table}.{'block' if name == 'header' else column(name)}"
 
     def joined(self, db: apsw.Connection, source: str, where: str, arguments: Arguments) -> Any:
         """The row, of the messages whose ids are so."""

@@ -28,11 +28,14 @@ class Facets:
     version  to be raised whenever `compute` would answer differently: old values are then dropped
     compute  pure: the message as it goes over the wire (a large one as mmap) -> one value for each
              name, in order; runs in threads, must not raise
+    apart    those of the names that are asked for of many messages without the others: they are
+             kept by themselves, so that the others need not be read as well
     """
 
     names: tuple[str, ...]
     version: int
     compute: Callable[[bytes | mmap.mmap], tuple[bytes, ...]]
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

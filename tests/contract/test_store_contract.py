@@ -31,7 +31,12 @@ from mailsuite.store import (
     Where,
 )
 
-FACETS = Facets(("length", "start"), 1, lambda octets: (b"%d" % len(octets), bytes(octets[:8])))
+FACETS = Facets(
+    ("length", "start"),
+    1,
+    lambda octets: (b"%d" % len(octets), bytes(octets[:8])),
+    apart=("start",),
+)
 SEEN, DELETED, FLAGGED = "\\Seen", "\\Deleted", "\\Flagged"
 Opener = Callable[[], Awaitable[Store]]
 

@@ -182,7 +182,7 @@ class Runner:
 
     def __init__(self, folder: Path, tls: ssl.SSLContext | None, settings: Settings) -> None:
         self.threads = Threads("test", 4)
-        values = Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute)
+        values = Facets(facets.NAMES, facets.FACETS_VERSION, facets.compute, facets.APART)
         (folder / "mail").mkdir(exist_ok=True)
         vault = Vault(folder / "secrets.key")
         vault.load()  # as the server does before it listens

@@ -11,7 +11,12 @@ from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.store import Facets, Store
 
-FACETS = Facets(("length", "start"), 1, lambda message: (b"%d" % len(message), bytes(message[:8])))
+FACETS = Facets(
+    ("length", "start"),
+    1,
+    lambda message: (b"%d" % len(message), bytes(message[:8])),
+    apart=("start",),
+)
 
 
 class MovableClock(SystemClock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -145,6 +146,26 @@ async def test_facets_of_another_version_are_computed_anew(open_store: Opener) -
     rows = await mailbox.rows([1, 4], columns=["end", "header", "start"])
     assert rows == [(uid, b"\r\n", b"From: a@example.test\r\n\r\n", b"new") for uid in (1, 4)]
     mailbox.release()
+
+
+async def test_facets_that_are_kept_otherwise_are_computed_anew(open_store: Opener) -> None:
+    def compute(message: bytes | mmap.mmap) -> tuple[bytes, ...]:
+        return b"%d" % len(message), bytes(message[:8])
+
+    store = await open_store()
+    await prepare(store)
+    await store.close()
+    for apart in ((), ("length",), ("start", "length"), ("start",)):
+        store = await open_store(Facets(("length", "start"), 1, compute, apart))
+        account = await store.account("alice@example.test")
+        mailbox = await account.open("Archive")
+        rows = await mailbox.rows([1, 2], columns=["start", "length"])
+        assert rows == [(uid, MESSAGE[:8], b"%d" % len(MESSAGE)) for uid in (1, 2)]
+        with account.files.index.reader() as db:
+            tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'facet_*'"
+            assert {name for (name,) in db.execute(tables)} == {f"facet_{name}" for name in apart}
+        mailbox.release()
+        await store.close()
 
 
 async def test_rows_lost_by_a_power_cut_come_back_with_their_uids(

@@ -34,7 +34,7 @@ async def settled(account: AccountStore) -> None:
 
 def rows(maildir: Path) -> dict[str, int]:
     with sqlite3.connect(maildir.parent / "index.db") as db:
-        tables = ("message", "header", "facet", "leftover")
+        tables = ("message", "header", "facet", "facet_start", "leftover")
         counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}
     db.close()
     return counts
@@ -71,7 +71,13 @@ async def test_nothing_is_parsed_again(
     assert starts == [MESSAGE[:8]] * COUNT
     await settled(account)
     present = 2 * COUNT if way == "copy" else COUNT
-    assert rows(maildir) == {"message": present, "header": present, "facet": present, "leftover": 0}
+    assert rows(maildir) == {
+        "message": present,
+        "header": present,
+        "facet": present,
+        "facet_start": present,
+        "leftover": 0,
+    }
     if way == "copy" or not at_once:
         assert computed == []
     archive.release()
@@ -100,7 +106,13 @@ async def test_what_many_expunged_messages_leave(open_store: Open, maildir: Path
     await mailbox.expunge(list(mailbox.uids)[:70], only_deleted=False)
     await settled(account)
     left = COUNT - 70
-    assert rows(maildir) == {"message": left, "header": left, "facet": left, "leftover": 0}
+    assert rows(maildir) == {
+        "message": left,
+        "header": left,
+        "facet": left,
+        "facet_start": left,
+        "leftover": 0,
+    }
     mailbox.release()
     await store.close()
 
@@ -110,7 +122,13 @@ async def test_what_many_expunged_messages_leave(open_store: Open, maildir: Path
         db.execute("INSERT INTO header SELECT id + 1000, block FROM header")
     db.close()
     await (await open_store()).account("alice@example.test")
-    assert rows(maildir) == {"message": left, "header": left, "facet": left, "leftover": 0}
+    assert rows(maildir) == {
+        "message": left,
+        "header": left,
+        "facet": left,
+        "facet_start": left,
+        "leftover": 0,
+    }
 
 
 async def test_an_append_that_fails_after_its_caller_has_gone_leaves_no_file(
