@@ -238,6 +238,8 @@ class Dispatch:
             self._numbered = row.uses_numbers or _searches_numbers(arguments)
             if session.view is not None and row.states is State.SELECTED:
                 self._check_rights(row, session.view)
+                if name.startswith("UID ") and session.watch is None:
+                    session.write_all(session.view.before_uids())
             return await self._run(row, arguments)
         except Refusal as refusal:
             return refusal.reply

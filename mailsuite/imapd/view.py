@@ -171,10 +171,7 @@ class View:
         if self.wanted is None or self.wanted >= EVENTS:
             self._untold = self._expunge_untold
         yield from self.arrivals()
-        if (recent := len(attachment.recent)) != self._recent and self.wants("MESSAGENEW"):
-            self._recent = recent
-            if not self.enabled.rev2:
-                yield b"* %d RECENT\r\n" % recent
+        yield from self._recents()
         if (self._changed or self._telling) and self.wants("FLAGCHANGE"):
             self._telling = sorted(self._changed.union(self._telling), reverse=True)
             self._changed.clear()
@@ -216,6 +213,23 @@ class View:
         """EXISTS, where there is something new."""
         if self.arriving:
             yield b"* %d EXISTS\r\n" % self.attachment.grow()
+
+    def _recents(self) -> Iterator[bytes]:
+        """RECENT, where the number is another one."""
+        if (recent := len(self.attachment.recent)) != self._recent and self.wants("MESSAGENEW"):
+            self._recent = recent
+            if not self.enabled.rev2:
+                yield b"* %d RECENT\r\n" % recent
+
+    def before_uids(self) -> Iterator[bytes]:
+        """What is told before a UID command runs: that there are new messages.
+
+        A client knows the UIDs of those that it has put here over another connection (APPENDUID,
+        COPYUID), and may name them without having heard of them here.
+        """
+        if self.arriving:
+            yield from self.arrivals()
+            yield from self._recents()
 
     def _expunges(self, gone: list[int]) -> Iterator[bytes]:
         """VANISHED for a client that has enabled it (RFC 7162 §3.2.10.2), else EXPUNGE."""

@@ -126,7 +126,8 @@ class Mirror:
             self.flags.pop(uid, None)
             if not earlier:
                 assert not text.startswith(NO_EXPUNGE), f"{text}: {uids}"
-                self.uids.remove(uid)
+                # One that arrived a moment ago has no UID here yet.
+                self.uids.remove(uid if uid in self.uids else None)
 
     def written_down(self) -> Known:
         """A state to come back with."""
@@ -205,34 +206,28 @@ async def step(runner: Runner, model: Model, mirror: Mirror, operation: tuple[ob
             await runner.deliver("short")
             model.add(set())
         case ("store", sign, int(uid), str(flag)):
-            here = uid in known(mirror)
             await mirror.command(f"UID STORE {uid} {sign}FLAGS ({flag})")
-            if uid in messages and here:
+            if uid in messages:
                 (messages[uid].add if sign == "+" else messages[uid].discard)(flag)
         case ("replace", int(uid), frozenset() as flags):
-            here = uid in known(mirror)
             silent = "" if mirror.remembers else ".SILENT"
             await mirror.command(f"UID STORE {uid} FLAGS{silent} ({' '.join(sorted(flags))})")
-            if uid in messages and here:
+            if uid in messages:
                 messages[uid] = set(flags)
         case ("expunge",):
             await mirror.command("EXPUNGE")
             for uid in [uid for uid, flags in messages.items() if "\\Deleted" in flags]:
                 del messages[uid]
         case ("uid expunge", int(uid)):
-            here = uid in known(mirror)
             await mirror.command(f"UID EXPUNGE {uid}")
-            if here and "\\Deleted" in messages.get(uid, set()):
+            if "\\Deleted" in messages.get(uid, set()):
                 del messages[uid]
         case ("move", int(uid)):
-            here = uid in known(mirror)
             await mirror.command(f"UID MOVE {uid} Archive")
-            if here:
-                messages.pop(uid, None)
+            messages.pop(uid, None)
         case ("copy", int(uid)):
-            here = uid in known(mirror)
             await mirror.command(f"UID COPY {uid} INBOX")
-            if here and uid in messages:
+            if uid in messages:
                 model.add(messages[uid])
         case ("numbered", str(command)):
             count = len(mirror.uids)
@@ -246,10 +241,6 @@ async def step(runner: Runner, model: Model, mirror: Mirror, operation: tuple[ob
     # Learn the UIDs of what is new.
     if None in mirror.uids:
         await mirror.command("FETCH 1:* (UID FLAGS)")
-
-
-def known(mirror: Mirror) -> list[int | None]:
-    return mirror.uids
 
 
 def parsed(lines: list[bytes]) -> dict[int, set[str]]:
