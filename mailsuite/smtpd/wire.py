@@ -291,6 +291,9 @@ class Wire(SMTP):
             )
         except BaseException:
             self.abort()
+            # A connection that is reset within the handshake, the event loop tells its TLS layer of
+            # and nobody else.
+            self.connection_lost(None)
             raise
         if transport is None or self.transport is None:
             self.abort()

@@ -14,6 +14,7 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
     A~ regex         the next line must match
     A* 250 X, !Y     the next reply, of whatever number of lines, has this code, the line X, not Y
     A$ hang up       connection A drops
+    A$ reset         the same at once, by RST
     A$ half close    A sends no more, but still reads
     A$ tls           A does the TLS handshake now
     A$ closed        the server must have closed connection A
@@ -42,7 +43,9 @@ Each runs on asyncio's own loop and on uvloop. A dialogue is a text file; each l
 
 import asyncio
 import re
+import socket
 import ssl
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -292,6 +295,11 @@ class Runner:
         if action == "hang up":
             client.writer.close()
             await client.writer.wait_closed()
+            await asyncio.sleep(0.05)
+        elif action == "reset":
+            sock = client.writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.writer.transport.abort()
             await asyncio.sleep(0.05)
         elif action == "half close":
             client.writer.write_eof()
