@@ -87,27 +87,31 @@ class _Visit:
             async for uid, told in self._sizes(text):
                 if uid in group:
                     there.add(uid)
-                    self._sort(uid, max(told, known[uid]), found)
+                    self._sort(uid, max(told or 0, known[uid]), found)
         gone = [self._key(uid) for uid in known if uid not in there]
         await committed(needs.threads.run(needs.database.no_longer_left, number, gone))
         return sorted(set(found))
 
     async def _new(self, high: int) -> array[int]:
         """UIDs above `high`, ascending, without those that are too large."""
-        found: array[int] = array("I")
+        found, unsized = array("I"), array("I")
         async for uid, size in self._sizes(b"%d:*" % (high + 1)):
             # "5:*" also names the last message where that is below 5 (RFC 9051 §9: seq-range).
-            if uid > high:
+            if uid <= high:
+                continue
+            if size is None:
+                unsized.append(uid)
+            else:
                 self._sort(uid, size, found)
         await self._leave()
-        return array("I", sorted(set(found)))
+        return array("I", sorted({*found, *unsized} - self._left.keys()))
 
-    async def _sizes(self, text: bytes) -> AsyncIterator[tuple[int, int]]:
-        """UIDs of a set, as far as they are there, and their octets."""
+    async def _sizes(self, text: bytes) -> AsyncIterator[tuple[int, int | None]]:
+        """UIDs of a set, as far as they are there, and their octets, if the server tells them."""
         tag = await self._session.give(b"UID FETCH", text, b"(UID RFC822.SIZE)")
         async for data in self._session.until(tag):
             one = fetched(data) if data.name == "FETCH" else None
-            if one is not None and one.uid is not None and one.size is not None:
+            if one is not None and one.uid is not None:
                 yield one.uid, one.size
 
     def _sort(self, uid: int, size: int, found: list[int] | array[int]) -> None:

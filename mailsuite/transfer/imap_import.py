@@ -60,6 +60,7 @@ class _Comparison:
 
     known: int = 0
     done: int = 0
+    listed: int = 0
     fresh: array[int] = field(default_factory=lambda: array("I"))
     there: array[int] = field(default_factory=lambda: array("I"))
 
@@ -179,6 +180,9 @@ class ImapImport:
         )
         if selected.messages:
             await self._compare(session, target, compared)
+            if compared.listed < selected.messages:
+                left = f"{compared.listed} of {selected.messages} messages"
+                self._progress.note(f"{target.local}: the server lists {left}")
         await self._bring(session, target, compared)
         if self._choice.remove_vanished:
             await target.remove_all_but(compared.has)
@@ -188,13 +192,14 @@ class ImapImport:
         self, session: ImapSession, target: TargetFolder, compared: _Comparison
     ) -> None:
         """Ask for all flags; those of what has come over are brought up to date."""
-        seen: list[tuple[Key, frozenset[str]]] = []
+        seen: list[tuple[Key, frozenset[str] | None]] = []
         tag = await session.give(b"UID FETCH 1:*", b"(UID FLAGS)")
         async for data in session.until(tag):
             one = _fetched(data)
-            if one is None or one.uid is None or one.flags is None:
+            if one is None or one.uid is None:
                 continue
-            seen.append((one.uid, self._clean(one.flags)))
+            seen.append((one.uid, None if one.flags is None else self._clean(one.flags)))
+            compared.listed += 1
             if len(seen) >= FLAGS_AT_ONCE:
                 await self._sort(target, seen, compared)
                 seen = []
@@ -206,7 +211,7 @@ class ImapImport:
     async def _sort(
         self,
         target: TargetFolder,
-        seen: list[tuple[Key, frozenset[str]]],
+        seen: list[tuple[Key, frozenset[str] | None]],
         compared: _Comparison,
     ) -> None:
         known = await target.known([uid for uid, _ in seen])
@@ -215,7 +220,7 @@ class ImapImport:
             before = known.get(uid)
             if before is None:
                 compared.fresh.append(cast(int, uid))
-            elif before.flags != flags:
+            elif flags is not None and before.flags != flags:
                 changed.append((uid, before, flags))
             if self._choice.remove_vanished:
                 compared.there.append(cast(int, uid))

@@ -204,6 +204,18 @@ async def test_one_that_imap_can_not_read_keeps_no_other(house: House) -> None:
     assert await house.subjects() == [f"m{uid}" for uid in range(1, 7)]
 
 
+async def test_a_size_that_is_not_told(house: House) -> None:
+    """It is no reason to pass over the message for ever."""
+    odd = OddImap({b"INBOX": {uid: letter(f"m{uid}") for uid in (1, 2, 3)}})
+    told = (
+        b"* 1 FETCH (UID 1 RFC822.SIZE 20)\r\n* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3 FLAGS ())\r\n"
+    )
+    odd.odd = lambda words, _: told + b"%tag OK\r\n" if b"SIZE" in words else None
+    async with serving(odd) as where:
+        await house.add("imap", **where)
+    assert await house.subjects() == ["m1", "m2", "m3"]
+
+
 async def test_leave_in_the_middle(house: House) -> None:
     """BYE after one of three: the others come at the next visit, and none twice."""
     odd = OddImap({b"INBOX": {uid: letter(f"m{uid}") for uid in (1, 2, 3)}})

@@ -266,6 +266,22 @@ async def test_flags_beyond_all_bounds(alice, brought):
     assert (progress.new, progress.known) == (0, 3)
 
 
+async def test_flags_and_messages_that_are_not_listed(alice, brought):
+    """A message without FLAGS comes all the same; one that is not listed is missed, and told of."""
+    odd = OddImap({b"INBOX": mail(3)})
+
+    def listed(words, selected):
+        if words.startswith(b"UID FETCH 1:*"):
+            return b"* 1 FETCH (UID 1 FLAGS ())\r\n* 2 FETCH (UID 2)\r\n%tag OK\r\n"
+        return None
+
+    odd.odd = listed
+    progress = await brought(odd)
+    assert await subjects(alice) == numbers(1, 2)
+    assert progress.notes == ["INBOX: the server lists 2 of 3 messages"]
+    assert (await brought(odd)).changed == 1  # of the first: read here, not so by the list
+
+
 async def test_the_highest_uid_of_all(alice, brought):
     """Where the server lies about UIDNEXT, too, the mailbox must be able to take mail after it."""
     odd = OddImap({b"INBOX": {1: b"Subject: 1\r\n\r\n", 0xFFFFFFFF: b"Subject: 2\r\n\r\n"}})
