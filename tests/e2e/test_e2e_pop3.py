@@ -50,7 +50,8 @@ def test_getmail(server: Server, account: Account, token: str, tmp_path: Path) -
             f"username = {account.address}\npassword = {account.password}\n"
             f"ca_certs = {server.ca_file}\n"
             "[destination]\ntype = MDA_external\npath = /bin/sh\nallow_root_commands = true\n"
-            f'arguments = ("-c", "cat >> {collected}")\n'
+            # It waits in vain for a program that has ended before it begins to wait.
+            f'arguments = ("-c", "cat >> {collected}; sleep 0.2")\n'
             f"[options]\nread_all = false\ndelete = {str(delete).lower()}\n"
             "delivered_to = false\nreceived = false\n"
         )
