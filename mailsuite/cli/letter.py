@@ -46,13 +46,15 @@ def user_name() -> str:
 
 
 def check_one_at(one: Address, given: str) -> None:
-    """Raises NotSent for a slip like a@b@c, which the parser reads as "a@b"@c.
+    """Raises NotSent for a slip: a@b@c, which the parser reads as "a@b"@c, or a@b c@d without comma.
 
     (It reads what others have written.) `given` is the text that the address stood in.
     """
     local = one.mailbox.decode("utf-8", "replace")
     if "@" in local and f'"{local}"' not in given.replace("\\", ""):
         raise NotSent(EX_DATAERR, f"{given.strip()!r} is not an address: more than one @")
+    if one.name and b"@" in one.name and not set('<"(') & set(given):
+        raise NotSent(EX_DATAERR, f"{given.strip()!r}: between addresses a comma is missing")
 
 
 class Letter:

@@ -149,6 +149,17 @@ def test_two_ats_are_a_slip(text: str) -> None:
         Letter(Wanted(addresses=["c@x.test"], values={"sender": "a@b@x.test"}), b"", "x.test")
 
 
+def test_a_missing_comma_leaves_nobody_out() -> None:
+    for wanted in (
+        Wanted(addresses=["a@x.test b@x.test"], values={"sender": "me"}),
+        Wanted(from_header=True, values={"sender": "me"}),
+    ):
+        with pytest.raises(NotSent, match="a comma is missing"):
+            Letter(wanted, b"To: c@x.test, a@x.test\r\n b@x.test\r\n", "x.test")
+    named = Wanted(addresses=["a@x.test <b@x.test>"], values={"sender": "me"})
+    assert Letter(named, b"", "x.test").mail.recipients == ["b@x.test"]
+
+
 def test_an_at_in_quotes_is_none() -> None:
     for text in ('"a@b"@x.test', '"Ann" <"a@b"@x.test>', '"a\\@b"@x.test'):
         letter = Letter(Wanted(addresses=[text], values={"sender": "me"}), b"", "x.test")
