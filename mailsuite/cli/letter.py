@@ -46,7 +46,7 @@ def user_name() -> str:
 
 
 def check_one_at(one: Address, given: str) -> None:
-    """Raises NotSent for a slip: a@b@c, which the parser reads as "a@b"@c, or a@b c@d without comma.
+    """Raises NotSent for a slip: a@b@c, which the parser reads as "a@b"@c, or a@b c@d, no comma.
 
     (It reads what others have written.) `given` is the text that the address stood in.
     """

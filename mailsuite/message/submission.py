@@ -62,7 +62,8 @@ def repair_submission(
     submitter   None: From, Sender and To are left as they are
 
     Where the block holds no field at all it is taken as the beginning of a body and put below a
-    blank line. A resent message (RFC 5322 §3.6.6) keeps its author, sender and recipients.
+    blank line. A resent message (RFC 5322 §3.6.6) keeps its author, sender and recipients; what it
+    lacks of Resent-Date, Resent-From and Resent-Sender is added.
     """
     _, end = split_header(block)
     head, rest = block[:end], block[end:]
@@ -78,6 +79,8 @@ def repair_submission(
         lines.add(b"Date: " + format_date(now, offset=zone) + b"\r\n")
     lines.mend("date", lambda value: _date(value, now, zone))
     resent = any(field.key.startswith("resent-") for field in lines.found)
+    if resent:
+        _resent(lines, submitter, format_date(now, offset=zone))
     if submitter is not None and not resent:
         _authors(lines, submitter)
         if not any(key in lines for key in _DESTINATIONS):
@@ -126,6 +129,11 @@ class _Lines:
             at = places[-1] + 1 if places else self._after_trace()
         self.found.insert(at, field)
 
+    def begin_resent(self, raw: bytes) -> None:
+        """Put a field before the first Resent field, which is of the last resending."""
+        resent = [field.key.startswith("resent-") for field in self.found]
+        self.found.insert(resent.index(True), Field(raw))
+
     def _after_trace(self) -> int:
         """Behind trace fields, and behind lines at the very beginning that are no field.
 
@@ -162,8 +170,30 @@ def _authors(lines: _Lines, submitter: Submitter) -> None:
     lines.add(_addresses("Sender", mine))
 
 
+def _resent(lines: _Lines, submitter: Submitter | None, date: bytes) -> None:
+    """RFC 5322 §3.6.6: Resent-Date and Resent-From must be there, and say who resent it.
+
+    Of several sets the first is the one of now.
+    """
+    if "resent-date" not in lines:
+        lines.begin_resent(b"Resent-Date: " + date + b"\r\n")
+    if submitter is None or not submitter.address:
+        return
+    mine = Mailbox("", submitter.address)
+    if "resent-from" not in lines:
+        lines.begin_resent(_addresses("Resent-From", mine))
+        return
+    first = [found[0] for key in ("resent-from", "resent-sender") if (found := lines.all(key))]
+    named = [who for field in first for who in _in(field.unfolded)]
+    if not any(map(submitter.owns, named)):
+        lines.begin_resent(_addresses("Resent-Sender", mine))
+
+
 def _of(lines: _Lines, key: str) -> list[str]:
-    value = b",".join(field.unfolded for field in lines.all(key))
+    return _in(b",".join(field.unfolded for field in lines.all(key)))
+
+
+def _in(value: bytes) -> list[str]:
     return [one.address for one in mailboxes(parse_addresses(value))[:_MAX_AUTHORS]]
 
 

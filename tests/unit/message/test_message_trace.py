@@ -207,6 +207,29 @@ def test_from_and_sender_agree(block: bytes, senders: list[bytes]) -> None:
     assert [field.unfolded for field in found if field.key == "sender"] == senders
 
 
+@pytest.mark.parametrize(
+    ("resent", "added"),
+    [
+        (b"Resent-Date: x\r\nResent-From: alice@x.test\r\n", b""),
+        (b"Resent-From: alice@x.test\r\n", b"date"),
+        (b"Resent-To: b@x.test\r\n", b"from date"),
+        (b"Resent-Date: x\r\nResent-From: boss@x.test\r\n", b"sender"),
+        (b"Resent-From: boss@x.test\r\nResent-Sender: sales@x.test\r\n", b"date"),
+        (b"Resent-From: boss@x.test\r\nResent-Date: x\r\nResent-From: alice@x.test\r\n", b"sender"),
+    ],
+)
+def test_what_is_resent_says_by_whom_and_when(resent: bytes, added: bytes) -> None:
+    """RFC 5322 §3.6.6: in front of the other fields of the set."""
+    lines = {
+        b"date": b"Resent-" + DATE,
+        b"from": b"Resent-From: alice@x.test\r\n",
+        b"sender": b"Resent-Sender: alice@x.test\r\n",
+    }
+    head, rest = b"Message-ID: <x@y>\r\n", b"From: boss@x.test\r\n"
+    found = of_alice(resent + rest)
+    assert found == head + b"".join(lines[word] for word in added.split()) + resent + rest
+
+
 def test_a_missing_from_and_to() -> None:
     assert of_alice(b"Subject: s\r\n\r\n") == (
         b"From: alice@x.test\r\nMessage-ID: <x@y>\r\nSubject: s\r\n"
