@@ -99,19 +99,27 @@ async def urlfetch(session: Session, wanted: Sequence[UrlRequest]) -> Reply:
 async def _extended(
     session: Session, url: MessageUrl, named: urls.Named, wanted: Sequence[str]
 ) -> None:
-    """What there is to be told of a URL, then its octets (RFC 5524 §3)."""
+    """What there is to be told of a URL, then its octets (RFC 5524 §3).
+
+    A header or a text has no structure: nothing is told of that (§5, `body`).
+    """
     plain = Octets(b"BODY", url.section, url.partial)
     decoded = Binary(b"BINARY", Octets(b"", url.section, None), url.partial, size_only=False)
     if "BODYPARTSTRUCTURE" in wanted:
-        structure = b"NIL"
+        threads = session.door.threads  # there may be thousands of parts in it
+        structure = None
         if not url.section.text:
-            structure = part_structure(named.structure, url.section.part) or b"NIL"
+            structure = await threads.run(part_structure, named.structure, url.section.part)
+        if structure is None:
+            if "BINARY" not in wanted and "BODY" not in wanted:
+                session.write(b" NIL")
+        else:
             if "BINARY" in wanted and is_leaf(named.parts, url.section):
                 sent = await decoded.measure(session, named.file, named.parts)
                 if sent is not None:
                     structure = as_sent(structure, sent.encoding, sent.size, sent.lines)
-        shown = structure if session.utf8 else as_basic(structure)
-        session.write(b" (BODYPARTSTRUCTURE " + shown + b")")
+            shown = structure if session.utf8 else await threads.run(as_basic, structure)
+            session.write(b" (BODYPARTSTRUCTURE " + shown + b")")
     if "BINARY" in wanted:
         session.write(b" (")
         if decoded.possible(named.parts):
