@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
-FACETS_VERSION = 8
+FACETS_VERSION = 9
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
 NAMES = (*sort_keys.NAMES, "thread", "preview", "envelope", "bodystructure", "parts")
 """The short ones first: SQLite reads a row up to what is asked for."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from mailsuite.message.parameters import strip_comments
+
 MAX_IDS = 500
 """IDs of one field that count: the first and the last ones (RFC 5537 §3.4.4 trims like that)."""
 
@@ -23,7 +25,9 @@ _SPACE = re.compile(rb"\s++")
 
 
 def message_ids(value: bytes) -> list[bytes]:
-    """The valid message IDs of a field body, in order, without angle brackets."""
+    """The valid message IDs of a field body, in order, without angle brackets and comments."""
+    if b"(" in value:
+        value = strip_comments(value, inside_words=True)
     found = _ID.findall(value)
     if len(found) > MAX_IDS:
         found = [found[0], *found[1 - MAX_IDS :]]

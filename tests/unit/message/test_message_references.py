@@ -36,6 +36,11 @@ from mailsuite.message.references import MAX_IDS
         (b"Message of Monday <a@b> from <c@d>", [b"a@b", b"c@d"]),
         (b"<broken <a@b>", [b"a@b"]),
         (b"joe@example.test (Joe) <a@b>", [b"a@b"]),
+        # comments and white space in it are no part of an ID (RFC 5322 §4.5.4)
+        (b"<a(c) . (d)b@(e(f))c . d>", [b"a.b@c.d"]),
+        (b"<a@b> (not <c@d>) <e@f>", [b"a@b", b"e@f"]),
+        (b'<"a(b)"@c>', [b"a(b)@c"]),
+        (b"<a@b> (open <c@d>", [b"a@b", b"c@d"]),
     ],
 )
 def test_message_ids(value: bytes, ids: list[bytes]) -> None:
