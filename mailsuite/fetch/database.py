@@ -18,7 +18,7 @@ from mailsuite.base.private import make_private
 from mailsuite.fetch.model import Fares, Remote
 
 BUSY = 10_000  # milliseconds
-VERSION = 3
+VERSION = 4
 AT_ONCE = 5_000
 MAX_REMOTES = 10_000
 
@@ -70,6 +70,7 @@ CREATE TABLE seen(
     remote INTEGER NOT NULL REFERENCES remote(id) ON DELETE CASCADE,
     key TEXT NOT NULL,
     at REAL NOT NULL,
+    digest TEXT NOT NULL DEFAULT '',   -- of a message's octets, by POP3; '': not known
     PRIMARY KEY(remote, key)
 ) WITHOUT ROWID;
 {_LEFT}
@@ -80,8 +81,11 @@ ALTER TABLE remote ADD COLUMN method TEXT NOT NULL DEFAULT 'password';
 ALTER TABLE remote ADD COLUMN certificate TEXT NOT NULL DEFAULT '';
 ALTER TABLE remote ADD COLUMN key TEXT NOT NULL DEFAULT '';
 """
-_FROM_2 = f"{_LEFT}PRAGMA user_version = {VERSION};"
-_TO_NOW = {0: _SCHEMA, 1: _FROM_1 + _FROM_2, 2: _FROM_2}
+_FROM_3 = f"""
+ALTER TABLE seen ADD COLUMN digest TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = {VERSION};
+"""
+_TO_NOW = {0: _SCHEMA, 1: _FROM_1 + _LEFT + _FROM_3, 2: _LEFT + _FROM_3, 3: _FROM_3}
 _REMOTE = [field.name for field in fields(Remote)]
 _FARES = [field.name for field in fields(Fares)]
 
@@ -208,18 +212,25 @@ class FetchDatabase:
             self._db.execute("UPDATE fares SET begun = 1 WHERE id = ?", (number,))
 
     def fetched(
-        self, number: int, keys: Sequence[str], at: float, *, high: int = 0, remember: bool = True
+        self,
+        number: int,
+        keys: Sequence[str],
+        at: float,
+        *,
+        high: int = 0,
+        remember: bool = True,
+        digest: str = "",
     ) -> None:
         """These are in the queue; IMAP: and every UID up to `high` has been seen to.
 
-        Without `remember` they are only counted.
+        Without `remember` they are only counted. `digest`: of the octets of the one that it is.
         """
         with self._db:
             if remember:
                 self._db.executemany(
-                    "INSERT OR IGNORE INTO seen SELECT ?1, ?2, ?3 WHERE EXISTS"
+                    "INSERT OR IGNORE INTO seen SELECT ?1, ?2, ?3, ?4 WHERE EXISTS"
                     " (SELECT 1 FROM remote WHERE id = ?1)",
-                    ((number, key, at) for key in keys),
+                    ((number, key, at, digest) for key in keys),
                 )
             self._arrived(number, keys)
             self._db.execute(
@@ -255,7 +266,8 @@ class FetchDatabase:
         """These were there before, and are not wanted."""
         with self._db:
             self._db.executemany(
-                "INSERT OR IGNORE INTO seen VALUES(?, ?, ?)", ((number, key, at) for key in keys)
+                "INSERT OR IGNORE INTO seen(remote, key, at) VALUES(?, ?, ?)",
+                ((number, key, at) for key in keys),
             )
 
     def seen(self, number: int, keys: Sequence[str]) -> dict[str, float]:
@@ -269,6 +281,26 @@ class FetchDatabase:
             )
             found.update(rows)
         return found
+
+    def vanished(self, number: int, keys: Sequence[str]) -> dict[str, list[float]]:
+        """When those that are not among these were fetched, by the digests of their octets."""
+        found: dict[str, list[float]] = {}
+        sql = (
+            "SELECT digest, at FROM seen WHERE remote = ? AND digest <> ''"
+            " AND key NOT IN (SELECT value FROM json_each(?))"
+        )
+        for digest, at in self._db.execute(sql, (number, json.dumps(list(keys)))):
+            found.setdefault(digest, []).append(at)
+        return found
+
+    def renamed(self, number: int, key: str, at: float, digest: str) -> None:
+        """One that was fetched at that time goes by this key now."""
+        with self._db:
+            self._db.execute(
+                "INSERT OR IGNORE INTO seen SELECT ?1, ?2, ?3, ?4 WHERE EXISTS"
+                " (SELECT 1 FROM remote WHERE id = ?1)",
+                (number, key, at, digest),
+            )
 
     def older(self, number: int, than: float) -> list[str]:
         """What was fetched before that time."""

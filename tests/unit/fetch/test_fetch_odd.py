@@ -97,6 +97,21 @@ async def test_unique_ids_that_repeat(house: House) -> None:
     assert await house.subjects() == ["a", "b", "c", "d"]
 
 
+async def test_unique_ids_that_are_others_each_time(house: House) -> None:
+    """What is known comes no second time; what is new comes, and only that."""
+    odd = OddPop3(*letters("a", "b"), ("uid-b2", letter("b")))
+    async with odd.serving() as where:
+        number = await house.add("pop3", leave=7, **where)
+        for turn in range(2):
+            odd.mail = [(f"{turn}-{name}", octets) for name, octets in odd.mail]
+            odd.mail.append((f"new-{turn}", letter(f"new {turn}")))
+            assert await house.visit(number) == (1, "")
+            known = f"{3 + turn} known, though the server has given other unique ids"
+            assert await state(house, number) == ("", known)
+        assert await house.visit(number) == (0, "")
+    assert await house.subjects() == ["a", "b", "b", "new 0", "new 1"]
+
+
 async def test_a_list_that_is_empty_for_once(house: House) -> None:
     odd = OddPop3(*letters("a", "b"))
     async with odd.serving() as where:
