@@ -9,10 +9,12 @@ command is sent that the server has not offered; what is pipelined is what RFC 2
 allows; each recipient of a transaction ends with exactly one verdict, whatever the server says.
 """
 
-from collections.abc import Generator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 from mailsuite.relay.offers import NOTHING, Offers, offers_of
 from mailsuite.relay.replies import Reply
@@ -33,6 +35,13 @@ class SendMessage:
     raw: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Call this where it holds nobody up; what it returns is sent into the generator."""
+
+    call: Callable[[], bytes | None]
+
+
 class Want(Enum):
     """Wait for a reply to this; each has a time-out of its own (RFC 5321 §4.5.3.2)."""
 
@@ -48,7 +57,7 @@ class Want(Enum):
     QUIT = "QUIT"
 
 
-Step: TypeAlias = Send | SendMessage | Want
+Step: TypeAlias = Send | SendMessage | Compute | Want
 
 
 class Lost(Exception):
@@ -144,7 +153,7 @@ def start_tls() -> Generator[Step, Reply, None]:
         raise Refused(Want.STARTTLS, reply)
 
 
-def sign_in(exchange: ClientExchange) -> Generator[Step, Reply, None]:
+def sign_in(exchange: ClientExchange) -> Generator[Step, Any, None]:
     """Say who we are (RFC 4954 §4). Raises Refused."""
     line = b"AUTH " + exchange.mechanism.encode()
     waiting: bytes | None = None
@@ -153,14 +162,13 @@ def sign_in(exchange: ClientExchange) -> Generator[Step, Reply, None]:
         # What does not fit into a line waits for an empty challenge (RFC 4954 §4, RFC 4422 §5.1).
         line, waiting = (longer, None) if len(longer) <= LONGEST else (line, exchange.initial)
     yield Send(line + b"\r\n")
-    reply = yield Want.AUTH
+    reply: Reply = yield Want.AUTH
     while reply.code == 334:
-        try:
-            challenge = decode(reply.lines[-1].encode())
-            answer = exchange.answer(challenge) if waiting is None else waiting
-        except ValueError:
-            answer = None
-        waiting = None
+        answer, waiting = waiting, None
+        if answer is None:
+            with contextlib.suppress(ValueError):
+                challenge = decode(reply.lines[-1].encode())
+                answer = yield Compute(partial(exchange.answer, challenge))
         yield Send((CANCEL if answer is None else encode(answer)) + b"\r\n")
         reply = yield Want.AUTH
     if reply.code != 235:

@@ -9,7 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
@@ -17,7 +17,17 @@ from mailsuite.mail import Contact
 from mailsuite.net import Connection, connect
 from mailsuite.relay import dane, dialogue, tls
 from mailsuite.relay.content import Content
-from mailsuite.relay.dialogue import Lost, Refused, Result, Send, SendMessage, Step, Transfer, Want
+from mailsuite.relay.dialogue import (
+    Compute,
+    Lost,
+    Refused,
+    Result,
+    Send,
+    SendMessage,
+    Step,
+    Transfer,
+    Want,
+)
 from mailsuite.relay.octets import Stuffer
 from mailsuite.relay.offers import NOTHING, Offers
 from mailsuite.relay.plan import Need, Plan
@@ -245,13 +255,15 @@ class Session:
             result: T = end.value
             return result
 
-    async def _do(self, step: Step, content: Content | None) -> Reply | None:
+    async def _do(self, step: Step, content: Content | None) -> Any:
         match step:
             case Send(octets):
                 self._pending.append(octets)
             case SendMessage(raw):
                 assert content is not None
                 await self._send(content, raw=raw)
+            case Compute(call):
+                return await asyncio.to_thread(call)
             case want:
                 await self._flush()
                 return await self._reply(want)

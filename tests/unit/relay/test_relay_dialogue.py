@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from mailsuite.relay import dialogue
 from mailsuite.relay.dialogue import (
+    Compute,
     Fate,
     Lost,
     Refused,
@@ -91,6 +92,8 @@ def play(steps: Generator[Any, Reply, Any], lines: list[str]) -> Any:
                 case SendMessage(raw):
                     sends("(message raw)" if raw else "(message)")
                     step = next(steps)
+                case Compute(call):
+                    step = steps.send(call())
                 case _:
                     assert left and left[0].startswith("S: "), (step, left)
                     text = left.pop(0)[3:]
