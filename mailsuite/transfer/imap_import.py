@@ -8,7 +8,6 @@ read (EXAMINE, BODY.PEEK). Memory is the same for any number of messages, but fo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from array import array
 from bisect import bisect_left
 from collections import deque
@@ -268,18 +267,23 @@ class ImapImport:
                 await give()
             while given:
                 group, tag = given.popleft()
+                why = ""
                 try:
                     await take(tag)
                 except Refused:  # one that can't be read must not keep the others from coming
                     for uid in sorted(wanted.intersection(group)):
-                        with contextlib.suppress(Refused):
+                        try:
                             await take(await session.give(b"UID FETCH", b"%d" % uid, WHAT))
+                        except Refused as error:
+                            why = f": {error}"
                 # Expunged over there meanwhile, most likely; else the next run asks again.
                 missing = wanted.intersection(group)
                 wanted -= missing
                 self._done(compared, len(missing))
                 if missing:
-                    self._progress.note(f"{target.local}: {len(missing)} messages were not given")
+                    self._progress.note(
+                        f"{target.local}: {len(missing)} messages were not given{why}"
+                    )
                 await give()
 
     def _arrival(
