@@ -169,7 +169,7 @@ class Dispatch:
         if session.state is State.NOT_AUTHENTICATED and _is_http(chunks):
             raise Goodbye("This is an IMAP server")
         try:
-            session.tag, name, cursor = grammar.command_head(chunks, utf8=session.utf8)
+            session.tag, name, cursor = grammar.command_head(chunks, utf8=session.utf8, whole=True)
         except SyntaxProblem as problem:
             session.answer(grammar.tag_of(chunks) or "*", Reply(str(problem), "", "BAD"))
             return

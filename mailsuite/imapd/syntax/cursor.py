@@ -2,6 +2,10 @@
 
 Promises: whatever the octets are, a token is read, or SyntaxProblem is raised. Every pattern here
 is linear (possessive repeats), since its input is the client's.
+
+One leniency, which cannot be misread: spaces beyond the one that the grammar has between tokens,
+inside of parentheses and at the end of the line are passed over. Clients that build commands out
+of pieces send them, and other servers take them.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ _LIST_MAILBOX = re.compile(rb"[!#$%&'*+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~]++")
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\0]++|\\["\\])*+)"')
 _ESCAPE = re.compile(rb'\\(["\\])')
 _DIGITS = re.compile(rb"[0-9]{1,20}+")
+_SPARE = re.compile(rb'"(?:[^"\\]++|\\[\0-\xff])*+(?:"|\\?\Z)| ++(?=\))|(?<=\() ++|(?<= ) ++')
 
 MAX_NUMBER = 0xFFFFFFFF
 MAX_NUMBER64 = 0x7FFFFFFFFFFFFFFF
@@ -50,18 +55,28 @@ class Cursor:
     command  the command's name, for the texts of problems
     utf8     the session has enabled UTF8=ACCEPT or IMAP4rev2: mailbox names are UTF-8
              (RFC 9755 §3, RFC 9051 §5.1), "&" in them is just a character
+    whole    this is all of the command; without, a literal is still to come
     """
 
-    __slots__ = ("_chunks", "_index", "_pos", "_text", "command", "utf8")
+    __slots__ = ("_chunks", "_index", "_pos", "_text", "_whole", "command", "utf8")
 
-    def __init__(self, chunks: Sequence[Chunk], *, utf8: bool = False) -> None:
+    def __init__(self, chunks: Sequence[Chunk], *, utf8: bool = False, whole: bool = False) -> None:
         self._chunks = chunks
         self._index = 0
         self._pos = 0
+        self._whole = whole
         first = chunks[0] if chunks else b""
-        self._text = first if isinstance(first, bytes) else b""
+        self._text = self._tidied(first) if isinstance(first, bytes) else b""
         self.command = ""
         self.utf8 = utf8
+
+    def _tidied(self, text: bytes) -> bytes:
+        """The text at `_index` without spare spaces, but for those in quoted strings."""
+        if b"  " in text or b"( " in text or b" )" in text:
+            text = _SPARE.sub(_spared, text)
+        if self._whole and self._index + 1 == len(self._chunks):
+            return text.rstrip(b" ")
+        return text
 
     # -- where are we -------------------------------------------------------------------------
 
@@ -173,7 +188,7 @@ class Cursor:
         if isinstance(chunk, bytes) or not isinstance(after, bytes):
             raise self.unexpected("a literal")
         self._index += 2
-        self._text = after
+        self._text = self._tidied(after)
         self._pos = 0
         return chunk
 
@@ -215,6 +230,10 @@ class Cursor:
         if low and found[0].startswith(b"0"):
             raise self.problem(f"{what} with a leading zero: {show(found[0])}")
         return value
+
+
+def _spared(found: re.Match[bytes]) -> bytes:
+    return found[0] if found[0].startswith(b'"') else b""
 
 
 def show(octets: bytes) -> str:

@@ -102,15 +102,18 @@ def tag_of(chunks: Sequence[Chunk]) -> str | None:
     return tag_in(first) if isinstance(first, bytes) else None
 
 
-def command_head(chunks: Sequence[Chunk], *, utf8: bool = False) -> tuple[str, str, Cursor]:
+def command_head(
+    chunks: Sequence[Chunk], *, utf8: bool = False, whole: bool = False
+) -> tuple[str, str, Cursor]:
     """Tag, upper-case name ("UID FETCH" for the UID forms) and a cursor behind the name.
 
-    `utf8`: the session has enabled UTF8=ACCEPT or IMAP4rev2 (see `Cursor`). SyntaxProblem.
+    `utf8`: the session has enabled UTF8=ACCEPT or IMAP4rev2; `whole`: no literal is still to come
+    (see `Cursor`). SyntaxProblem.
     """
     tag = tag_of(chunks)
     if tag is None:
         raise SyntaxProblem("no valid tag")
-    cursor = Cursor(chunks, utf8=utf8)
+    cursor = Cursor(chunks, utf8=utf8, whole=whole)
     cursor.skip(tag.encode("ascii"))
     if not cursor.skip(b" "):
         raise SyntaxProblem("a tag, but no command")

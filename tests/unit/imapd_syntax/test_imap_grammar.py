@@ -60,7 +60,7 @@ def test_no_tag(text: bytes) -> None:
         grammar.command_head([text])
 
 
-@pytest.mark.parametrize("text", [b"a", b"a ", b"a  NOOP", b"a (", b"a UID ", b"a UID  FETCH"])
+@pytest.mark.parametrize("text", [b"a", b"a ", b"a  ", b"a (", b"a UID ", b"a UID  "])
 def test_no_command(text: bytes) -> None:
     with pytest.raises(SyntaxProblem):
         grammar.command_head([text])
@@ -91,7 +91,6 @@ def test_login() -> None:
         b"LOGIN a",
         b"LOGIN a ",
         b"LOGIN a b c",
-        b"LOGIN  a b",
         b'LOGIN "a b',
         rb'LOGIN "a\b" c',
         b'LOGIN "a\rb" c',
@@ -134,7 +133,7 @@ def test_id() -> None:
     assert parse(grammar.id_, b"ID ()") == ((),)
     text = b'ID ("name" "sodr" "version" "19.34" "vendor" NIL)'
     assert parse(grammar.id_, text) == ((("name", "sodr"), ("version", "19.34"), ("vendor", None)),)
-    for bad in (b" (name x)", b' ("a")', b' ("a" "b"', b' ("a" "b" )', b" NILL", b""):
+    for bad in (b" (name x)", b' ("a")', b' ("a" "b"', b" NILL", b""):
         with pytest.raises(SyntaxProblem):
             parse(grammar.id_, b"ID" + bad)
     with pytest.raises(SyntaxProblem, match="more than 30"):
@@ -507,7 +506,6 @@ def test_store(text: bytes, arguments: StoreArguments) -> None:
         b"1 (CHANGEDSINCE 1) FLAGS (a)",
         b"1 ++FLAGS (a)",
         b"1 FLAGS (a",
-        b"1 FLAGS (a  b)",
         b"1 FLAGS (a b) c",
         b"1 FLAGS ((a))",
         b"1 FLAGS (\\)",

@@ -92,7 +92,6 @@ def test_header_names_in_literals() -> None:
         (b"1 ", "an item"),
         (b"1 ()", "an item"),
         (b"1 (FLAGS", "a space|argument"),
-        (b"1 (FLAGS )", "an item"),
         (b"1 FLAGS UID", '"\\(" is expected'),
         (b"1 FLAGS ()", "a modifier"),
         (b"1 FLAGS (CHANGEDSINCE)", "argument|space"),
