@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 Source: TypeAlias = bytes | mmap.mmap
-FACETS_VERSION = 9
+FACETS_VERSION = 10
 """To be raised whenever `compute` answers differently: stored values are then computed again."""
 NAMES = (*sort_keys.NAMES, "thread", "preview", "envelope", "bodystructure", "parts")
 """The short ones first: SQLite reads a row up to what is asked for."""
@@ -60,10 +60,13 @@ APART = ("envelope", "bodystructure")
 _LIMITS = Limits()
 _THREAD_IDS = sort_keys.NAMES.index("thread_ids")
 _LISTS = (b"from", b"to", b"cc")
-# Every line is taken whole, wanted or not, so that no octet is looked at twice.
+_LEAST = 1 << 12  # octets of a first field of its name that count in any case
+_NAMES = rb"(?:date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id|references)"
+# The lines before a field wanted, and the field. It matches everywhere, so that no octet is looked
+# at twice; not too many lines at once, since it lets no other thread run.
 _ENVELOPE_FIELDS = re.compile(
-    rb"(date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id|references)[ \t]*+:"
-    rb"([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]*+\n|[^\n]++",
+    rb"(?:(?!%b[ \t]*+:)[^\n]*+\n){0,1000}+"
+    rb"(?:(%b)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?|[^\n]++|\n|\Z)" % (_NAMES, _NAMES),
     re.IGNORECASE,
 )
 
@@ -101,12 +104,23 @@ Fields: TypeAlias = dict[bytes, list[bytes]]
 
 
 def _fields(data: Source, part: Part) -> Fields:
-    """Lower-case name -> bodies of the fields wanted, of the message whose header `part` has."""
+    """Lower-case name -> bodies of the fields wanted, of the message whose header `part` has.
+
+    Of lists out of all proportion the first addresses, and no half one.
+    """
     end = min(part.body_start, part.header_start + _LIMITS.header_octets)
+    left = _LIMITS.value_octets
     found: Fields = {}
-    for name, value in _ENVELOPE_FIELDS.findall(bytes(data[part.header_start : end])):
-        if name:
-            found.setdefault(name.lower(), []).append(value)
+    for match in _ENVELOPE_FIELDS.finditer(bytes(data[part.header_start : end])):
+        name, value = match.groups()
+        if name is not None:
+            values = found.setdefault(name.lower(), [])
+            room = max(left, 0 if values else _LEAST)
+            if len(value) > room:
+                value = value[: value.rfind(b",", 0, room) + 1] or value[:room]
+            left -= len(value)
+            if room:
+                values.append(value)
     return found
 
 

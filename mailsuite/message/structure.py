@@ -221,7 +221,7 @@ class _Scanner:
         fields_end, body = header_end(data, start, limit)
         part = Part(start, body, body)
         header = data[start : min(fields_end, start + self.limits.header_octets)]
-        found = _content_fields(header, self.limits.fields) if header else {}
+        found = _content_fields(header, self.limits) if header else {}
         value = found.get(b"type")
         if value is not None:
             parsed = parse_content_type(unfold(value), self.limits.params)
@@ -264,17 +264,17 @@ def _encoding(raw: bytes) -> str:
     return words[0].decode("ascii") if words else ""
 
 
-def _content_fields(header: bytes, limit: int) -> dict[bytes, bytes]:
+def _content_fields(header: bytes, limits: Limits) -> dict[bytes, bytes]:
     """Raw bodies of the Content-… fields by the rest of their names; the first of a name counts."""
     lower = header.lower()
     found: dict[bytes, bytes] = {}
     at = 0 if lower.startswith(b"content-") else lower.find(b"\ncontent-") + 1
     if at == 0 and not lower.startswith(b"content-"):
         return found
-    for _ in range(limit):
+    for _ in range(limits.fields):
         match = _CONTENT.match(header, at)
         if match:
-            found.setdefault(match[1].lower(), match[2])
+            found.setdefault(match[1].lower(), match[2][: limits.value_octets])
             at = match.end()
         at = lower.find(b"\ncontent-", at) + 1
         if at == 0:

@@ -120,6 +120,23 @@ def test_envelopes(message: bytes, expected: dict[bytes, bytes]) -> None:
     assert envelope(message) == b"(" + b" ".join(values) + b")"
 
 
+@pytest.mark.parametrize("field", [b"To", b"X-To"])
+def test_what_stands_behind_a_list_of_very_many(field: bytes) -> None:
+    """Of the list as many as fit, and no half one; the fields behind it as ever."""
+    people = b",\r\n ".join(b"p%d@x.test" % number for number in range(60_000))
+    data = (
+        field + b": " + people + b"\r\nSubject: s\r\nTo: b@x.test\r\nCc: a@x.test\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
+    )
+    found, shape, _ = computed(data)
+    assert found.startswith(b'(NIL "s" NIL NIL NIL ((')
+    assert found.endswith(b")) " + A + b" NIL NIL NIL)")
+    hosts = found.count(b'"x.test")')
+    assert found.count(b"(NIL NIL") == hosts
+    assert hosts == 2 if field == b"X-To" else 10_000 < hosts < 60_000
+    assert shape.startswith(b'(("text" "plain"')
+
+
 # -- BODYSTRUCTURE -------------------------------------------------------------------------------
 
 NO_EXTENSION = b" NIL NIL NIL NIL"

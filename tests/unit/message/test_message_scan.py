@@ -427,6 +427,13 @@ def test_number_of_parts() -> None:
     assert body(data, root.parts[-1]).count(b"--b") == 91
 
 
+def test_of_a_field_out_of_all_proportion_the_beginning_counts() -> None:
+    data = b"Content-Type: text/html" + b"; a=b" * 100 + b"\r\nContent-ID: <1>\r\n\r\n"
+    part = scan(data, limits=Limits(value_octets=40))
+    assert part.content_type == "text/html" and len(part.params) < 10
+    assert part.content_id == b"<1>"
+
+
 def test_header_octets_and_params() -> None:
     data = b"X: " + b"y" * 200 + b"\nContent-Type: text/html\n\nbody"
     part = scan(data, limits=Limits(header_octets=100))
