@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mailsuite.control import Client
 
 LOOK = 0.25  # seconds between two looks
+LEFT = 4
+"""Exit code of an import that has left something behind."""
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The account.")]
 Only = Annotated[
     list[str] | None,
@@ -126,6 +128,8 @@ def import_(
         output.emit(told)
     else:
         _say_brought(told, address)
+    if told["left"]:
+        raise typer.Exit(LEFT)
 
 
 def _unique_ids(form: str) -> str:
@@ -173,6 +177,7 @@ def _say_brought(told: dict[str, Any], address: str) -> None:
         f" {told['known']} were there"
         + _also(told["changed"], "had other flags")
         + _also(told["removed"], "removed")
+        + _also(told["left"], "left behind")
     )
 
 

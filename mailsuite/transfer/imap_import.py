@@ -140,6 +140,7 @@ class ImapImport:
                     await asyncio.sleep(PAUSE * tries)
                 except Refused as error:
                     self._progress.note(f"{folder.named.name}: not brought over: {error}")
+                    self._progress.left += 1
                 else:
                     self._progress.folders += 1
             if session is not None:
@@ -280,6 +281,8 @@ class ImapImport:
                 missing = wanted.intersection(group)
                 wanted -= missing
                 self._done(compared, len(missing))
+                if why:
+                    self._progress.left += len(missing)
                 if missing:
                     self._progress.note(
                         f"{target.local}: {len(missing)} messages were not given{why}"

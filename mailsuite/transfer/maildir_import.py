@@ -110,6 +110,7 @@ class MaildirImport:
                     f"{message.path} is no regular file, or has moved meanwhile:"
                     " run the import again"
                 )
+                self._progress.left += 1
             else:
                 await self._add(filling, message, opened)
             self._progress.done += 1

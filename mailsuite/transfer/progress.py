@@ -18,6 +18,7 @@ class Progress:
     known      messages that were there from an earlier run
     changed    messages whose flags were brought up to date
     removed    messages taken out because they are gone at the source
+    left       messages and folders that could not be brought over; the notes say why
     octets     of the messages that have come over
     notes      what the operator should know; `more_notes` counts those beyond `MAX_NOTES`
     """
@@ -31,6 +32,7 @@ class Progress:
     known: int = 0
     changed: int = 0
     removed: int = 0
+    left: int = 0
     octets: int = 0
     notes: list[str] = field(default_factory=list)
     more_notes: int = 0

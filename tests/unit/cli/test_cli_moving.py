@@ -1,6 +1,7 @@
 """`mailsuite import|export` without a running server, and what is wrong with what was typed."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,19 @@ def test_in_and_out(data, maildir, tmp_path, capsys):
     assert "1 messages (11 B) brought into alice@example.test, 0 were there" in (
         capsys.readouterr().out
     )
+
+
+def test_exit_code_where_something_is_left_behind(data, maildir, capsys):
+    os.mkfifo(maildir / "cur/2.a.b:2,S")
+    command = ["import", "alice@example.test", "maildir", str(maildir), "--data", str(data)]
+    assert run(command) == 4
+    said = capsys.readouterr()
+    assert "1 messages (11 B) brought into alice@example.test, 0 were there, 1 left behind" in (
+        said.out
+    )
+    assert "2.a.b:2,S is no regular file" in said.err
+    (maildir / "cur/2.a.b:2,S").unlink()
+    assert run(command) == 0
 
 
 def test_no_such_user(data, maildir, capsys):

@@ -69,8 +69,9 @@ async def test_one_that_can_not_be_read_keeps_no_other(alice, brought):
     assert await subjects(alice) == numbers(1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12)
     (note,) = progress.notes
     assert note.startswith("INBOX: 1 messages were not given: 127.0.0.1: NO [SERVERBUG] Internal")
+    assert progress.left == 1
     odd.odd = lambda words, selected: None
-    await brought(odd)
+    assert (await brought(odd)).left == 0
     assert await subjects(alice) == numbers(*range(1, 13))
 
 
