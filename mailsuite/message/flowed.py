@@ -19,19 +19,24 @@ def _flowed(line: str) -> list[str]:
     if line.startswith(">"):
         return [line]
     parts: list[str] = []
-    while len(line) > WIDTH:
-        cut = line.rfind(" ", 1, WIDTH) + 1 or line.find(" ", WIDTH) + 1
-        # What follows begins with a word, so that the blank before it marks the soft break.
-        while 0 < cut < len(line) and line[cut] == " ":
-            cut += 1
-        if not 0 < cut < len(line) or not line[:cut].strip(" "):
-            break
-        if line[: cut - 1] == "--":  # would be read as a signature's line
-            break
+    while len(line) > WIDTH and (cut := _cut(line)):
         parts.append(_stuffed(line[:cut]))
         line = line[cut:]
     parts.append(_stuffed(line))
     return parts
+
+
+def _cut(line: str) -> int:
+    """Where a word begins behind which the rest may go on the next line; 0 where none does."""
+    cut = line.rfind(" ", 1, WIDTH) + 1 or line.find(" ", WIDTH) + 1
+    # What follows begins with a word, so that the blank before it marks the soft break.
+    while 0 < cut < len(line) and line[cut] == " ":
+        cut += 1
+    if line[: cut - 1] == "--":  # would be read as a signature's line
+        cut = line.find(" ", cut) + 1
+        while 0 < cut < len(line) and line[cut] == " ":
+            cut += 1
+    return cut if 0 < cut < len(line) and line[:cut].strip(" ") else 0
 
 
 def _stuffed(line: str) -> str:

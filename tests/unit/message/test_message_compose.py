@@ -319,6 +319,12 @@ def test_flowed_text_is_joined_again(lines: list[str]) -> None:
     assert joined(flowed) == wanted
 
 
+def test_two_dashes_before_a_long_word_do_not_keep_a_paragraph_whole() -> None:
+    flowed = flow(f"-- {'x' * 80} " + "word " * 100)
+    assert flowed.split("\n")[0] == f"-- {'x' * 80} "
+    assert max(map(len, flowed.split("\n")[1:])) <= 72
+
+
 def test_flowed_text() -> None:
     octets = written(text("A paragraph. " * 10 + "\n> quoted\n-- \nme", flowed=True))
     assert b"Content-Type: text/plain; charset=us-ascii; format=flowed\r\n" in octets
