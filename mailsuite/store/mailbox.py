@@ -20,7 +20,7 @@ from mailsuite.store.flags import EVERY_FLAG, Scope
 from mailsuite.store.folder import Folder, Name
 from mailsuite.store.fulltext import Candidates, Where
 from mailsuite.store.message import MessageFile
-from mailsuite.store.table import Table, check_columns, table
+from mailsuite.store.table import Table, check_columns, front, table
 from mailsuite.store.unique_ids import UniqueIds
 from mailsuite.store.values import Column, FlagsStored, Row
 from mailsuite.store.view import View
@@ -174,6 +174,24 @@ class Mailbox(View):
         check_columns(files, columns)
         return await self._account.beside_writer(
             lambda: table(files, folder, uids, columns, compute_missing=compute)
+        )
+
+    async def front(
+        self,
+        uids: Sequence[int],
+        *,
+        columns: Sequence[Column],
+        max_octets: int,
+        compute: bool = True,
+    ) -> tuple[int, Table]:
+        """The same from the front of `uids`, which ascend: (how many of them, their table).
+
+        As many as fit `max_octets`, at least one: what the index has of one may be a megabyte.
+        """
+        files, folder = self._account.files, self.folder
+        check_columns(files, columns)
+        return await self._account.beside_writer(
+            lambda: front(files, folder, uids, columns, max_octets, compute_missing=compute)
         )
 
     async def rows(

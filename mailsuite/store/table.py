@@ -59,8 +59,7 @@ def table(
     wanted = sorted(set(uids))
     if not wanted:
         return [[] for _ in range(len(columns) + 1)]
-    if files.origins and any(isinstance(n, Derived) or n not in SYSTEM_COLUMNS for n in columns):
-        reading.inherit(files, folder, wanted)
+    _inherit(files, folder, wanted, columns)
     with files.index.reader() as db, db:  # one state for all that is asked
         numbers = _numbers(db, columns)
         found = _select(db, "message", folder.id, wanted, columns, files.facets, numbers)
@@ -78,6 +77,75 @@ def table(
     if compute_missing and any(None in values for values in found[1:]):
         found = _without_gone(found, columns)
     return found
+
+
+def front(
+    files: AccountFiles,
+    folder: Folder,
+    uids: Sequence[int],
+    columns: Sequence[Column],
+    max_octets: int,
+    *,
+    compute_missing: bool = True,
+) -> tuple[int, Table]:
+    """`Mailbox.front`."""
+    wanted = sorted(set(uids))
+    count = len(wanted)
+    _inherit(files, folder, wanted, columns)
+    with files.index.reader() as db:
+        numbers = _numbers(db, columns)
+        while count > 1:
+            some = wanted[:count]
+            octets, lacking = _measure(db, folder.id, some, columns, files.facets, numbers)
+            if lacking and compute_missing and count > COMPUTE_AT_ONCE:
+                count = COMPUTE_AT_ONCE  # how much they will be is not known
+            elif octets > max_octets:
+                count //= 2
+            else:
+                break
+    return count, table(files, folder, wanted[:count], columns, compute_missing=compute_missing)
+
+
+def _inherit(
+    files: AccountFiles, folder: Folder, uids: Sequence[int], columns: Sequence[Column]
+) -> None:
+    """Give copies among these what their originals have, where it is asked for."""
+    if files.origins and any(isinstance(n, Derived) or n not in SYSTEM_COLUMNS for n in columns):
+        reading.inherit(files, folder, uids)
+
+
+def _measure(
+    db: apsw.Connection,
+    mailbox: int,
+    uids: Sequence[int],
+    columns: Sequence[Column],
+    facets: Facets,
+    numbers: dict[str, int],
+) -> tuple[int, bool]:
+    """(octets kept of these columns, which SQLite need not read for that; are some lacking)."""
+    low, high = uids[0], uids[-1]
+    if high - low < 2 * len(uids):
+        where = "id BETWEEN ? AND ?"
+        arguments: Arguments = sql.row_id(mailbox, low), sql.row_id(mailbox, high)
+    else:
+        where = "id IN (SELECT value FROM json_each(?))"
+        arguments = (sql.ids(mailbox, uids),)
+    octets, lacking = 0, False
+    for name in columns:
+        if isinstance(name, Derived) and (number := numbers[name.key]):
+            source, value = "derived", "octets"
+            condition = f"number = {number} AND {where}"
+        elif isinstance(name, Derived) or name == "header":
+            source, value, condition = "header", "block", where
+        elif name in facets.names:
+            source, value, condition = table_of(facets, name), column(name), where
+        else:
+            continue
+        query = f"SELECT count(*), total(length({value})) FROM {source} WHERE {condition}"
+        ((rows, size),) = db.execute(query, arguments)
+        octets += int(size)
+        lacking = lacking or (source != "derived" and rows < len(uids))
+    return octets, lacking
 
 
 def _transposed(rows: Sequence[Row], columns: Sequence[Column]) -> Table:

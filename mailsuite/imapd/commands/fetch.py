@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import aclosing
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from mailsuite.base import ranges
@@ -26,6 +26,8 @@ from mailsuite.store import MessageGone
 
 FLAGS_BATCH = 5000
 ROWS_BATCH = 1000
+ROWS_OCTETS = 1 << 23
+"""What is held at once of these, twice. One message may have a megabyte of addresses or parts."""
 STRUCTURES_AT_ONCE = 1 << 16
 """Octets of body structures that are gone through on the loop: about a millisecond."""
 READ_AHEAD = 1 << 19
@@ -67,8 +69,7 @@ async def _fetch(session: Session, arguments: FetchArguments, *, by_uid: bool) -
             await session.breathe()
         return OK
     complete = decoded = True
-    loads = (_load(session, plan, positions) for positions in batches(wanted, ROWS_BATCH))
-    async with aclosing(ahead(loads)) as loaded:
+    async with aclosing(ahead(_loads(session, plan, wanted))) as loaded:
         async for asked, batch in loaded:
             answers = _Answers(session, view, plan)
             complete &= await answers.run(asked, batch)
@@ -113,22 +114,43 @@ async def tell_new(
     view = session.selected
     plan = Plan(items, uid=not session.enabled.uid_only, modseq=session.enabled.condstore)
     plan.marks_seen = False
-    for some in batches(positions, ROWS_BATCH):
-        if plan.names <= {"FLAGS", "UID", "MODSEQ"}:
+    if plan.names <= {"FLAGS", "UID", "MODSEQ"}:
+        for some in batches(positions, ROWS_BATCH):
             _write_flags(session, plan, some)
-        else:
-            asked, batch = await _load(session, plan, some)
-            await _Answers(session, view, plan).run(asked, batch)
+        return
+    for load in _loads(session, plan, positions):
+        asked, batch = await load
+        await _Answers(session, view, plan).run(asked, batch)
+
+
+def _loads(
+    session: Session, plan: Plan, positions: Iterable[int]
+) -> Iterator[Coroutine[Any, Any, tuple[list[int], Batch]]]:
+    """What the index has of all these messages: one piece is to be awaited before the next."""
+    rest = iter(positions)
+    some: list[int] = []
+
+    async def load() -> tuple[list[int], Batch]:
+        nonlocal some
+        asked, batch = await _load(session, plan, some)
+        some = some[len(asked) :]
+        return asked, batch
+
+    while some := some or list(islice(rest, ROWS_BATCH)):
+        yield load()
 
 
 async def _load(session: Session, plan: Plan, positions: Sequence[int]) -> tuple[list[int], Batch]:
-    """UIDs asked for, and what the index has of these messages."""
+    """UIDs asked for, and what the index has of them: of the first that are not too much."""
     view = session.selected
     asked = [view.uids[position] for position in positions]
     numbers = [position + 1 for position in positions]
     if not plan.columns:
         return asked, Batch(view, numbers, [asked])
-    columns = await view.mailbox.table(asked, columns=plan.columns, compute=plan.computes)
+    count, columns = await view.mailbox.front(
+        asked, columns=plan.columns, max_octets=ROWS_OCTETS, compute=plan.computes
+    )
+    asked, numbers = asked[:count], numbers[:count]
     if len(columns[0]) != len(asked):
         by_uid = dict(zip(asked, numbers, strict=True))
         numbers = [by_uid[uid] for uid in columns[0]]

@@ -183,7 +183,7 @@ async def test_keywords_made_while_a_fetch_is_under_way_are_told_before_it_answe
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RFC 3501 §7.2.6: FLAGS tells which there are."""
-    table = Mailbox.table
+    front = Mailbox.front
     async with Runner(tmp_path, None, settings()) as runner:
         await runner.deliver("short")
         reader = await runner.signed_in("A", "SELECT INBOX")
@@ -194,9 +194,9 @@ async def test_keywords_made_while_a_fetch_is_under_way_are_told_before_it_answe
             nonlocal number
             number += 1
             await writer.command(f"STORE 1 +FLAGS.SILENT (new{number})")
-            return await table(mailbox, *uids, **columns)
+            return await front(mailbox, *uids, **columns)
 
-        monkeypatch.setattr(Mailbox, "table", made_meanwhile)
+        monkeypatch.setattr(Mailbox, "front", made_meanwhile)
         first, second, third = await reader.command("FETCH 1 (FLAGS RFC822.SIZE)")
         assert (b" new1)" in first, b" new1 " in second) == (True, True)
         assert third.startswith(b"* 1 FETCH (FLAGS (\\Recent new1) RFC822.SIZE ")
@@ -204,6 +204,36 @@ async def test_keywords_made_while_a_fetch_is_under_way_are_told_before_it_answe
         first, second, third = await reader.command("FETCH 1 (RFC822.SIZE BODY[TEXT])")
         assert (b" new2)" in first, b" new2 " in second) == (True, True)
         assert b" FLAGS (\\Seen \\Recent new1 new2) " in third
+
+
+async def test_messages_of_which_there_is_much_to_tell_are_answered_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front, taken = Mailbox.front, list[tuple[int, int]]()
+
+    async def watched(mailbox: Mailbox, uids: Any, **asked: Any) -> Any:
+        count, table = await front(mailbox, uids, **asked)
+        taken.append((len(uids), count))
+        return count, table
+
+    monkeypatch.setattr(Mailbox, "front", watched)
+    async with Runner(tmp_path, None, settings()) as runner:
+        account = await runner.store.account("alice@example.test")
+        await account.append("INBOX", [NewMessage(MESSAGES["mixed"])] * 100)
+        client = await runner.signed_in("A", "SELECT INBOX")
+        answer = await client.command("FETCH 1:* (UID ENVELOPE BODYSTRUCTURE)")
+        assert len(answer) == 100
+        taken.clear()
+        monkeypatch.setattr("mailsuite.imapd.commands.fetch.ROWS_OCTETS", 10_000)
+        assert await client.command("FETCH 1:* (UID ENVELOPE BODYSTRUCTURE)") == answer
+        assert len(taken) > 3
+        assert sum(count for _, count in taken) == 100
+        other = await runner.signed_in("B", "SELECT INBOX")
+        await other.command("STORE 1:50 +FLAGS (\\Deleted)")
+        await client.command("CLOSE")
+        await other.command("EXPUNGE")
+        await client.command("SELECT INBOX")
+        assert len(await client.command("FETCH 1:* (UID ENVELOPE BODYSTRUCTURE)")) == 50
 
 
 async def test_very_many_changes_are_told_by_and_by(

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from mailsuite.store import Derived, Mailbox, NewMessage, Store, records
+from mailsuite.store import Derived, Mailbox, NewMessage, Store, filler, records
 
 COUNT = 150
 
@@ -174,3 +174,42 @@ async def test_only_what_is_deleted_is_expunged(mailbox: Mailbox) -> None:
     assert await mailbox.expunge(None, only_deleted=True) == [5, 80]
     assert await mailbox.expunge(None, only_deleted=True) == []
     assert len(mailbox.uids) == COUNT - 2
+
+
+async def test_the_front_is_as_much_as_fits(mailbox: Mailbox) -> None:
+    uids = list(mailbox.uids)
+    whole = await mailbox.table(uids, columns=["start", "header"])
+
+    async def front(octets: int, some: list[int] = uids) -> tuple[int, list[list[Any]]]:
+        return await mailbox.front(some, columns=["start", "header"], max_octets=octets)
+
+    assert await front(1 << 20) == (COUNT, whole)
+    count, table = await front(1000)
+    assert 1 < count < 50
+    assert table == [column[:count] for column in whole]
+    # One that is too large by itself comes all the same; what is gone is looked at, too.
+    assert await front(1) == (1, [column[:1] for column in whole])
+    await mailbox.expunge([1, 2], only_deleted=False)
+    assert (await front(1 << 20, [1, 2])) == (2, [[], [], []])
+    count, table = await front(1000, [1, 2, *range(3, 100, 3)])
+    assert count > 2
+    assert table[0] == list(range(3, 100, 3))[: count - 2]
+
+
+async def test_the_front_of_what_is_not_computed_yet_is_short(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filler, "QUIET", 3600.0)  # nothing is computed in the background
+    account = await store.account("alice@example.test")
+    await account.append("INBOX", [NewMessage(message(number)) for number in range(COUNT)])
+    mailbox = await account.open("INBOX")
+    one = Counted("")
+    uids = list(mailbox.uids)
+    count, table = await mailbox.front(uids, columns=["length"], max_octets=1 << 20)
+    assert 1 < count < COUNT
+    assert len(table[0]) == count
+    await mailbox.table(uids, columns=["length"])
+    for columns in (["length"], ["size"], [one.column]):
+        count, table = await mailbox.front(uids, columns=columns, max_octets=1 << 20)
+        assert (count, table[0]) == (COUNT, uids)
+    assert (await mailbox.front(uids, columns=[one.column], max_octets=500))[0] < COUNT
