@@ -96,6 +96,8 @@ class Connection(asyncio.Protocol):
         self._wake(waiter)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is None:
+            return
         self._closed = True
         self._wake(self._read_waiter)
         self.resume_writing()
@@ -213,6 +215,9 @@ class Connection(asyncio.Protocol):
             )
         except BaseException:
             self.abort()
+            # A connection that is reset within the handshake, the event loop tells its TLS layer of
+            # and nobody else.
+            self.connection_lost(None)
             raise
         if transport is None or self._closed:
             self.abort()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -116,6 +117,32 @@ async def test_start_tls_discards_what_came_before() -> None:
         assert await reader.read() == b"over TLS"
         writer.close()
     assert after == [b"real"]
+
+
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00\x01"])
+async def test_a_reset_within_the_handshake_gives_the_place_back(begun: bytes) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    failed = asyncio.Event()
+
+    async def session(connection: Connection) -> None:
+        try:
+            await connection.start_tls(context, b"OK\r\n")
+        finally:
+            assert await connection.read() == b""
+            failed.set()
+
+    async with listening(session, per_address=1, busy=b"busy\r\n") as address:
+        reader, writer = await asyncio.open_connection(*address)
+        assert await reader.readline() == b"OK\r\n"
+        writer.write(begun)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        await failed.wait()
+        reader, writer = await asyncio.open_connection(*address)
+        assert await reader.readline() == b"OK\r\n"
+        writer.close()
 
 
 async def test_too_many_connections_are_told_so() -> None:
