@@ -31,6 +31,7 @@ class FakeAccounts:
 
     all_have_verifiers = False
     app_passwords = NoAppPasswords()
+    local_domains: frozenset[str] = frozenset()
 
     def __init__(self, passwords: Mapping[str, str], *, secrets: bool = False) -> None:
         self.passwords = dict(passwords)

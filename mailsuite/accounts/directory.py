@@ -85,6 +85,13 @@ class Directory:
             self._refresh()
             return key in self._domains
 
+    @property
+    def local_domains(self) -> frozenset[str]:
+        """Our domains, in the form in which they are compared."""
+        with self._lock:
+            self._refresh()
+            return frozenset(self._domains)
+
     def lookup(self, address: str) -> AccountRow | AliasRow | None:
         """The account or alias of exactly this address; no subaddress, no catch-all."""
         key = names.account_key(address)

@@ -71,6 +71,11 @@ class Directories:
 
     # -- sign-in --------------------------------------------------------------------------------
 
+    @property
+    def local_domains(self) -> frozenset[str]:
+        """All our domains."""
+        return self.own.local_domains.union(*(other.domains for other in self._others))
+
     def enabled(self, name: str) -> str | None:
         """The address of the account `name`, if there is one that may sign in."""
         found = self.lookup(name)

@@ -46,6 +46,8 @@ class Accounts(Protocol):
     def some_have_secrets(self) -> bool: ...
     @property
     def app_passwords(self) -> AppPasswords: ...
+    @property
+    def local_domains(self) -> frozenset[str]: ...
 
     def enabled(self, name: str) -> str | None:
         """The address of an account that may sign in, in the form that it is kept in."""
@@ -143,7 +145,8 @@ class SignIn:
             return self._barred(client, given.authcid)
         if not given.authcid or not given.password:  # nobody's, whatever a list elsewhere says
             return await self.fail(client, given.authcid, given.password)
-        address = self.accounts.enabled(given.authcid)
+        name = self._full(given.authcid)
+        address = self.accounts.enabled(name)
         row = self.accounts.app_passwords.find(address or "", given.password)
         if address is not None and row is not None and client.door in row.doors:
             return await self._accept(client, address, given.authzid, given.authcid, row)
@@ -151,7 +154,7 @@ class SignIn:
             barred = self.bar(client, given.authcid)  # meanwhile, by another connection
             if barred is not None:
                 return barred
-            account = await self.accounts.verify(given.authcid, given.password)
+            account = await self.accounts.verify(name, given.password)
             if account is None:
                 return await self.fail(client, given.authcid, given.password)
         return await self._accept(client, account, given.authzid, given.authcid, None)
@@ -184,7 +187,7 @@ class SignIn:
 
     def secret(self, name: str) -> str:
         """The password of an account that has opted in; else one that nobody knows."""
-        return self.accounts.secret(name) or secrets.token_hex(32)
+        return self.accounts.secret(self._full(name)) or secrets.token_hex(32)
 
     def verifiers(
         self, client: Client, name: str, hash: Hash
@@ -193,7 +196,7 @@ class SignIn:
 
         At least one, which may be a decoy. All have the salt and count of the first.
         """
-        key = self._key(name)
+        key, name = self._key(name), self._full(name)
         address = self.accounts.enabled(name)
         found: list[tuple[AppPasswordRow | None, Verifier]] = []
         own = self.accounts.verifier(name, hash)
@@ -249,7 +252,7 @@ class SignIn:
         self, client: Client, authzid: str, name: str, row: AppPasswordRow | None, via: str = ""
     ) -> Outcome:
         """The client has shown that it is `name`: sign it in, if the account is enabled still."""
-        address = self.accounts.enabled(name)
+        address = self.accounts.enabled(self._full(name))
         if address is None:
             return await self.fail(client, name, None)
         return await self._accept(client, address, authzid, name, row, via)
@@ -315,7 +318,14 @@ class SignIn:
         In the form of addresses whether there is such an account or not: else one that is not there
         would be known by having other salts for other ways to write it.
         """
+        name = self._full(name)
         return (names.account_key(name) or name.casefold())[:MAX_NAME]
+
+    def _full(self, name: str) -> str:
+        """With a domain: `alice` can only be alice of the one that there is."""
+        if not name or "@" in name or len(domains := self.accounts.local_domains) != 1:
+            return name
+        return f"{name}@{next(iter(domains))}"
 
     async def _guarded(self, client: Client, name: str, work: Awaitable[Outcome]) -> Outcome:
         try:

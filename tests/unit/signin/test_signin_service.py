@@ -284,6 +284,34 @@ async def test_exchanges_that_were_open_before_an_account_was_closed_end_with_it
     assert why(await exchange.step(machine.answer(first))) is Why.BANNED
 
 
+async def test_the_only_domain_need_not_be_named(open_room: SignIn, directory: Directory) -> None:
+    room = open_room
+    directory.set_legacy(ALICE, "secret")
+    assert await password(room, "secret", "Alice") == SignedIn(ALICE, "password")
+    assert isinstance(await scram(room, "secret", "alice"), SignedIn)
+    exchange = room.start("CRAM-MD5", OPEN)
+    assert exchange
+    assert isinstance(await converse(exchange, CramMd5(ClientLogin("alice", "secret"))), SignedIn)
+    assert isinstance(await room.digest(OPEN, "alice", lambda word: word == "secret"), SignedIn)
+    for authzid, right in (("alice", True), (ALICE, True), ("bob", False)):
+        given = sasl.Credentials(authzid, "alice", "secret")
+        assert isinstance(await room.password(IMAP, given), SignedIn) is right
+    assert why(await password(room, "secret", "bob")) is Why.WRONG
+    directory.add_domain("another.test")
+    assert why(await password(room, "secret", "alice")) is Why.WRONG
+    assert await password(room, "secret") == SignedIn(ALICE, "password")
+
+
+async def test_failures_of_a_name_with_and_without_its_domain_count_together(
+    directory: Directory,
+) -> None:
+    room = sign_in(directory, scram="auto", address_failures=100, account_failures=4)
+    for number, name in enumerate((ALICE, "alice", "ALICE", ALICE)):
+        client = replace(IMAP, peer=f"192.0.2.{number}")
+        assert why(await password(room, f"wrong {number}", name, client)) is Why.WRONG
+    assert why(await password(room, "secret", "alice")) is Why.BANNED
+
+
 @pytest.mark.parametrize("local", ["alice", "nobody"])
 async def test_a_name_has_one_salt_however_it_is_written(directory: Directory, local: str) -> None:
     """Else SCRAM would tell which names are accounts."""
