@@ -43,7 +43,9 @@ async def plan_for(
         # more than that: the operator's word stands.
         return Plan(need, f"{why}, TLS-Required: No")
     enforced = sts is not None and sts.mode == "enforce"
-    if enforced and sts is not None and not sts.allows(host.name):
+    # A smarthost was named by the operator, and found by no MX record whose name could be none of
+    # the policy's (RFC 8461 §4.1): many a provider has another name for it than for its MX hosts.
+    if enforced and sts is not None and smarthost is None and not sts.allows(host.name):
         words = f"{host.name} is not among the hosts of the MTA-STS policy of {domain}"
         raise SessionFailed("4.7.5", words, Contact(host.name, why="MTA-STS"), reached=True)
     # What the operator asks of a host by name is not weakened by the DNS.

@@ -270,18 +270,25 @@ async def test_a_damaged_file_is_fetched_anew(tmp_path: Path) -> None:
         assert outcome.contact.why == "MTA-STS policy: enforce"
 
 
-async def test_of_a_smarthost_its_own_policy_counts(tmp_path: Path) -> None:
-    """RFC 8461 §3.4; not for an address, which has none."""
-    hop = NextHop(tls=server_tls("mx1.test"))
+@pytest.mark.parametrize(
+    ("host", "certified", "sent"),
+    [("far.test", "far.test", True), ("far.test", "mx1.test", False), ("127.0.0.1", "", True)],
+)
+async def test_of_a_smarthost_its_own_policy_counts(
+    tmp_path: Path, host: str, certified: str, sent: bool
+) -> None:
+    """RFC 8461 §3.4; not for an address, which has none. It need not be among the MX hosts."""
+    hop = NextHop(tls=server_tls(certified or "mx1.test"))
+    where = zone()
+    where.records[("far.test", "A")] = ["127.0.0.1"]
     async with listening(hop), serving(Web()) as web:
-        where = zone()
-        where.records[("far.test", "A")] = ["127.0.0.1"]
-        for host, sent in (("far.test", False), ("127.0.0.1", True)):
-            rule = Rule(Smarthost(host, hop.port, "opportunistic"))
-            async with relaying(tmp_path, where, sts_port=web.port, default=rule) as relay:
-                (outcome,) = await relay.send("a@other.test")
-                assert isinstance(outcome, Sent if sent else Deferred), outcome
-                assert sent or "not among the hosts of the MTA-STS policy" in outcome.text
+        rule = Rule(Smarthost(host, hop.port, "opportunistic"))
+        async with relaying(tmp_path, where, sts_port=web.port, default=rule) as relay:
+            (outcome,) = await relay.send("a@other.test")
+            assert isinstance(outcome, Sent if sent else Deferred), outcome
+            assert sent or "certificate not accepted" in outcome.text
+            assert outcome.contact is not None
+            assert ("MTA-STS policy: enforce" in outcome.contact.why) == bool(certified)
         assert not [name for name, kind in where.asked if kind == "TXT" and name != RECORD[0]]
 
 
