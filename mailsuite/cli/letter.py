@@ -6,11 +6,12 @@ stays.
 
 import getpass
 import os
+import re
 from dataclasses import dataclass, field
 
 from mailsuite.cli.handing import EX_DATAERR, EX_USAGE, Mail, NotSent
 from mailsuite.message import (
-    Address,
+    MAX_PATH,
     Field,
     Group,
     decode_words,
@@ -23,6 +24,11 @@ from mailsuite.message.writing import Mailbox, MailboxGroup, address_field, text
 
 # Fields that hold no text which could be encoded.
 STRUCTURED = ("content-", "mime-", "message-id", "references", "in-reply-to", "received", "date")
+NESTED = 8  # comments in comments
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^][,<>"\s]{0,80}\]', re.DOTALL)  # or a domain literal
+_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
+_ROUTE = re.compile(r"<[\s,]*@[^:<>]*:")
 
 
 @dataclass(slots=True)
@@ -45,16 +51,22 @@ def user_name() -> str:
         return f"uid-{os.getuid()}"
 
 
-def check_one_at(one: Address, given: str) -> None:
-    """Raises NotSent for a slip: a@b@c, which the parser reads as "a@b"@c, or a@b c@d, no comma.
+def check_commas(given: str) -> None:
+    """Raises NotSent for two addresses without a comma between them, and for one with two @.
 
-    (It reads what others have written.) `given` is the text that the address stood in.
+    The parser, which reads what others have written, takes one of them and leaves the other out.
     """
-    local = one.mailbox.decode("utf-8", "replace")
-    if "@" in local and f'"{local}"' not in given.replace("\\", ""):
-        raise NotSent(EX_DATAERR, f"{given.strip()!r} is not an address: more than one @")
-    if one.name and b"@" in one.name and not set('<"(') & set(given):
-        raise NotSent(EX_DATAERR, f"{given.strip()!r}: between addresses a comma is missing")
+    text = _QUOTED.sub("_", given)
+    for _ in range(NESTED):
+        text = _COMMENT.sub(" ", text)
+    for element in re.split("[,;:]", _ROUTE.sub("<", text)):
+        name, *angles = re.split("<+", element)
+        inside, _, behind = angles[0].partition(">") if angles else (name, "", "")
+        words = [word for word in inside.split() if "@" in word]
+        if len(angles) > 1 or "@" in behind or len(words) > 1:
+            raise NotSent(EX_DATAERR, f"{given.strip()!r}: between addresses a comma is missing")
+        if inside.count("@") > 1:
+            raise NotSent(EX_DATAERR, f"{given.strip()!r} is not an address: more than one @")
 
 
 class Letter:
@@ -94,7 +106,7 @@ class Letter:
         found = mailboxes(parse_addresses(text.encode("utf-8", "surrogateescape")))
         if len(found) != 1:
             raise NotSent(EX_USAGE, f"{text!r} is not an address")
-        check_one_at(found[0], text)
+        check_commas(text)
         return self._complete(found[0].address)
 
     def _listed(self, text: str) -> list[str]:
@@ -103,13 +115,13 @@ class Letter:
             if one.display_name and not one.address:
                 # Somebody was meant, and would be left out without a word.
                 raise NotSent(EX_DATAERR, f"{one.display_name!r} is not an address")
-            check_one_at(one, text)
+        check_commas(text)
         return [self._complete(one.address) for one in found if one.address]
 
     def _complete(self, address: str) -> str:
         whole = address if "@" in address else f"{address}@{self._origin}"
         try:
-            return parse_mailbox(whole)
+            return parse_mailbox(whole, MAX_PATH)
         except ValueError as error:
             raise NotSent(EX_DATAERR, f"{address!r} is not an address: {error}") from error
 

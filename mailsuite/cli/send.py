@@ -32,8 +32,9 @@ from mailsuite.cli.handing import (
     origin,
     remote_server,
 )
-from mailsuite.cli.letter import check_one_at, user_name
+from mailsuite.cli.letter import check_commas, user_name
 from mailsuite.message import (
+    MAX_PATH,
     Address,
     Group,
     decode_text,
@@ -285,21 +286,21 @@ def _people(given: str, domain: str) -> list[Mailbox | MailboxGroup]:
     found: list[Mailbox | MailboxGroup] = []
     for one in parse_addresses(given.encode("utf-8", "replace")):
         if isinstance(one, Group):
-            members = tuple(_mailbox(member, given, domain) for member in one.members)
+            members = tuple(_mailbox(member, domain) for member in one.members)
             found.append(MailboxGroup(one.display_name, members))
         else:
-            found.append(_mailbox(one, given, domain))
+            found.append(_mailbox(one, domain))
     if not found:
         raise NotSent(EX_DATAERR, f"{given!r} holds no address")
+    check_commas(given)
     return found
 
 
-def _mailbox(one: Address, given: str, domain: str) -> Mailbox:
+def _mailbox(one: Address, domain: str) -> Mailbox:
     address = one.address
-    check_one_at(one, given)
     whole = address if "@" in address else f"{address}@{domain}"
     try:
-        return Mailbox(one.display_name, parse_mailbox(whole))
+        return Mailbox(one.display_name, parse_mailbox(whole, MAX_PATH))
     except ValueError as error:
         raise NotSent(EX_DATAERR, f"{address!r} is not an address: {error}") from error
 

@@ -70,14 +70,14 @@ def parse_path(path: str | bytes, *, null: bool = False, postmaster: bool = Fals
     return address
 
 
-def parse_mailbox(mailbox: str | bytes) -> str:
+def parse_mailbox(mailbox: str | bytes, most: int = MAX_LOCAL) -> str:
     """`local@domain` (RFC 5321 Mailbox, no brackets) into the canonical form. Raises PathError.
 
     Canonical: quotes only where the local part needs them, its case kept; the domain in lower case
-    and A-labels.
+    and A-labels. most: octets of the local part.
     """
     text = _text(mailbox)
-    address, at = _mailbox_at(text, 0, _DOT_STRING, MAX_LOCAL)
+    address, at = _mailbox_at(text, 0, _DOT_STRING, most)
     if at != len(text):
         raise PathError("text after the address")
     return address

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailsuite.message.charset import codec_name
-from mailsuite.message.path import parse_mailbox, quote_local, split_address
+from mailsuite.message.path import MAX_PATH, parse_mailbox, quote_local, split_address
 
 WIDTH = 76
 _WORD = 75  # RFC 2047 §2
@@ -207,7 +207,7 @@ def _phrase(name: str, utf8: bool, room: int = _WORD) -> list[str]:
 
 
 def _mailbox(entry: Mailbox, utf8: bool, room: int = _WORD) -> list[str]:
-    address = parse_mailbox(entry.address)
+    address = parse_mailbox(entry.address, MAX_PATH)
     if utf8:
         local, _ = split_address(address)
         _, _, domain = entry.address.rpartition("@")

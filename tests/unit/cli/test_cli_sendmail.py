@@ -160,6 +160,47 @@ def test_a_missing_comma_leaves_nobody_out() -> None:
     assert Letter(named, b"", "x.test").mail.recipients == ["b@x.test"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A <a@x.test> B <b@x.test>",
+        "<a@x.test><b@x.test>",
+        "<a@x.test> b@x.test",
+        "a@x.test (Ann) b@x.test",
+        '"Ann" a@x.test b@x.test',
+        "friends: c@x.test, a@x.test b@x.test;",
+    ],
+)
+def test_nor_where_there_are_names_too(text: str) -> None:
+    with pytest.raises(NotSent, match="a comma is missing"):
+        Letter(Wanted(addresses=[text], values={"sender": "me"}), b"", "x.test")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"b@x.test, c" <a@x.test>',
+        "b@x.test <a@x.test>",
+        "a@x.test (was (b@x.test) before c@x.test)",
+        "<@b.test,@c.test:a@x.test>",
+        "<<a@x.test>>",
+        "; a @ x.test,",
+    ],
+)
+def test_what_is_one_address(text: str) -> None:
+    letter = Letter(Wanted(addresses=[text], values={"sender": "me"}), b"", "x.test")
+    assert letter.mail.recipients == ["a@x.test"]
+
+
+def test_a_long_local_part_as_mailing_lists_make_them() -> None:
+    long = f"bounces+{'user=host.test+' * 5}list@x.test"
+    letter = Letter(
+        Wanted(addresses=[long], values={"sender": long}), "Subject: ä\r\n".encode(), "x.test"
+    )
+    assert (letter.mail.sender, letter.mail.recipients) == (long, [long])
+    assert long.encode() in letter.header
+
+
 def test_an_at_in_quotes_is_none() -> None:
     for text in ('"a@b"@x.test', '"Ann" <"a@b"@x.test>', '"a\\@b"@x.test'):
         letter = Letter(Wanted(addresses=[text], values={"sender": "me"}), b"", "x.test")
