@@ -38,6 +38,8 @@ from mailsuite.message import Octets, fold
 from mailsuite.store import Candidates, Row, Where
 
 ROWS_BATCH = 1000
+ROWS_OCTETS = 1 << 24
+"""Of these, held in memory: a message may be one large header."""
 READ_BATCH = 500
 READ_AHEAD = 1 << 20
 """Octets of messages that are read and compared in one go."""
@@ -172,10 +174,15 @@ class Search:
         view = self._view
         found: list[tuple[int, int]] = []
         left = positions.listed(among)
-        for start in range(0, len(left), ROWS_BATCH):
-            by_uid = {view.uids[place]: place for place in left[start : start + ROWS_BATCH]}
-            rows = await view.mailbox.rows(list(by_uid), columns=columns)
-            self._report(start, len(left))
+        at = 0
+        while at < len(left):
+            by_uid = {view.uids[place]: place for place in left[at : at + ROWS_BATCH]}
+            count, table = await view.mailbox.front(
+                list(by_uid), columns=columns, max_octets=ROWS_OCTETS
+            )
+            self._report(at, len(left))
+            at += count
+            rows = list(zip(*table, strict=True))
             found += await self._threads.run(_said, rows, look, by_uid)
         return found
 

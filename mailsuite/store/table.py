@@ -98,7 +98,7 @@ def front(
             some = wanted[:count]
             octets, lacking = _measure(db, folder.id, some, columns, files.facets, numbers)
             if lacking and compute_missing and count > COMPUTE_AT_ONCE:
-                count = COMPUTE_AT_ONCE  # how much they will be is not known
+                count = COMPUTE_AT_ONCE
             elif octets > max_octets:
                 count //= 2
             else:
@@ -122,7 +122,10 @@ def _measure(
     facets: Facets,
     numbers: dict[str, int],
 ) -> tuple[int, bool]:
-    """(octets kept of these columns, which SQLite need not read for that; are some lacking)."""
+    """(octets kept of these columns, which SQLite need not read for that; are some lacking).
+
+    Of those that are lacking it is not known. A message may be one large header: its octets count.
+    """
     low, high = uids[0], uids[-1]
     if high - low < 2 * len(uids):
         where = "id BETWEEN ? AND ?"
@@ -145,6 +148,8 @@ def _measure(
         ((rows, size),) = db.execute(query, arguments)
         octets += int(size)
         lacking = lacking or (source != "derived" and rows < len(uids))
+    if lacking:
+        octets += int(sql.value(db, f"SELECT total(size) FROM message WHERE {where}", arguments))
     return octets, lacking
 
 

@@ -228,6 +228,11 @@ async def test_messages_of_which_there_is_much_to_tell_are_answered_some_at_a_ti
         assert await client.command("FETCH 1:* (UID ENVELOPE BODYSTRUCTURE)") == answer
         assert len(taken) > 3
         assert sum(count for _, count in taken) == 100
+        taken.clear()
+        monkeypatch.setattr("mailsuite.imapd.search.ROWS_OCTETS", 5_000)
+        (found,) = await client.command("SEARCH RETURN (COUNT) SENTSINCE 1-Jan-2020")
+        assert found.endswith(b" COUNT 100")
+        assert len(taken) > 3
         other = await runner.signed_in("B", "SELECT INBOX")
         await other.command("STORE 1:50 +FLAGS (\\Deleted)")
         await client.command("CLOSE")

@@ -205,6 +205,7 @@ async def test_the_front_of_what_is_not_computed_yet_is_short(
     mailbox = await account.open("INBOX")
     one = Counted("")
     uids = list(mailbox.uids)
+    assert (await mailbox.front(uids, columns=["length"], max_octets=1))[0] == 1
     count, table = await mailbox.front(uids, columns=["length"], max_octets=1 << 20)
     assert 1 < count < COUNT
     assert len(table[0]) == count
