@@ -123,4 +123,4 @@ class Filler:
         files = self._account.files
         reading.inherit(files, folder, uids)
         if lacking := reading.lacking_facets(files, folder, uids):
-            reading.compute(files, folder, lacking)
+            reading.fill(files, folder, lacking)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from mailsuite.message import Octets
@@ -23,6 +23,8 @@ from mailsuite.store.records import TMP, Entry
 from mailsuite.store.values import Facets, Row
 
 T = TypeVar("T")
+KEEP_AT_ONCE = 1 << 23
+"""Octets of header blocks and facets that are computed before they go into the index."""
 SMALL = 1 << 16
 MAP_FROM = 1 << 20
 PLACES_AT_ONCE = 100
@@ -167,13 +169,36 @@ def inherit(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> bool:
 def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[int, Row]:
     """UID -> (header block, facet, …); kept in the index. Messages that are gone are left out."""
     found: dict[int, Row] = {}
+    for some in _computed(files, folder, uids):
+        _keep(files, folder, some)
+        found |= some
+    return found
+
+
+def fill(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> None:
+    """The same, for the index only."""
+    for some in _computed(files, folder, uids):
+        _keep(files, folder, some)
+
+
+def _computed(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> Iterator[dict[int, Row]]:
+    """As many at a time as fit: a message may be one large header."""
+    found: dict[int, Row] = {}
+    octets = 0
     for entry in find(files, folder, uids):
         try:
-            found[entry.uid] = _compute(files, folder, entry)
+            row = found[entry.uid] = _compute(files, folder, entry)
         except MessageGone:
             continue
-    if not found:
-        return found
+        octets += sum(map(len, row))
+        if octets >= KEEP_AT_ONCE:
+            yield found
+            found, octets = {}, 0
+    if found:
+        yield found
+
+
+def _keep(files: AccountFiles, folder: Folder, found: dict[int, Row]) -> None:
     insertions = _insertions(files.facets)
     with files.index.transaction() as db:
         for uid, (header, *facets) in found.items():
@@ -188,7 +213,6 @@ def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[in
                 db.execute("INSERT OR REPLACE INTO header VALUES(?, ?)", (row_id, header))
                 for insertion, places in insertions:
                     db.execute(insertion, (row_id, *[facets[place] for place in places]))
-    return found
 
 
 def _insertions(facets: Facets) -> list[tuple[str, list[int]]]:

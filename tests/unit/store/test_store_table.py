@@ -12,7 +12,10 @@ from typing import Any
 import apsw
 import pytest
 
-from mailsuite.store import Derived, Mailbox, NewMessage, Store, filler, records
+from mailsuite.store import Derived, Mailbox, NewMessage, Store, filler, reading, records
+from mailsuite.store.files import AccountFiles
+from mailsuite.store.folder import Folder
+from mailsuite.store.values import Row
 
 COUNT = 150
 
@@ -214,3 +217,27 @@ async def test_the_front_of_what_is_not_computed_yet_is_short(
         count, table = await mailbox.front(uids, columns=columns, max_octets=1 << 20)
         assert (count, table[0]) == (COUNT, uids)
     assert (await mailbox.front(uids, columns=[one.column], max_octets=500))[0] < COUNT
+
+
+async def test_what_is_computed_is_kept_before_it_is_too_much(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filler, "QUIET", 3600.0)
+    monkeypatch.setattr(reading, "KEEP_AT_ONCE", 100)
+    keep, kept = reading._keep, list[int]()
+
+    def watched(files: AccountFiles, folder: Folder, found: dict[int, Row]) -> None:
+        kept.append(len(found))
+        keep(files, folder, found)
+
+    monkeypatch.setattr(reading, "_keep", watched)
+    account = await store.account("alice@example.test")
+    await account.append("INBOX", [NewMessage(message(number)) for number in range(1, 31)])
+    mailbox = await account.open("INBOX")
+    uids = list(mailbox.uids)
+    for asked in (uids[:20], uids):
+        reading.fill(account.files, mailbox.folder, uids[:10])
+        headers = [message(uid).removesuffix(b"body\r\n") for uid in asked]
+        assert await mailbox.table(asked, columns=["header"]) == [asked, headers]
+    assert sum(kept) == 40  # ten are filled in twice
+    assert max(kept) < 6
