@@ -20,7 +20,7 @@ class NextHop:
 
     offers    lines of its reply to EHLO; STARTTLS is added where there is `tls`
     replies   verb -> replies; (drop) closes the connection, (silence) answers nothing
-    pause     seconds between taking a message and saying so
+    pause     seconds between taking a message and saying so; then it waits for `go_on`
     messages  (MAIL argument, RCPT arguments, octets) of each that was taken
     """
 
@@ -34,6 +34,7 @@ class NextHop:
     open: int = 0
     most: int = 0
     pause: float = 0.0
+    go_on: asyncio.Event | None = None
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
     port: int = 0
     host: str = "127.0.0.1"
@@ -154,6 +155,8 @@ class _Session:
         if found in ("", "(drop)") or found[0] == "2":
             self.hop.messages.append((self.mail, self.rcpts, octets))
         await asyncio.sleep(self.hop.pause)
+        if self.hop.go_on is not None:
+            await self.hop.go_on.wait()
         await self.say("FINAL", "250 2.0.0 taken")
         self.rcpts = []
 

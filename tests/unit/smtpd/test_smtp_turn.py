@@ -53,9 +53,18 @@ class House:
         return {one.address: one for entry in found for one in entry.recipients}
 
     async def fetch(
-        self, hop: NextHop, *, tls: bool = True, expect: str = "250", proxied: bytes = b""
+        self,
+        hop: NextHop,
+        *,
+        tls: bool = True,
+        expect: str = "250",
+        proxied: bytes = b"",
+        alone: bool = True,
     ) -> str:
-        """What a host does; its own server is `hop`. Gives the reply to ATRN."""
+        """What a host does; its own server is `hop`. Gives the reply to ATRN.
+
+        `alone`: nobody else is at it, so that all is quiet at the end.
+        """
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(proxied)
@@ -75,7 +84,8 @@ class House:
             return found
         finally:
             writer.close()
-            await self.settled()
+            if alone:
+                await self.settled()
 
     async def settled(self) -> None:
         """No turn is under way."""
@@ -322,11 +332,13 @@ async def test_the_stop_of_the_server_lets_the_last_message_end(tmp_path: Path) 
 async def test_a_second_host_of_the_account_waits_for_its_turn(tmp_path: Path) -> None:
     async with house(tmp_path) as here:
         await here.submit("a@branch.test")
-        hop = NextHop(pause=0.1)
+        hop = NextHop(go_on=asyncio.Event())
         first = asyncio.create_task(here.fetch(hop))
         async with asyncio.timeout(10):
             while not hop.messages:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
-        await here.fetch(NextHop(), expect="450 4.3.2 ")
+        await here.fetch(NextHop(), expect="450 4.3.2 ", alone=False)
+        assert hop.go_on
+        hop.go_on.set()
         await first
         assert len(hop.messages) == 1
