@@ -71,8 +71,7 @@ class View:
         """Takes over the mailbox: `close` gives it back.
 
         `who`: the account that uses it and since when there is one, when it is not the owner's.
-        `enabled`: what the session has
-        switched on (RFC 5161); looked at whenever something is told.
+        `enabled`: what the session has switched on (RFC 5161), looked at when something is told.
         """
         self.mailbox = mailbox
         self.enabled = Enabled() if enabled is None else enabled

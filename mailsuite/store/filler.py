@@ -123,4 +123,5 @@ class Filler:
         files = self._account.files
         reading.inherit(files, folder, uids)
         if lacking := reading.lacking_facets(files, folder, uids):
-            reading.fill(files, folder, lacking)
+            for _ in reading.compute(files, folder, lacking):
+                pass  # it is in the index

@@ -166,23 +166,11 @@ def inherit(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> bool:
     return bool(pairs)
 
 
-def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> dict[int, Row]:
-    """UID -> (header block, facet, …); kept in the index. Messages that are gone are left out."""
-    found: dict[int, Row] = {}
-    for some in _computed(files, folder, uids):
-        _keep(files, folder, some)
-        found |= some
-    return found
+def compute(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> Iterator[dict[int, Row]]:
+    """UID -> (header block, facet, …), some at a time: a message may be one large header.
 
-
-def fill(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> None:
-    """The same, for the index only."""
-    for some in _computed(files, folder, uids):
-        _keep(files, folder, some)
-
-
-def _computed(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> Iterator[dict[int, Row]]:
-    """As many at a time as fit: a message may be one large header."""
+    They are in the index then. Messages that are gone are left out.
+    """
     found: dict[int, Row] = {}
     octets = 0
     for entry in find(files, folder, uids):
@@ -192,9 +180,11 @@ def _computed(files: AccountFiles, folder: Folder, uids: Sequence[int]) -> Itera
             continue
         octets += sum(map(len, row))
         if octets >= KEEP_AT_ONCE:
+            _keep(files, folder, found)
             yield found
             found, octets = {}, 0
     if found:
+        _keep(files, folder, found)
         yield found
 
 

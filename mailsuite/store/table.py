@@ -173,10 +173,10 @@ def _compute_facets(
         return
     lacking = [row for row in range(len(found[0])) if any(one[row] is None for one, _ in kept)]
     for start in range(0, len(lacking), COMPUTE_AT_ONCE):
-        some = lacking[start : start + COMPUTE_AT_ONCE]
-        computed = reading.compute(files, folder, [found[0][row] for row in some])
-        for row in some:
-            if (values := computed.get(found[0][row])) is not None:
+        rows = {found[0][row]: row for row in lacking[start : start + COMPUTE_AT_ONCE]}
+        for computed in reading.compute(files, folder, list(rows)):
+            for uid, values in computed.items():
+                row = rows[uid]
                 for one, place in kept:
                     one[row] = values[place] if one[row] is None else one[row]
 
