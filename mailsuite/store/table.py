@@ -133,21 +133,27 @@ def _measure(
     else:
         where = "id IN (SELECT value FROM json_each(?))"
         arguments = (sql.ids(mailbox, uids),)
+
+    def kept(source: str, value: str, condition: str = "") -> tuple[int, int]:
+        query = f"SELECT count(*), total(length({value})) FROM {source} WHERE {condition}{where}"
+        ((rows, size),) = db.execute(query, arguments)
+        return int(rows), int(size)
+
     octets, lacking = 0, False
     for name in columns:
-        if isinstance(name, Derived) and (number := numbers[name.key]):
-            source, value = "derived", "octets"
-            condition = f"number = {number} AND {where}"
-        elif isinstance(name, Derived) or name == "header":
-            source, value, condition = "header", "block", where
+        rows, size = 0, 0
+        if isinstance(name, Derived):
+            if number := numbers[name.key]:
+                rows, size = kept("derived", "octets", f"number = {number} AND ")
         elif name in facets.names:
-            source, value, condition = table_of(facets, name), column(name), where
-        else:
+            rows, size = kept(table_of(facets, name), column(name))
+        elif name != "header":
             continue
-        query = f"SELECT count(*), total(length({value})) FROM {source} WHERE {condition}"
-        ((rows, size),) = db.execute(query, arguments)
-        octets += int(size)
-        lacking = lacking or (source != "derived" and rows < len(uids))
+        octets += size
+        if rows < len(uids) and name not in facets.names:
+            rows, size = kept("header", "block")  # of which it is made, or which it is
+            octets += size
+        lacking = lacking or rows < len(uids)
     if lacking:
         octets += int(sql.value(db, f"SELECT total(size) FROM message WHERE {where}", arguments))
     return octets, lacking

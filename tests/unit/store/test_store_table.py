@@ -217,6 +217,13 @@ async def test_the_front_of_what_is_not_computed_yet_is_short(
         count, table = await mailbox.front(uids, columns=columns, max_octets=1 << 20)
         assert (count, table[0]) == (COUNT, uids)
     assert (await mailbox.front(uids, columns=[one.column], max_octets=500))[0] < COUNT
+    # Where some values have been kept, the others are still made of header blocks.
+    other = Counted("number")
+    await mailbox.table(uids[:100], columns=[other.column])
+    assert (await mailbox.front(uids[:100], columns=[other.column], max_octets=500))[0] == 100
+    count, table = await mailbox.front(uids[100:], columns=[other.column], max_octets=500)
+    assert 1 < count < 50
+    assert table[0] == uids[100:][:count]
 
 
 async def test_what_is_computed_is_kept_before_it_is_too_much(
