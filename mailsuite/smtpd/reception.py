@@ -150,8 +150,18 @@ class Reception:
             await committed(self._incoming.discard())
 
     async def _begin(self, head: bytes) -> None:
-        """The header block is there, or as much of it as we are ready to hold."""
+        """The header block is there, or as much of it as we are ready to hold.
+
+        What fails here refuses the message, whose other octets are still to be read: as commands
+        they may not be.
+        """
         self._head = None
+        try:
+            await self._look(head)
+        except Exception as error:
+            await self.refuse(self._session.answer_to(error))
+
+    async def _look(self, head: bytes) -> None:
         body, _ = split_header(head)
         self._message_id = _message_id(head[:body])
         if count_received(head[:body]) > self._context.settings.max_hops:
