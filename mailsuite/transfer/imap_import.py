@@ -180,11 +180,13 @@ class ImapImport:
         )
         if selected.messages:
             await self._compare(session, target, compared)
-            if compared.listed < selected.messages:
-                left = f"{compared.listed} of {selected.messages} messages"
-                self._progress.note(f"{target.local}: the server lists {left}")
+        all_listed = compared.listed >= selected.messages
+        if not all_listed:
+            left = f"{compared.listed} of {selected.messages} messages"
+            self._progress.note(f"{target.local}: the server lists {left}")
         await self._bring(session, target, compared)
-        if self._choice.remove_vanished:
+        # What is not listed, of those that it says are there, has not vanished.
+        if self._choice.remove_vanished and all_listed:
             await target.remove_all_but(compared.has)
         await target.finish(selected.uidvalidity, selected.uidnext)
 

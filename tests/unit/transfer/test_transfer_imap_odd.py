@@ -300,3 +300,16 @@ async def test_the_highest_uid_of_all(alice, brought):
     assert await subjects(alice) == numbers(1, 2, 3)
     await brought(odd)
     assert await subjects(alice) == numbers(1, 2, 3)
+
+
+async def test_what_is_not_listed_has_not_vanished(alice, brought):
+    odd = OddImap({b"INBOX": mail(3)})
+    await brought(odd)
+    listed = b"* 1 FETCH (UID 1 FLAGS ())\r\n%tag OK\r\n"
+    odd.odd = lambda words, selected: listed if words.startswith(b"UID FETCH 1:*") else None
+    progress = await brought(odd, remove_vanished=True)
+    assert (progress.removed, progress.notes) == (0, ["INBOX: the server lists 1 of 3 messages"])
+    assert await subjects(alice) == numbers(1, 2, 3)
+    del odd.folders[b"INBOX"][2], odd.folders[b"INBOX"][3]
+    assert (await brought(odd, remove_vanished=True)).removed == 2
+    assert await subjects(alice) == numbers(1)
