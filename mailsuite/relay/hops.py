@@ -160,7 +160,7 @@ async def _host(resolver: Resolver, name: str, port: int, *, secure: bool) -> Ho
         # What is missing could be the forged half of a signed zone (RFC 7672 §2.1.2).
         raise next(each for each in found if isinstance(each, DnsFailure))
     base = next((each.name for each in answers if each.records), name)
-    if secure and not known and addresses and base != name:
+    if secure and not known and addresses and base != name and resolver.validating:
         # The alias itself may be signed: records for its own name count then (§2.2.2).
         return Host(name, addresses, port, (await resolver.cname(name)).secure, name)
     return Host(name, addresses, port, known, base)

@@ -147,6 +147,16 @@ class TestSmarthost:
         tried = [each.split()[1] for each in hop.commands if each.startswith("AUTH")]
         assert tried == ["SCRAM-SHA-256", "PLAIN"]
 
+    async def test_an_alias_where_nobody_validates(self, tmp_path: Path) -> None:
+        """Whether it is signed is not asked then: some name servers fail at that question."""
+        where = Zone({("smart.test", "CNAME"): ["real.test."], ("real.test", "A"): ["127.0.0.1"]})
+        where.broken.add(("smart.test", "CNAME"))
+        async with listening(NextHop()) as hop:
+            rule = Rule(Smarthost("smart.test", hop.port, "opportunistic"))
+            async with relaying(tmp_path, where, default=rule, validating=False) as relay:
+                (outcome,) = await relay.send("a@far.test")
+                assert isinstance(outcome, Sent), outcome
+
     async def test_no_password_without_tls(self, tmp_path: Path) -> None:
         hop = NextHop((*OFFERS, "AUTH PLAIN"))
         async with listening(hop):
