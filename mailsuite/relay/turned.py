@@ -39,11 +39,12 @@ class TurnedCourier:
         self._settings = settings
         self._clock = clock
         self._threads = threads
+        self._ended = False
 
     @property
     def usable(self) -> bool:
         """Whether the host takes one more message."""
-        return self._session.usable
+        return not self._ended and self._session.usable
 
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""
@@ -61,8 +62,7 @@ class TurnedCourier:
         finally:
             if kept is None:
                 session.abort()
-        if not kept:
-            await session.quit()
+        self._ended = not kept  # QUIT comes after what has been sent is noted
         if message.left:
             if not message.failures:
                 words = f"{session.endpoint.name} takes no more in this session"
