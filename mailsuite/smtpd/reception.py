@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from mailsuite.accounts import DirectoryUnavailable
 from mailsuite.base.clock import zone
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
@@ -158,8 +159,11 @@ class Reception:
         self._head = None
         try:
             await self._look(head)
-        except Exception as error:
-            await self.refuse(self._session.answer_to(error))
+        except DirectoryUnavailable as error:
+            await self.refuse(self._session.no_directory(error))
+        except Exception:
+            log.exception("header not read", id=self.id, client=self._session.peer)
+            await self.refuse(self._session.failed())
 
     async def _look(self, head: bytes) -> None:
         body, _ = split_header(head)

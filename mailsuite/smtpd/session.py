@@ -235,18 +235,17 @@ class SmtpSession(Wire):
             return await self._dispatch(line)
         except SyntaxRefused as refusal:
             return refusal.reply
-        except Exception as error:
-            return self.answer_to(error)
+        except DirectoryUnavailable as error:
+            return self.no_directory(error)
+        except Exception:
+            log.exception("command failed", client=self.peer)
+            return self.failed()
 
-    def answer_to(self, error: Exception) -> Reply:
-        """Log an error that is not the client's; gives what the client is told of it."""
-        if isinstance(error, DirectoryUnavailable):
-            # The operator's to mend: without it nobody can say who has a mailbox here.
-            log.error("directory not available", client=self.peer, why=str(error))
-            self.failed()
-            return replies.NO_DIRECTORY
-        log.error("command failed", client=self.peer, exc_info=error)
-        return self.failed()
+    def no_directory(self, error: DirectoryUnavailable) -> Reply:
+        """The operator's to mend: without it nobody can say who has a mailbox here."""
+        log.error("directory not available", client=self.peer, why=str(error))
+        self.failed()
+        return replies.NO_DIRECTORY
 
     def failed(self) -> Reply:
         """What the client is told of an error of ours, which the log has with its traceback."""
