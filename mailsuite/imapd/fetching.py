@@ -254,9 +254,11 @@ def _header(octets: Octets, plan: Plan) -> Items:
 
     def values(batch: Batch) -> Sequence[Iterable[Any]]:
         found = batch.columns[place]
+        if not octets.selects:
+            found = list(map(shown, found))
         if octets.partial is not None:
             partial = octets.partial
             found = [value[slice(*cut(0, len(value), partial))] for value in found]
-        return [map(len, found), map(shown, found)]
+        return [map(len, found), found]
 
     return Items(octets.name.replace(b"%", b"%%") + b" {%d}\r\n%b", values)

@@ -131,12 +131,12 @@ class Octets:
 
     @property
     def derived(self) -> Derived:
-        """The fields asked for, whole, as a column of the index."""
+        """The fields asked for, whole and `shown`, as a column of the index."""
         names, inverts = self.section.fields, self._inverts
         key = f"{'not ' * inverts}{' '.join(sorted({name.upper() for name in names}))}"
         return Derived(
-            f"fields 2 {key}" if len(key) <= MAX_KEY else "",
-            lambda header: facets.header_fields(header, names, invert=inverts),
+            f"fields 3 {key}" if len(key) <= MAX_KEY else "",
+            lambda header: shown(facets.header_fields(header, names, invert=inverts)),
         )
 
 
