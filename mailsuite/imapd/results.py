@@ -28,7 +28,7 @@ from mailsuite.store import StoreError
 
 SLICE = 5000
 """Numbers rendered before other sessions get their turn."""
-NUMBERS_AT_ONCE = 50_000
+NUMBERS_AT_ONCE = 10_000
 
 
 async def search(session: Session, arguments: SearchArguments) -> tuple[Search, Positions]:

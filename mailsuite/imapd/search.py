@@ -183,7 +183,7 @@ class Search:
             self._report(at, len(left))
             at += count
             rows = list(zip(*table, strict=True))
-            found += await self._threads.run(_said, rows, look, by_uid)
+            found += await self._threads.compute(_said, rows, look, by_uid)
         return found
 
     # -- texts -------------------------------------------------------------------------------------

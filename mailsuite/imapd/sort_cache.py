@@ -91,7 +91,7 @@ class Table:
             keys = [(columns[one.key], one.reverse) for one in criteria]
             if own or (not every and inside.count(1) * 8 < len(inside)):
                 return ordered(positions.listed(inside), keys)
-            order = array("I", ordered(range(len(self.uids)), keys))
+            order = ordered(range(len(self.uids)), keys)
             _keep(self.orders, criteria, order, MAX_ORDERS)
         return order if every else picked(order, inside)
 
@@ -143,13 +143,13 @@ class SortCache:
         names = {one.key for one in criteria}.difference(own)
         table = await self._table(view, names, len(inside), report)
         every = inside.find(0) < 0
-        return await self._threads.run(table.sorted, criteria, inside, every, own)
+        return await self._threads.compute(table.sorted, criteria, inside, every, own)
 
     async def threaded(self, view: View, algorithm: str, inside: bytes, report: Report) -> Shape:
         """The shape of the answer to THREAD, for the positions in a set."""
         table = await self._table(view, {"DATE", "SUBJECT", "IDS"}, len(inside), report)
         every = inside.find(0) < 0
-        return await self._threads.run(table.threaded, algorithm, inside, every)
+        return await self._threads.compute(table.threaded, algorithm, inside, every)
 
     # -- filling -----------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ class Indexer:
                     folder = next(iter(self._waiting))
                     del self._waiting[folder]
                     began = loop.time()
-                    more = await self._threads.run(self._work, folder)
+                    more = await self._threads.compute(self._work, folder)
                     if more and not self._stopped.is_set():
                         self._waiting.setdefault(folder)
                     if not self._waiting:  # files and memory are for those who search

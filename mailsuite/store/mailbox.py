@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from mailsuite.base import ranges
+from mailsuite.base.computing import brief_turns
 from mailsuite.message import Octets
 from mailsuite.store import alter, merge, reading, records, unique_ids
 from mailsuite.store.alter import FlagRequest
@@ -258,9 +259,12 @@ class Mailbox(View):
         At least one entry for a non-empty `uids`; ask a few hundred at a time.
         """
         files, folder = self._account.files, self.folder
-        return await self._account.beside_writer(
-            lambda: reading.examine(files, folder, uids, look, max_octets)
-        )
+
+        def ask() -> list[tuple[int, T | None]]:
+            with brief_turns:
+                return reading.examine(files, folder, uids, look, max_octets)
+
+        return await self._account.beside_writer(ask)
 
     async def candidates(self, text: str, where: Where) -> Candidates | None:
         """Which messages may contain a text in their "header", "body" or "any" of both.

@@ -13,7 +13,7 @@ few = st.one_of(st.integers(0, 5), st.integers(0, 1000))
 rows = st.lists(st.tuples(few, few, st.binary(max_size=2)), max_size=120)
 
 
-@pytest.fixture(params=[3, 20_000], autouse=True)
+@pytest.fixture(params=[3, 4_000], autouse=True)
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "AT_ONCE", request.param)
 
@@ -34,7 +34,9 @@ def test_like_python(rows: list[tuple[int, int, bytes]], program: list[tuple[int
 def test_picked(inside: list[bool], random: Any) -> None:
     order = list(range(len(inside)))
     random.shuffle(order)
-    assert ordering.picked(order, bytes(inside)) == [place for place in order if inside[place]]
+    assert list(ordering.picked(order, bytes(inside))) == [
+        place for place in order if inside[place]
+    ]
 
 
 @given(st.lists(st.just(7), max_size=60))
