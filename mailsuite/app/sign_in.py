@@ -1,9 +1,12 @@
 """The sign-in room, built from the settings."""
 
+from __future__ import annotations
+
 import ssl
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mailsuite.accounts import Directory
 from mailsuite.accounts.ldap import Ldap, LdapSettings
@@ -15,8 +18,11 @@ from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads
 from mailsuite.config import Config
-from mailsuite.signin import Provider, Settings, Tokens
+from mailsuite.signin import Provider, Settings
 from mailsuite.vault import Vault
+
+if TYPE_CHECKING:
+    from mailsuite.signin.tokens import Tokens
 
 log = get_logger("app")
 MAX_SECRET = 4096  # octets
@@ -110,6 +116,8 @@ def tokens(config: Config, clock: Clock) -> Tokens | None:
         audience=chosen.audience,
         claim=chosen.claim,
     )
+    from mailsuite.signin.tokens import Tokens
+
     return Tokens(provider, clock, ssl.create_default_context())
 
 

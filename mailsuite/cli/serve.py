@@ -1,5 +1,8 @@
 """`mailsuite dev` and `mailsuite serve`: the server itself."""
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -56,8 +59,9 @@ def dev(
     if port_base is not None and ports is not None:
         raise typer.BadParameter("give --port-base or --ports auto, not both")
     users = tuple(_user(text) for text in user or ())
-    from mailsuite.app.dev import DevOptions
-    from mailsuite.app.dev import dev as run
+    with _loading():
+        from mailsuite.app.dev import DevOptions
+        from mailsuite.app.dev import dev as run
 
     options = DevOptions(
         data=data,
@@ -78,14 +82,26 @@ def serve(config: ConfigOption = None) -> None:
     SIGHUP reloads the certificate and the settings that can change; SIGTERM ends it in order.
     """
     loaded = load_settings(config)
-    from mailsuite.app.serve import serve as run
-    from mailsuite.base import log
+    with _loading():
+        from mailsuite.app.serve import serve as run
+        from mailsuite.base import log
 
     log.configure(json=loaded.config.log.format == "json", level=loaded.config.log.level)
     for warning in loaded.warnings:
         if warning.key not in ("hostname", "tls"):  # of these the server warns itself
             log.get_logger("config").warning(str(warning))
     raise typer.Exit(run(loaded.config, config_path=loaded.path.absolute()))
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Modules come to stay: to look for garbage among them takes a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _user(text: str) -> tuple[str, str]:

@@ -24,11 +24,13 @@ def _title(character: str) -> str:
     return title if len(title) == 1 else character
 
 
+_CASED = (*range(0x80, 0x3000), *range(0xA000, 0xAC00), *range(0xF900, 0x20000))
+"""No letter beyond or between has case: Han and Hangul."""
 # Where the uppercase of a string is something else than the titlecase of its characters: ß, ǆ, ﬁ,
 # letters with iota subscript, Georgian.
 _EXCEPTIONS = {
     ord(character): _title(character)
-    for character in map(chr, range(0x80, 0x20000))  # no letter beyond has case
+    for character in map(chr, _CASED)
     if character.upper() != _title(character)
 }
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -11,10 +11,10 @@ Never sees a protocol, never writes to a client.
 from mailsuite.signin.bans import Ban, Bans
 from mailsuite.signin.exchange import Exchange
 from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why
+from mailsuite.signin.provider import Provider
 from mailsuite.signin.service import Accounts, SignIn
 from mailsuite.signin.settings import Settings
 from mailsuite.signin.throttle import Throttle
-from mailsuite.signin.tokens import Provider, Tokens
 
 __all__ = [
     "Accounts",
@@ -29,6 +29,5 @@ __all__ = [
     "SignIn",
     "SignedIn",
     "Throttle",
-    "Tokens",
     "Why",
 ]

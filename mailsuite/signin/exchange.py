@@ -10,7 +10,7 @@ from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
 from mailsuite.sasl.scram import Verifier
 from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why, refused
-from mailsuite.signin.tokens import NoGuess
+from mailsuite.signin.provider import NoGuess
 
 if TYPE_CHECKING:
     from mailsuite.signin.service import SignIn

@@ -1,9 +1,11 @@
 """The one way in for all doors: checks what a client shows, and keeps the count of failures."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mailsuite import sasl
 from mailsuite.accounts import AppPasswordRow, DirectoryUnavailable, names
@@ -14,10 +16,13 @@ from mailsuite.base.tasks import Threads
 from mailsuite.sasl.scram import Hash, Verifier
 from mailsuite.signin.exchange import Exchange
 from mailsuite.signin.model import Client, Outcome, Refused, SignedIn, Why, refused
+from mailsuite.signin.provider import NoGuess, TokenMissing, TokenRefused
 from mailsuite.signin.settings import Settings
 from mailsuite.signin.throttle import Throttle
-from mailsuite.signin.tokens import NoGuess, TokenMissing, TokenRefused, Tokens
 from mailsuite.tls import bindings_of, certificate_names
+
+if TYPE_CHECKING:
+    from mailsuite.signin.tokens import Tokens
 
 log = get_logger("signin")
 MAX_NAME = 320  # characters of a name that are kept and logged

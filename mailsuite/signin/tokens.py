@@ -4,6 +4,8 @@ A JWT is checked here, by the provider's keys (RFC 7519, RFC 7517); another toke
 keys are set, at the provider's introspection endpoint (RFC 7662). Promises: only a token that is
 signed or vouched for, not yet over, from this issuer and for this audience is anybody's; a provider
 that can't be reached refuses nobody for good.
+
+Imported only where a provider is set: what it is made of takes long to load.
 """
 
 import asyncio
@@ -14,16 +16,15 @@ import json
 import ssl
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import jwt
 
 from mailsuite.base.clock import Clock
-from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
 from mailsuite.net.http import HttpFailed, request
+from mailsuite.signin.provider import Provider, TokenExpired, TokenRefused, TokenUnchecked
 
 log = get_logger("signin")
 # Signatures by keys that only the provider has: never the HMAC ones, whose key would be public.
@@ -35,53 +36,6 @@ KEYS_AGAIN = 30.0  # and at the least between two fetches, whatever tokens come
 ANSWERS_KEPT = 60.0  # of introspection: a token that was revoked is refused after that
 MAX_ANSWERS = 10_000
 LEEWAY = 30.0  # seconds that clocks may differ
-
-
-class TokenRefused(Exception):
-    """Nobody's, or no longer. The text is for the log."""
-
-
-class NoGuess(TokenRefused):
-    """Not accepted, but nobody guesses by it. `told` is safe to send, `log` is the log's event."""
-
-    told = log = ""
-
-
-class TokenExpired(NoGuess):
-    """It was somebody's, and its time is over: the client must get another."""
-
-    told, log = "The access token has expired, get a new one", "token expired"
-
-
-class TokenMissing(NoGuess):
-    """There is none: the client wants to be told where to get one (RFC 7628 §4.3)."""
-
-    told, log = "There is no access token", "token asked for"
-
-
-class TokenUnchecked(UserError):
-    """The provider can't be asked now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """An OpenID provider. `jwks` or `introspection` is set; the latter needs name and secret.
-
-    claim  what in a token is the account's address
-    """
-
-    issuer: str
-    jwks: str | None = None
-    introspection: str | None = None
-    client_id: str = ""
-    client_secret: str = field(default="", repr=False)
-    audience: str | None = None
-    claim: str = "email"
-
-    @property
-    def configuration(self) -> str:
-        """Where a client learns how to get a token (OpenID Connect Discovery §4)."""
-        return self.issuer.rstrip("/") + "/.well-known/openid-configuration"
 
 
 class Tokens:

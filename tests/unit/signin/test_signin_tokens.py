@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailsuite.accounts import Directory
 from mailsuite.accounts.passwords import Hasher
-from mailsuite.signin import Client, Provider, Refused, SignedIn, SignIn, Tokens, Why
-from mailsuite.signin.tokens import TokenExpired, TokenRefused, TokenUnchecked
+from mailsuite.signin import Client, Provider, Refused, SignedIn, SignIn, Why
+from mailsuite.signin.provider import TokenExpired, TokenRefused, TokenUnchecked
+from mailsuite.signin.tokens import Tokens
 from tests.identity_provider import ISSUER, SECRET
 from tests.identity_provider import Provider as Identity
 from tests.sign_in import NoThreads, sign_in
