@@ -37,7 +37,7 @@ from mailsuite.net import Connection
 from mailsuite.queue import Queue
 from mailsuite.queue import Settings as QueueSettings
 from mailsuite.relay import OnDemandCourier
-from mailsuite.routing import Router, Srs
+from mailsuite.routing import KeptSenders, Router, Srs
 from mailsuite.signin import Bans, SignIn, Throttle
 from mailsuite.store import Facets, Store
 from mailsuite.vault import Vault
@@ -149,12 +149,15 @@ class Server:
         self.sign_in = SignIn(self.accounts, chosen, throttle, threads, self._clock, tokens)
 
     def _build_mailboxes(self, data: Path) -> None:
+        kept = KeptSenders(data / "srs.db")
+        self._undo.append(closing(kept.close))
         self.router = Router(
             self.accounts,
             separator=self.config.subaddress_separator,
             postmaster=self.config.postmaster,
             hostname=self.hostname,
             srs=Srs(load_key(data / "srs.key"), self._clock.now),
+            kept=kept,
         )
         self._quota = Limits(self.accounts, lambda: self.config.quota)
         self.store = Store(

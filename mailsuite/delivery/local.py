@@ -6,7 +6,7 @@ becomes a message of its own in the queue, so that neither waits for, or repeats
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -70,7 +70,7 @@ class LocalCourier:
         route: Callable[[str], Route],
         threads: Threads,
         *,
-        forwarded_as: Callable[[str, str], str] = lambda sender, alias: sender,
+        forwarded_as: Callable[[str, str], Awaitable[str]] | None = None,
     ) -> None:
         """
         route         says where an address leads
@@ -114,7 +114,9 @@ class LocalCourier:
         tally = _Tally([], {})
         await self._all(job, place, expansion, tally, gate)
         if expansion.alias:
-            sender = self._forwarded_as(job.envelope.sender, recipient.address)
+            sender = job.envelope.sender
+            if expansion.remote and self._forwarded_as is not None:
+                sender = await self._forwarded_as(sender, recipient.address)
             return _outcome_of_alias(job, recipient, expansion, tally, sender)
         return _outcome_of_account(recipient, expansion, tally)
 

@@ -8,7 +8,8 @@ import re
 
 from mailsuite.accounts import AccountRow, AliasRow, Lookups
 from mailsuite.mail import Alias, Mailbox, Remote, Route, Unknown
-from mailsuite.routing.srs import Srs
+from mailsuite.routing.kept import KeptSenders
+from mailsuite.routing.srs import KEPT, Srs
 
 MAX_DEPTH = 10  # aliases that lead to aliases
 MAX_VISITED = 1000  # addresses looked at for one question
@@ -24,9 +25,10 @@ class Router:
                 one it is the domain's first user, else the first user of all
     hostname    the server's own name
     srs         makes and knows the return addresses of forwarded mail
+    kept        keeps senders that these have no room for
     """
 
-    __slots__ = ("_directory", "_hostname", "_postmaster", "_separator", "_srs")
+    __slots__ = ("_directory", "_hostname", "_kept", "_postmaster", "_separator", "_srs")
 
     def __init__(
         self,
@@ -36,8 +38,10 @@ class Router:
         postmaster: str | None = None,
         hostname: str = "",
         srs: Srs | None = None,
+        kept: KeptSenders | None = None,
     ) -> None:
         self._directory = directory
+        self._kept = kept
         self._hostname = _canonical(hostname)
         self._srs = srs
         self._separator = separator
@@ -65,13 +69,12 @@ class Router:
         found = _as_route(self._directory.lookup(address), "")
         if found is not None:
             return found
-        if self._srs is not None:
-            try:
-                author = self._srs.reverse(local)
-            except ValueError:
-                return Unknown(address)
-            if author is not None:
-                return Alias(address, (author,))
+        try:
+            author = self._author(local)
+        except ValueError:
+            return Unknown(address)
+        if author is not None:
+            return Alias(address, (author,))
         base, separator, detail = (
             local.partition(self._separator) if self._separator else (local, "", "")
         )
@@ -130,11 +133,36 @@ class Router:
             level = [self.route(target) for target in targets]
         return Unknown(address)
 
-    def forwarded_as(self, sender: str, alias: str) -> str:
-        """The sender of mail that the address `alias` of ours passes on to another host."""
+    def _author(self, local: str) -> str | None:
+        """Whose mail went on under this local part; None: nobody's. Raises as `Srs.reverse`."""
+        author = None if self._srs is None else self._srs.reverse(local)
+        name, _, host = (author or "").rpartition("@")
+        if host.lower() != KEPT:
+            return author
+        author = None if self._kept is None else self._kept.find(name)
+        if author is None:
+            raise ValueError("this return address has been forgotten")
+        return author
+
+    async def forwarded_as(self, sender: str, alias: str) -> str:
+        """The sender of mail that the address `alias` of ours passes on to another host.
+
+        It is durable, and a bounce to it finds its way back. `sender` itself where it is one of
+        ours, or nobody, or was to be kept and could not be.
+        """
         if self._srs is None or self._directory.is_local(sender.rpartition("@")[2]):
             return sender
-        return self._srs.forward(sender, alias.rpartition("@")[2])
+        _, at, domain = alias.rpartition("@")
+        if not at or not self._directory.is_local(domain):
+            # A bare <postmaster>, or one at the host's name, where no return address is known.
+            domain = self.origin(self._hostname)
+        rewritten = self._srs.forward(sender, domain)
+        if rewritten is not None:
+            return rewritten
+        name = self._srs.kept_name(sender)
+        if self._kept is None or not await self._kept.keep(name, sender, self._srs.today):
+            return sender
+        return self._srs.forward_kept(name, domain)
 
     def origin(self, hostname: str) -> str:
         """The domain that stands behind a bare name such as `root`.

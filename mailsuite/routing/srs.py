@@ -6,6 +6,8 @@ can make such an address, and each holds for some weeks: it is no open relay.
 
     SRS0=hash=day=domain=local@ours         of local@domain
     SRS1=hash=first==hash=day=...@ours      of SRS0=hash=day=...@first, forwarded once more
+    SRS0=hash=day=kept=name@ours            of a sender that finds no room there (VERP) and is kept
+                                            under `name`: see `kept`
 """
 
 import base64
@@ -23,6 +25,9 @@ _SRS0 = re.compile(r"srs0[=+-]([a-z2-7]+)=([a-z2-7]{2})=([^=@]+)=(.+)\Z", re.IGN
 _SRS1 = re.compile(r"srs1[=+-]([a-z2-7]+)=([^=@]+)=([=+-].+)\Z", re.IGNORECASE | re.DOTALL)
 _ATOMS = re.compile(r"[^\x00-\x20\"(),:;<>@\[\]\\\x7f]+\Z")
 MAX_LOCAL = 64  # octets (RFC 5321 §4.5.3.1.1)
+KEPT = "kept"
+"""Stands for the domain of senders that are kept: no domain that takes mail has such a name."""
+_NAME = 12  # characters of five bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +37,17 @@ class Srs:
     secret: bytes
     now: Callable[[], float]
 
-    def forward(self, sender: str, domain: str) -> str:
+    def forward(self, sender: str, domain: str) -> str | None:
         """The sender under which mail of `sender` goes on from `domain`, one of ours.
 
-        "" stays "". So does a sender that is quoted or leaves no room in 64 octets, for an address
-        that nobody can answer would be worse.
+        What has no domain stays as it is: "", which is nobody, most of all. None: the address can't
+        carry this sender, since it is quoted or leaves no room in 64 octets.
         """
         local, at, host = sender.rpartition("@")
-        if not at or not _ATOMS.match(local):
+        if not at:
             return sender
+        if host.lower() == KEPT or not _ATOMS.match(local):
+            return None
         if _SRS1.match(local):
             # The first forwarder is named in it already; only our own hash is new.
             _, first, rest = _groups(_SRS1, local)
@@ -49,12 +56,27 @@ class Srs:
             rest = local[4:]
             new = f"SRS1={self._hash(host, rest)}={host}={rest}"
         else:
-            day = _day(self.now())
-            new = f"SRS0={self._hash(day, host, local)}={day}={host}={local}"
-        return sender if len(new.encode()) > MAX_LOCAL else f"{new}@{domain}"
+            new = self._srs0(local, host)
+        # An address literal has signs that no Dot-string has.
+        fits = len(new.encode()) <= MAX_LOCAL and _ATOMS.match(new)
+        return f"{new}@{domain}" if fits else None
+
+    def kept_name(self, sender: str) -> str:
+        """The name under which `sender` is kept today: on one day the same for the same sender."""
+        digest = hmac.digest(self.secret, f"{self.today}\0{sender}".encode(), "sha256")
+        return base64.b32encode(digest).decode("ascii").lower()[:_NAME]
+
+    def forward_kept(self, name: str, domain: str) -> str:
+        """The sender under which mail of one who is kept as `name` goes on from `domain`."""
+        return f"{self._srs0(name, KEPT)}@{domain}"
+
+    @property
+    def today(self) -> int:
+        """The day, counted from the epoch."""
+        return int(self.now() // DAY)
 
     def reverse(self, local: str) -> str | None:
-        """The address behind the local part of one of ours.
+        """The address behind the local part of one of ours; `name@kept` where that is kept.
 
         None: it is no SRS address. Raises ValueError for one that we never made, or that has
         become too old.
@@ -62,7 +84,7 @@ class Srs:
         if _SRS0.match(local):
             given, day, host, name = _groups(_SRS0, local)
             self._check(given, day.lower(), host, name)
-            if (_number(_day(self.now())) - _number(day.lower())) % _DAYS > VALID:
+            if (self.today - _number(day.lower())) % _DAYS > VALID:
                 raise ValueError("this return address has expired")
             return f"{name}@{host}"
         if _SRS1.match(local):
@@ -70,6 +92,11 @@ class Srs:
             self._check(given, first, rest)
             return f"SRS0{rest}@{first}"
         return None
+
+    def _srs0(self, local: str, host: str) -> str:
+        number = self.today % _DAYS
+        day = _BASE32[number >> 5] + _BASE32[number & 31]
+        return f"SRS0={self._hash(day, host, local)}={day}={host}={local}"
 
     def _check(self, given: str, *parts: str) -> None:
         if not hmac.compare_digest(given.lower(), self._hash(*parts)):
@@ -85,11 +112,6 @@ class Srs:
 def _groups(form: re.Pattern[str], local: str) -> tuple[str, ...]:
     found = form.match(local)
     return found.groups() if found else ()
-
-
-def _day(now: float) -> str:
-    number = int(now // DAY) % _DAYS
-    return _BASE32[number >> 5] + _BASE32[number & 31]
 
 
 def _number(day: str) -> int:

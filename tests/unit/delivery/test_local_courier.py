@@ -1,6 +1,7 @@
 """The local courier over a real store: who gets what, once."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +21,13 @@ def trace(to: str, sender: str = "from@far.test") -> bytes:
     return f"Return-Path: <{sender}>\r\nDelivered-To: {to}\r\n".encode()
 
 
-async def attempt(store: Store, given: Job) -> list[Outcome]:
+async def attempt(
+    store: Store, given: Job, forwarded_as: Callable[[str, str], Awaitable[str]] | None = None
+) -> list[Outcome]:
     threads = Threads("delivery-test", 1)
+    courier = LocalCourier(store, route, threads, forwarded_as=forwarded_as)
     try:
-        return list(await LocalCourier(store, route, threads).deliver(given))
+        return list(await courier.deliver(given))
     finally:
         threads.close()
 
@@ -92,6 +96,23 @@ class TestAliases:
             )
             assert follow_up.head == b"Delivered-To: away@example.test\r\n"
             assert follow_up.body is None
+
+    async def test_only_what_goes_elsewhere_gets_another_sender(self, tmp_path: Path) -> None:
+        asked: list[tuple[str, str]] = []
+
+        async def ours(sender: str, alias: str) -> str:
+            asked.append((sender, alias))
+            return "ours@example.test"
+
+        async with opened(tmp_path) as store:
+            given = job(tmp_path, "mixed@example.test", "team@example.test")
+            mixed, team = await attempt(store, given, ours)
+            assert [each.envelope.sender for each in mixed.follow_ups] == [
+                "ours@example.test",
+                "from@far.test",
+            ]
+            assert not team.follow_ups
+            assert asked == [("from@far.test", "mixed@example.test")]
 
     async def test_what_fails_goes_on_by_itself(self, tmp_path: Path) -> None:
         async with opened(tmp_path) as store:

@@ -15,6 +15,12 @@ def local(address: str) -> str:
     return address.rpartition("@")[0]
 
 
+def forwarded(by: Srs, sender: str, domain: str) -> str:
+    rewritten = by.forward(sender, domain)
+    assert rewritten is not None
+    return rewritten
+
+
 atoms = st.from_regex(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,12}", fullmatch=True)
 
 
@@ -22,7 +28,7 @@ atoms = st.from_regex(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,12}", fullmatch=True)
 def test_there_and_back(name: str, host: str) -> None:
     """Invariant: the author's address comes out again, in whatever case it was kept on the way."""
     author = f"{name}@{host}"
-    sender = OURS.forward(author, "example.test")
+    sender = forwarded(OURS, author, "example.test")
     assert sender.endswith("@example.test") and len(local(sender)) <= MAX_LOCAL
     if name.startswith(("srs0=", "srs1=")):
         return
@@ -31,26 +37,49 @@ def test_there_and_back(name: str, host: str) -> None:
 
 
 def test_forwarded_twice_and_thrice() -> None:
-    first = THEIRS.forward("alice@author.test", "first.test")
-    second = OURS.forward(first, "second.test")
-    third = THEIRS.forward(second, "third.test")
+    first = forwarded(THEIRS, "alice@author.test", "first.test")
+    second = forwarded(OURS, first, "second.test")
+    third = forwarded(THEIRS, second, "third.test")
     assert local(second).startswith("SRS1=") and "=first.test=" in second
     assert THEIRS.reverse(local(third)) == first == OURS.reverse(local(second))
 
 
-@pytest.mark.parametrize(
-    "author",
-    ["", '"a b"@author.test', "nobody", "x" * 50 + "@author.test", "a@" + "x" * 60 + ".test"],
-)
-def test_what_can_not_be_rewritten_stays(author: str) -> None:
+@pytest.mark.parametrize("author", ["", "nobody"])
+def test_what_has_no_domain_stays(author: str) -> None:
     assert OURS.forward(author, "example.test") == author
 
 
+@pytest.mark.parametrize(
+    "author",
+    [
+        '"a b"@author.test',
+        "x" * 50 + "@author.test",
+        "a@" + "x" * 60 + ".test",
+        "a@[192.0.2.1]",
+        "a@Kept",
+    ],
+)
+def test_what_finds_no_room_is_for_others_to_keep(author: str) -> None:
+    assert OURS.forward(author, "example.test") is None
+    name = OURS.kept_name(author)
+    sender = OURS.forward_kept(name, "example.test")
+    assert sender.endswith("@example.test") and len(local(sender)) <= MAX_LOCAL
+    assert OURS.reverse(local(sender)) == f"{name}@kept"
+    with pytest.raises(ValueError, match="no return address"):
+        THEIRS.reverse(local(sender))
+
+
+def test_a_kept_name_is_the_same_for_a_day() -> None:
+    later = Srs(OURS.secret, lambda: NOW + DAY)
+    names = {OURS.kept_name("a@b.test"), OURS.kept_name("A@b.test"), later.kept_name("a@b.test")}
+    assert len(names) == 3 and OURS.kept_name("a@b.test") in names
+
+
 def test_forged_and_expired_ones_are_refused() -> None:
-    theirs = local(THEIRS.forward("alice@author.test", "example.test"))
+    theirs = local(forwarded(THEIRS, "alice@author.test", "example.test"))
     with pytest.raises(ValueError, match="no return address"):
         OURS.reverse(theirs)
-    made = local(OURS.forward("alice@author.test", "example.test"))
+    made = local(forwarded(OURS, "alice@author.test", "example.test"))
     with pytest.raises(ValueError, match="no return address"):
         OURS.reverse(made.replace("alice", "malice"))
     for days, good in ((0, True), (21, True), (22, False), (500, False)):
