@@ -77,10 +77,8 @@ class Transfers:
         row = await asyncio.to_thread(self._directory.lookup, request["account"])
         if not isinstance(row, AccountRow):
             raise UserError(f"no such user: {request['account']}")
-        ending = [job.task for job in self._jobs.values() if job.left and job.task is not None]
-        if ending:
-            await asyncio.wait(ending)
-        running = [job for job in self._jobs.values() if job.state == "running"]
+        await self._left(row.address)
+        running = self._running()
         if any(job.account == row.address for job in running):
             raise UserError(f"an import or export of {row.address} is running already")
         if len(running) >= MAX_JOBS:
@@ -128,6 +126,21 @@ class Transfers:
             await self._notes.run(self._state.close)
         await asyncio.to_thread(self._threads.close)
         await asyncio.to_thread(self._notes.close)
+
+    def _running(self) -> list[_Job]:
+        return [job for job in self._jobs.values() if job.state == "running"]
+
+    async def _left(self, account: str) -> None:
+        """Wait for the end of jobs of `account` that were left, and of all where none is free."""
+        running = self._running()
+        full = len(running) >= MAX_JOBS
+        ending = [
+            job.task
+            for job in running
+            if job.left and job.task is not None and (full or job.account == account)
+        ]
+        if ending:
+            await asyncio.wait(ending)
 
     def _forget(self) -> None:
         ended = [number for number, job in self._jobs.items() if job.state != "running"]
