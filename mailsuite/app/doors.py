@@ -121,16 +121,7 @@ class Doors:
             log.warning("programs of this machine can't hand in mail", why=str(error))
             return
         self._undo.append(partial(remove, path, inode))
-        rooms = self._rooms
-        door = Smtpd(
-            self._smtp_settings(None),
-            rooms.router,
-            rooms.sign_in,
-            rooms.queue,
-            None,
-            clock=rooms.clock,
-        )
-        self._smtpds.append((door, None))
+        door = self._smtpd(None)
         await door.start(sock)
         self._open["local socket"] = door
 
@@ -141,22 +132,23 @@ class Doors:
         while self._undo:
             await asyncio.to_thread(self._undo.pop())
 
-    def _smtpd(self, endpoint: Endpoint) -> Smtpd:
+    def _smtpd(self, endpoint: Endpoint | None) -> Smtpd:
+        """Of a listener; None: of the local socket, which counts apart and starts no queue runs."""
         rooms = self._rooms
-        door = Smtpd(
-            self._smtp_settings(endpoint),
-            rooms.router,
-            rooms.sign_in,
-            rooms.queue,
-            self._tls_of(endpoint),
-            limits=self._limits_for(endpoint.protocol),
-            clock=rooms.clock,
-            room=rooms.room,
-            reach=rooms.outbound.retry_now,
-            proxies=self._proxies_of(endpoint),
-            name=endpoint.name,
-            turner=rooms.outbound.courier.turned,
-        )
+        settings = self._smtp_settings(endpoint)
+        make = partial(Smtpd, settings, rooms.router, rooms.sign_in, rooms.queue, clock=rooms.clock)
+        if endpoint is None:
+            door = make(None)
+        else:
+            door = make(
+                self._tls_of(endpoint),
+                limits=self._limits_for(endpoint.protocol),
+                room=rooms.room,
+                reach=rooms.outbound.retry_now,
+                proxies=self._proxies_of(endpoint),
+                name=endpoint.name,
+                turner=rooms.outbound.courier.turned,
+            )
         self._smtpds.append((door, endpoint))
         return door
 
