@@ -15,7 +15,7 @@ from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads, all_of
 from mailsuite.delivery.binary import carried
 from mailsuite.delivery.expansion import Expansion, expand
-from mailsuite.delivery.trace import delivered, key_of, passed, return_path
+from mailsuite.delivery.trace import Head, delivered, key_of, return_path
 from mailsuite.mail import (
     Bounced,
     Deferred,
@@ -39,7 +39,7 @@ from mailsuite.store import (
 
 log = get_logger("delivery")
 
-HEADER = 1 << 18  # octets of a message that are searched for its own earlier Delivered-To
+HEADER = 1 << 18  # octets of a message that are searched for its earlier trace fields
 LARGE = 1 << 14  # octets in memory from which on a thread searches them
 TOGETHER = 50  # mailboxes that one attempt writes to at the same moment
 FAN_OUT = 100  # recipients of one follow-up message (RFC 5321 §4.5.3.1.8)
@@ -88,31 +88,31 @@ class LocalCourier:
 
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""
-        header = job.message.data
-        if header is None:
-            names = await self._threads.run(lambda: passed(_read_header(job.message)))
-        elif len(header) > LARGE:
-            names = await self._threads.run(passed, header)
+        octets = job.message.data
+        if octets is None:
+            head = await self._threads.run(lambda: Head.of(_read_header(job.message)))
+        elif len(octets) > LARGE:
+            head = await self._threads.run(Head.of, octets)
         else:
-            names = passed(header)
+            head = Head.of(octets)
         gate = asyncio.Semaphore(TOGETHER)
         if len(job.recipients) == 1:
-            return [await self._recipient(job, 0, names, gate)]
+            return [await self._recipient(job, 0, head, gate)]
         return await all_of(
-            *(self._recipient(job, place, names, gate) for place in range(len(job.recipients)))
+            *(self._recipient(job, place, head, gate) for place in range(len(job.recipients)))
         )
 
     async def _recipient(
-        self, job: Job, place: int, names: set[str], gate: asyncio.Semaphore
+        self, job: Job, place: int, head: Head, gate: asyncio.Semaphore
     ) -> Outcome:
         recipient = job.recipients[place]
-        if key_of(recipient.address) in names and not job.envelope.collected:
+        if key_of(recipient.address) in head.passed and not job.envelope.collected:
             return Bounced("5.4.6", f"mail loop: already delivered to {recipient.address}")
         expansion = expand(recipient.address, self._route)
         if expansion.looped:
             log.warning("alias leads round in a loop or to too many", alias=recipient.address)
         tally = _Tally([], {})
-        await self._all(job, place, expansion, tally, gate)
+        await self._all(job, _new_message(job, place, head), expansion, tally, gate)
         if expansion.alias:
             sender = job.envelope.sender
             if expansion.remote and self._forwarded_as is not None:
@@ -123,13 +123,11 @@ class LocalCourier:
     async def _all(
         self,
         job: Job,
-        place: int,
+        message: NewMessage,
         expansion: Expansion,
         tally: _Tally,
         gate: asyncio.Semaphore,
     ) -> None:
-        message = _new_message(job, place)
-
         async def one(account: str, address: str, detail: str) -> None:
             async with gate:
                 try:
@@ -172,7 +170,7 @@ async def _folder(store: AccountStore, detail: str) -> str | None:
     return detail if detail in fitting else min(fitting, default=None)
 
 
-def _new_message(job: Job, place: int) -> NewMessage:
+def _new_message(job: Job, place: int, head: Head) -> NewMessage:
     """The copy for one recipient: a link of the spool file, where that is what it must be."""
     delivery_id = f"{job.id}.{job.indexes[place]}"
     repeat = job.repeat
@@ -180,14 +178,17 @@ def _new_message(job: Job, place: int) -> NewMessage:
     if job.envelope.collected:
         # After a crash it may have been collected, and queued, a second time.
         delivery_id, repeat = f"{job.envelope.collected}.{job.indexes[place]}", True
-    if message.prefixed and message.path:
-        return NewMessage(Path(message.path), delivery_id=delivery_id, repeat=repeat, exact=True)
     prefix = return_path(job.envelope.sender) + delivered(job.recipients[place].address)
+    left_out = 0
+    if head.own is not None:
+        prefix, left_out = prefix + head.own, head.size
+    elif message.prefixed and message.path:
+        return NewMessage(Path(message.path), delivery_id=delivery_id, repeat=repeat, exact=True)
     return NewMessage(
-        Path(message.path) if message.data is None else message.data,
+        Path(message.path) if message.data is None else message.data[left_out:],
         internal_date=job.received_at,
         prefix=prefix,
-        offset=message.offset if message.data is None else 0,
+        offset=message.offset + left_out if message.data is None else 0,
         delivery_id=delivery_id,
         repeat=repeat,
         exact=True,

@@ -17,7 +17,7 @@ from mailsuite.base.clock import zone
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import committed
 from mailsuite.delivery.trace import key_of, passed
-from mailsuite.mail import Mailbox, Recipient
+from mailsuite.mail import Recipient
 from mailsuite.message import (
     LineWatch,
     Submitter,
@@ -28,7 +28,6 @@ from mailsuite.message import (
     received,
     repair_submission,
     split_header,
-    without_return_path,
 )
 from mailsuite.message.downgrade import Inconvertible, NextHop, downgrade
 from mailsuite.queue import NoSpace, QueueUnavailable
@@ -173,9 +172,6 @@ class Reception:
         elif await _beside(body, lambda: self._came_back(head[:body])):
             await self.refuse(replies.CAME_BACK)
         elif not self._context.settings.submission:
-            # A host that only passes mail on does not look for it (RFC 5321 §4.4).
-            if self._is_delivered():
-                head = await _beside(body, lambda: without_return_path(head))
             await self._keep(self._trace() + head)
         elif body > HEADER_LIMIT and await _beside(body, lambda: _has_fields(head)):
             # Without the whole header nobody can say that no Bcc is left in it. (What has no
@@ -196,11 +192,6 @@ class Reception:
             message_id=lambda: self._incoming.id,
             submitter=self._submitter(),
         )
-
-    def _is_delivered(self) -> bool:
-        """It goes into mailboxes here, and nowhere else."""
-        accept = self._context.router.accept
-        return all(isinstance(accept(one.address), Mailbox) for one in self._envelope.recipients)
 
     def _submitter(self) -> Submitter:
         account = self._envelope.submitter or ""

@@ -1,16 +1,17 @@
-"""Mail that an alias forwards to another host, from a sender too long for SRS, and its bounces."""
+"""Mail that an alias forwards to another host: long senders, bounces, trace fields."""
 
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_harness import ProductionServer, eventually, message
+from e2e_harness import Account, ProductionServer, eventually, message
 from relay_peers import HostThread
 
 from tests.next_hop import NextHop
 
 VERP = "news-bounces+list-2026-11-28-0001-alice=example.test-and-some-more-words-of-it-0@lists.test"
+ANN = Account("ann@one.test", "a long one")
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def server(tmp_path: Path, hop: NextHop) -> Iterator[ProductionServer]:
     relay = {"smarthost": {"host": "127.0.0.1", "port": hop.port, "tls": "off"}}
     made = ProductionServer(tmp_path / "one", outbound="smarthost", relay=relay)
     made.manage("domain", "add", "one.test")
+    made.manage("user", "add", ANN.address, "--password-stdin", stdin=b"a long one\n")
     made.manage("alias", "add", "list@one.test", "far@far.test")
     made.start()
     yield made
@@ -66,3 +68,18 @@ def test_a_bounce_to_a_long_sender_comes_back(
     eventually(lambda: len(hop.messages) == 3, "our notice", more=server.log)
     assert [path(hop.messages[2][0]), path(hop.messages[2][1][0])] == ["", VERP]
     assert b"Status: 5.1.1" in hop.messages[2][2]
+
+
+def test_the_return_path_of_others_is_no_trace_of_our_delivery(
+    server: ProductionServer, hop: NextHop, token: str
+) -> None:
+    """RFC 5321 §4.4: final delivery leaves exactly one; what goes on is not touched."""
+    foreign = b"Return-Path: <somebody@else.test>\r\n"
+    with server.smtp() as client:
+        client.sendmail(VERP, [ANN.address, "list@one.test"], foreign + message(token))
+    found = server.wait_for(ANN, token)
+    assert found.startswith(f"Return-Path: <{VERP}>\r\n".encode())
+    assert found.count(b"Return-Path:") == 1 and found.endswith(b"\r\n" + message(token))
+    eventually(lambda: len(hop.messages) == 1, "forwarded", more=server.log)
+    assert hop.octets[0].endswith(b"\r\n" + foreign + message(token))
+    assert hop.octets[0].count(b"Return-Path:") == 1

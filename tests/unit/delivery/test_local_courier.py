@@ -11,6 +11,7 @@ from delivery_support import ALIASES, MESSAGE, RECEIVED, job, octets, opened, ro
 
 from mailsuite.base.tasks import Threads
 from mailsuite.delivery import LocalCourier
+from mailsuite.delivery.local import HEADER
 from mailsuite.mail import Bounced, Deferred, Job, Outcome, Sent
 from mailsuite.store import AccountStore, Quota, Store, StoreUnavailable
 
@@ -54,6 +55,29 @@ async def test_several_have_their_own_fields(tmp_path: Path, kept: bool) -> None
         ((_, date),) = await mailbox.rows(list(mailbox.uids), columns=["internal_date"])
         assert date == pytest.approx(RECEIVED, abs=1)
         mailbox.release()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("more", [(), (BOB,), ("mixed@example.test", "gone-only@example.test")])
+async def test_the_only_return_path_is_ours(
+    tmp_path: Path, kept: bool, more: tuple[str, ...]
+) -> None:
+    """RFC 5321 §4.4: what came along is left out, for whomever else the message is."""
+    foreign = b"Return-Path: <x@y.test>\r\n"
+    body = b"Return-Path: in the body\r\n"
+    given = foreign + MESSAGE.replace(b"Subject", b"return-path :\r\n <>\r\nSubject") + body
+    async with opened(tmp_path) as store:
+        outcomes = await attempt(store, job(tmp_path, ALICE, *more, message=given, kept=kept))
+        assert isinstance(outcomes[0], Sent)
+        found = await octets(store, ALICE)
+        assert len(found) == len({ALICE, *more} - {BOB, "gone-only@example.test"})
+        assert trace(ALICE) + MESSAGE + body in found
+        for each in (*found, *await octets(store, BOB)):
+            assert each.lower().count(b"return-path") == 2 and each.endswith(MESSAGE + body)
+        # Even in a header that is not looked at to its end.
+        long = foreign + b"X: " + b"x" * HEADER + b"\r\n" + MESSAGE
+        await attempt(store, job(tmp_path, CAROL, message=long, id="long", kept=kept))
+        assert await octets(store, CAROL) == [trace(CAROL) + long.removeprefix(foreign)]
 
 
 async def test_the_null_sender(tmp_path: Path) -> None:
@@ -336,7 +360,8 @@ async def test_what_is_collected_has_been_delivered_elsewhere(tmp_path: Path) ->
         given = job(tmp_path, ALICE, message=message)
         given = replace(given, envelope=replace(given.envelope, collected="f123"))
         assert isinstance((await attempt(store, given))[0], Sent)
-        assert await octets(store, ALICE) == [trace(ALICE) + message]
+        delivered_there = b"Delivered-To: alice@example.test\r\n"
+        assert await octets(store, ALICE) == [trace(ALICE) + delivered_there + MESSAGE]
 
 
 BINARY = (

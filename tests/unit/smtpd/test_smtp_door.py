@@ -123,23 +123,6 @@ async def test_a_client_that_goes_after_the_final_dot_does_not_undo_the_commit()
         del reader
 
 
-@pytest.mark.parametrize(("to", "left"), [("alice@example.test", False), ("a@far.test", True)])
-async def test_of_mail_for_mailboxes_here_no_return_path_is_left(to: str, left: bool) -> None:
-    """RFC 5321 §4.4: exactly one, which delivery writes; who relays does not look for any."""
-    queue = FakeQueue()
-    given = b"Return-Path: <x@y.test>\r\nSubject: x\r\n\r\nReturn-Path: in the body\r\n"
-    relaying = replace(SETTINGS, relayed=frozenset({"far.test"}))
-    async with house(relaying, queue) as opened:
-        reader, writer = await opened.connect()
-        envelope = ENVELOPE.replace(b"alice@example.test", to.encode())
-        writer.write(envelope + given + b".\r\nQUIT\r\n")
-        assert b"250 2.0.0 Ok" in await reader.read()
-        writer.close()
-    ((_, octets),) = queue.accepted
-    kept = given if left else given.removeprefix(b"Return-Path: <x@y.test>\r\n")
-    assert octets.endswith(b"\r\n" + kept) and octets.count(b"Return-Path") == 1 + left
-
-
 async def test_new_settings_are_for_new_sessions() -> None:
     async with house() as opened:
         old, old_writer = await opened.connect()
