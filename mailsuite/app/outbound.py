@@ -14,7 +14,7 @@ from mailsuite.config.outgoing import Smarthost as SmarthostSection
 from mailsuite.dns import Nameserver, Resolver
 from mailsuite.dns import Settings as DnsSettings
 from mailsuite.message import among, domain_of
-from mailsuite.relay import Contexts, RelayCourier, Rule, Settings, Smarthost, StsPolicies
+from mailsuite.relay import Contexts, RelayCourier, Rule, Settings, Signer, Smarthost, StsPolicies
 from mailsuite.relay.credentials import Credentials, load
 
 RELAY = "relay"
@@ -53,6 +53,7 @@ class Outbound:
         own: Sequence[tuple[str, int]],
         clock: Clock,
         threads: Threads,
+        signer: Signer | None = None,
     ) -> None:
         """`own`: addresses and ports where this server itself takes mail."""
         self._hostname = hostname
@@ -74,6 +75,7 @@ class Outbound:
             threads=threads,
             sts=now.sts,
             contexts=now.contexts,
+            signer=signer,
         )
 
     def prepare(self, config: Config) -> Prepared:
@@ -164,6 +166,7 @@ def relay_settings(config: Config, hostname: str, own: Sequence[tuple[str, int]]
         default=Rule(smarthost(for_all) if for_all else None, chosen.tls),
         mta_sts=chosen.mta_sts,
         dane=chosen.dane,
+        dkim=chosen.dkim,
         ca_file=str(chosen.ca_file) if chosen.ca_file else "",
         per_destination=chosen.connections_per_destination,
     )

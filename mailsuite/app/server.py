@@ -28,6 +28,7 @@ from mailsuite.base.log import get_logger, record
 from mailsuite.base.tasks import Threads
 from mailsuite.config import Config
 from mailsuite.delivery import RELEASE, CaptureCourier, LocalCourier, Releaser, local_prefix
+from mailsuite.dkim import Keys
 from mailsuite.dsn import DeliveryNotifier
 from mailsuite.fetch import Fetcher, Into
 from mailsuite.history import Recorder
@@ -36,7 +37,7 @@ from mailsuite.mail import Courier, Envelope, Remote
 from mailsuite.net import Connection
 from mailsuite.queue import Queue
 from mailsuite.queue import Settings as QueueSettings
-from mailsuite.relay import OnDemandCourier
+from mailsuite.relay import OnDemandCourier, Signer
 from mailsuite.routing import KeptSenders, Router, Srs
 from mailsuite.signin import Bans, SignIn, Throttle
 from mailsuite.store import Facets, Store
@@ -184,6 +185,7 @@ class Server:
             ],
             clock=self._clock,
             threads=self._threads("relay", RELAY_THREADS),
+            signer=Signer(Keys(data / "dkim"), self.router.signing_domain, self._clock),
         )
         self._undo.append(self.outbound.close)
         couriers: dict[str, Courier] = {

@@ -240,6 +240,7 @@ def _keep(
         tuple(Recipient(address) for address in letter.mail.recipients),
         body="8BITMIME",
         smtputf8=letter.mail.utf8,
+        internal=True,
     )
     for _ in range(BUSY_TRIES):
         try:

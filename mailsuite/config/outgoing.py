@@ -155,6 +155,13 @@ class Relay(Section):
     mta_sts: bool = setting(
         "Look for MTA-STS policies (RFC 8461).", "true or false", True, live=True
     )
+    dkim: bool = setting(
+        "Sign mail of our own domains (RFC 6376). `mailsuite domain records` shows what the DNS"
+        " must have for it.",
+        "true or false",
+        True,
+        live=True,
+    )
     ca_file: values.FilePath | None = setting(
         "PEM file with the certificate authorities to believe. Left away: the system's.",
         "the name of a PEM file",

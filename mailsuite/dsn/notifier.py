@@ -79,6 +79,7 @@ class DeliveryNotifier:
             smtputf8=notice.utf8,
             require_tls=job.envelope.require_tls,
             priority=job.envelope.priority,  # RFC 6710 §4.6
+            internal=True,
         )
         return FollowUp(envelope, head, None if full else b"", tail)
 

@@ -52,6 +52,8 @@ class Envelope:
                  the name of this message there, the same for all time; "": it was not. What it has
                  behind it is no loop, and its sender is told nothing of what becomes of it here
     priority     MT-PRIORITY of RFC 6710, -9 to 9
+    internal     no client has brought it: a program of this machine has, or the server wrote it
+                 itself (a notice)
     """
 
     sender: str
@@ -68,3 +70,4 @@ class Envelope:
     released: bool = False
     collected: str = ""
     priority: int = 0
+    internal: bool = False

@@ -18,6 +18,7 @@ from mailsuite.relay.hops import NoRoute
 from mailsuite.relay.policy import plan_for
 from mailsuite.relay.session import Endpoint, Session, open_session
 from mailsuite.relay.settings import Settings
+from mailsuite.relay.signing import Signer
 from mailsuite.relay.sts import StsPolicies
 from mailsuite.relay.tls import Contexts
 from mailsuite.relay.transactions import Transactions
@@ -28,13 +29,14 @@ log = get_logger("relay")
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What every attempt works with."""
+    """What every attempt works with; `signer` None: nothing is signed."""
 
     settings: Settings
     resolver: Resolver
     contexts: Contexts
     clock: Clock
     sts: StsPolicies | None
+    signer: Signer | None
 
 
 class Attempt:
@@ -51,7 +53,9 @@ class Attempt:
         self._house = house
         self._destination = destination
         self._job = job
-        self._message = Transactions(house.settings, house.clock, job, places, content)
+        self._message = Transactions(
+            house.settings, house.clock, job, places, content, house.signer
+        )
 
     async def run(self) -> dict[int, Outcome]:
         """The outcome of each place."""

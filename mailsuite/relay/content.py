@@ -4,18 +4,20 @@ Promises: a message in a file is read in blocks and never held in memory; the sp
 read. What blocks runs in threads.
 """
 
+import asyncio
 import mmap
 import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from mailsuite.base.tasks import Threads
 from mailsuite.mail import QueuedMessage
 from mailsuite.message.downgrade import Conversion, NextHop, downgrade
-from mailsuite.message.traits import Traits, examine
+from mailsuite.message.traits import Source, Traits, examine
 
 BLOCK = 1 << 18
 HEADER = 1 << 16  # octets of a message that are searched for a header field
@@ -24,12 +26,24 @@ SLICED = 1 << 16  # a message up to this size is examined at once, larger ones i
 
 
 class Content:
-    """A message in memory (`data`), or in a file from `offset` on.
+    """A message in memory (`data`), or in a file from `offset` on, perhaps with `front` before it.
 
     `tls_optional`: its sender would rather have it sent in the clear than not at all.
     """
 
-    __slots__ = ("_file", "_offset", "_path", "_threads", "data", "tls_optional", "traits")
+    __slots__ = (
+        "_asked",
+        "_file",
+        "_front",
+        "_headed",
+        "_lock",
+        "_offset",
+        "_path",
+        "_threads",
+        "data",
+        "tls_optional",
+        "traits",
+    )
 
     def __init__(
         self,
@@ -40,8 +54,10 @@ class Content:
         path: str = "",
         offset: int = 0,
         file: IO[bytes] | None = None,
+        front: bytes = b"",
         tls_optional: bool = False,
     ) -> None:
+        """`traits` are of all of it."""
         self.traits = traits
         self.tls_optional = tls_optional
         self.data = data
@@ -49,6 +65,10 @@ class Content:
         self._path = path
         self._offset = offset
         self._file = file
+        self._front = front
+        self._asked = False
+        self._headed: Content | None = None
+        self._lock = asyncio.Lock()
 
     @property
     def size(self) -> int:
@@ -60,7 +80,9 @@ class Content:
         if self.data is not None:
             yield self.data
             return
-        at, end = self._offset, self._offset + self.size
+        if self._front:
+            yield self._front
+        at, end = self._offset, self._offset + self.size - len(self._front)
         while at < end:
             block = await self._threads.run(self._read, at, min(BLOCK, end - at))
             if not block:
@@ -73,6 +95,44 @@ class Content:
         with nullcontext(self._file) if self._file else Path(self._path).open("rb") as file:
             file.seek(at)
             return file.read(count)
+
+    async def headed(self, write: Callable[[Source, int, int], bytes]) -> "Content":
+        """The message with the header fields in front that `write` gives for it, in a thread.
+
+        They are ASCII in short lines, or none; asked for once, whoever sends the message. Closed
+        with this one. Raises OSError.
+        """
+        async with self._lock:
+            if not self._asked:
+                self._headed = await self._threads.run(self._head, write)
+                self._asked = True
+        return self._headed or self
+
+    def _head(self, write: Callable[[Source, int, int], bytes]) -> "Content | None":
+        front = self._written(write)
+        if not front:
+            return None
+        return Content(
+            replace(self.traits, size=self.size + len(front)),
+            self._threads,
+            data=None if self.data is None else front + self.data,
+            path=self._path,
+            offset=self._offset,
+            file=self._file,
+            front=front,
+            tls_optional=self.tls_optional,
+        )
+
+    def _written(self, write: Callable[[Source, int, int], bytes]) -> bytes:
+        if self.data is not None:
+            return write(self.data, 0, len(self.data))
+        if not self.size:
+            return b""
+        with (
+            nullcontext(self._file) if self._file else Path(self._path).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        ):
+            return write(mapped, self._offset, self._offset + self.size)
 
     async def converted(self, hop: NextHop, *, smtputf8: bool) -> "Content | None":
         """The message as `hop` can take it; None: as it is. Raises message.downgrade.Inconvertible.

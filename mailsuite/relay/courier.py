@@ -20,6 +20,7 @@ from mailsuite.relay.attempt import Attempt, House
 from mailsuite.relay.content import Content, load
 from mailsuite.relay.destination import Destination, DestinationState, Key
 from mailsuite.relay.settings import Settings
+from mailsuite.relay.signing import Signer
 from mailsuite.relay.sts import StsPolicies
 from mailsuite.relay.tls import Contexts
 from mailsuite.relay.turned import TurnedCourier, take_over
@@ -42,10 +43,17 @@ class RelayCourier:
         threads: Threads,
         sts: StsPolicies | None = None,
         contexts: Contexts | None = None,
+        signer: Signer | None = None,
     ) -> None:
-        """`sts` None: MTA-STS is not looked for. `contexts` are made where none are given."""
+        """`sts` None: MTA-STS is not looked for. `contexts` are made where none are given.
+
+        `signer` signs where the settings want it.
+        """
         self.settings = settings
-        self._house = House(settings, resolver, contexts or Contexts(settings.ca_file), clock, sts)
+        self._signer = signer
+        contexts = contexts or Contexts(settings.ca_file)
+        signing = signer if settings.dkim else None
+        self._house = House(settings, resolver, contexts, clock, sts, signing)
         self._clock = clock
         self._threads = threads
         self._tasks = Tasks("relay")
@@ -55,7 +63,10 @@ class RelayCourier:
     def apply(self, settings: Settings, contexts: Contexts, sts: StsPolicies | None) -> None:
         """Other settings, for attempts that begin from now on."""
         self.settings = settings
-        self._house = replace(self._house, settings=settings, contexts=contexts, sts=sts)
+        signer = self._signer if settings.dkim else None
+        self._house = replace(
+            self._house, settings=settings, contexts=contexts, sts=sts, signer=signer
+        )
 
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""
@@ -98,6 +109,7 @@ class RelayCourier:
             contexts=house.contexts,
             clock=house.clock,
             threads=self._threads,
+            signer=house.signer,
         )
 
     def _key(self, address: str, job: Job, content: Content) -> Key | None:

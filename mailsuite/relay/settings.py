@@ -64,6 +64,7 @@ class Settings:
     rules       by domain in lower case; ".example.org" is every domain below example.org
     default     for all other domains
     mta_sts, dane   whether they are looked for
+    dkim        whether mail of our domains is signed
     ca_file     PEM file of the certificate authorities to believe; "" the system's
     per_destination  connections at once to one domain or smarthost
     connect_timeout  for one address, and for a TLS handshake
@@ -84,6 +85,7 @@ class Settings:
     default: Rule = Rule()
     mta_sts: bool = True
     dane: bool = True
+    dkim: bool = True
     ca_file: str = ""
     per_destination: int = 10
     timeouts: Mapping[Want, float] = field(default_factory=lambda: TIMEOUTS)

@@ -1,11 +1,13 @@
 """A message on its way over sessions: transaction after transaction, until all is decided.
 
 Promises: every recipient gets one outcome, or stays undecided for another host; what a server can't
-take is converted for it, and goes back where that would do harm.
+take is converted for it, and goes back where that would do harm; what is signed is what is sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
@@ -25,6 +27,7 @@ from mailsuite.relay.dialogue import Fate, Result, Transfer, Verdict
 from mailsuite.relay.offers import Offers
 from mailsuite.relay.session import Session, batch, domain_in
 from mailsuite.relay.settings import Settings
+from mailsuite.relay.signing import Signer
 from mailsuite.relay.verdicts import SessionFailed, elsewhere, outcome_of
 
 log = get_logger("relay")
@@ -40,7 +43,13 @@ class Transactions:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, job: Job, places: Sequence[int], content: Content
+        self,
+        settings: Settings,
+        clock: Clock,
+        job: Job,
+        places: Sequence[int],
+        content: Content,
+        signer: Signer | None = None,
     ) -> None:
         self.left = list(places)
         self.outcomes: dict[int, Outcome] = {}
@@ -50,6 +59,7 @@ class Transactions:
         self._clock = clock
         self._job = job
         self._content = content
+        self._signer = signer
 
     async def over(self, session: Session) -> bool:
         """As much as this session takes; what is undecided after it stays in `left`.
@@ -111,35 +121,30 @@ class Transactions:
         session.domains.update(domain_in(each.address) for each in chosen)
         envelope, offers = self._job.envelope, session.offers
         utf8 = needs_utf8(envelope, chosen) or (envelope.smtputf8 and "SMTPUTF8" in offers)
-        content = self._content
         try:
-            content = await self._fitting(session, utf8=utf8)
-            now = self._clock.now()
-            mail = mail_line(
-                envelope,
-                offers,
-                content.traits,
-                utf8=utf8,
-                now=now,
-                proven=session.proven,
-                signed_in=session.signed_in,
-            )
-            lines = _rcpt_lines(chosen, offers, delays=watches_for_us(envelope, offers, now))
+            async with self._prepared(session, utf8=utf8) as content:
+                now = self._clock.now()
+                mail = mail_line(
+                    envelope,
+                    offers,
+                    content.traits,
+                    utf8=utf8,
+                    now=now,
+                    proven=session.proven,
+                    signed_in=session.signed_in,
+                )
+                lines = _rcpt_lines(chosen, offers, delays=watches_for_us(envelope, offers, now))
+                good = [place for place, line in enumerate(lines) if isinstance(line, bytes)]
+                result = Result([])
+                if good:
+                    transfer = self._transfer(session, mail, lines, good, content)
+                    result = await session.transact(transfer, content)
         except Unfit as error:
             verdict = Verdict(Fate.PERMANENT, None, error.text, error.status)
             return Result([verdict] * len(places)), places
-        try:
-            good = [place for place, line in enumerate(lines) if isinstance(line, bytes)]
-            result = Result([])
-            if good:
-                transfer = self._transfer(session, mail, lines, good, content)
-                result = await session.transact(transfer, content)
-            answers = iter(result.verdicts)
-            verdicts = [next(answers) if isinstance(line, bytes) else line for line in lines]
-            return Result(verdicts, result.usable), places
-        finally:
-            if content is not self._content:
-                content.close()
+        answers = iter(result.verdicts)
+        verdicts = [next(answers) if isinstance(line, bytes) else line for line in lines]
+        return Result(verdicts, result.usable), places
 
     def _transfer(
         self,
@@ -158,6 +163,20 @@ class Transactions:
             chunked=binary or ("CHUNKING" in offers and "PIPELINING" in offers),
             together=content.data is not None and content.size <= self._settings.together,
         )
+
+    @asynccontextmanager
+    async def _prepared(self, session: Session, *, utf8: bool) -> AsyncIterator[Content]:
+        """What this server is sent: as it can take it, and signed. Raises Unfit, OSError."""
+        content = await self._fitting(session, utf8=utf8)
+        try:
+            signer = self._signer
+            if signer is not None and signer.concerns(self._job.envelope):
+                yield await content.headed(partial(signer.field, self._job))
+            else:
+                yield content
+        finally:
+            if content is not self._content:
+                content.close()
 
     async def _fitting(self, session: Session, *, utf8: bool) -> Content:
         """The message as this server can take it. Raises Unfit."""

@@ -19,6 +19,7 @@ from mailsuite.relay.content import load
 from mailsuite.relay.plan import Need, Plan
 from mailsuite.relay.session import Endpoint, Session
 from mailsuite.relay.settings import Settings
+from mailsuite.relay.signing import Signer
 from mailsuite.relay.tls import Contexts
 from mailsuite.relay.transactions import Transactions
 from mailsuite.relay.verdicts import SessionFailed
@@ -33,12 +34,19 @@ class TurnedCourier:
     """
 
     def __init__(
-        self, session: Session, settings: Settings, *, clock: Clock, threads: Threads
+        self,
+        session: Session,
+        settings: Settings,
+        *,
+        clock: Clock,
+        threads: Threads,
+        signer: Signer | None = None,
     ) -> None:
         self._session = session
         self._settings = settings
         self._clock = clock
         self._threads = threads
+        self._signer = signer
         self._ended = False
 
     @property
@@ -57,7 +65,7 @@ class TurnedCourier:
         kept: bool | None = None
         try:
             content = await load(job.message, self._threads)
-            message = Transactions(self._settings, self._clock, job, places, content)
+            message = Transactions(self._settings, self._clock, job, places, content, self._signer)
             kept = await message.over(session)
         finally:
             if kept is None:
@@ -85,12 +93,14 @@ async def take_over(
     contexts: Contexts,
     clock: Clock,
     threads: Threads,
+    signer: Signer | None = None,
 ) -> TurnedCourier:
     """Wait for the host's greeting, and say hello. Raises SessionFailed.
 
     name     what the host calls itself
     why      what has turned the roles, for the record of attempts
     account  that has signed in on the connection
+    signer   signs what goes out; None: nothing is signed
     """
     endpoint = Endpoint(name, connection.peer, 0, Plan(Need.OFF, why), known=True)
     # As many messages as there are: the host has asked for them.
@@ -100,4 +110,4 @@ async def take_over(
         session.contact = replace(session.contact, tls=words)
     await session.begin(contexts)
     session.offers = session.offers.without(*IN_LINES_ONLY)
-    return TurnedCourier(session, settings, clock=clock, threads=threads)
+    return TurnedCourier(session, settings, clock=clock, threads=threads, signer=signer)

@@ -5,9 +5,11 @@ catch-all; postmaster is always somebody (RFC 5321 §4.5.1).
 """
 
 import re
+from collections.abc import Sequence
 
 from mailsuite.accounts import AccountRow, AliasRow, Lookups
-from mailsuite.mail import Alias, Mailbox, Remote, Route, Unknown
+from mailsuite.accounts.names import domain_key
+from mailsuite.mail import Alias, Envelope, Mailbox, Remote, Route, Unknown
 from mailsuite.routing.kept import KeptSenders
 from mailsuite.routing.srs import KEPT, Srs
 
@@ -203,6 +205,37 @@ class Router:
                         return False
             level = following
         return False
+
+    def signing_domain(self, envelope: Envelope, authors: Sequence[str]) -> str:
+        """The domain of ours in whose name a message is signed (DKIM), in A-labels; "": none.
+
+        authors  the addresses in its From
+
+        Only what was written here, and where all authors are of one domain of ours: the host's own
+        name stands for the domain above it. An account signs for its own domain, and for another
+        where it may send under these very addresses. Raises as `route`.
+        """
+        account = envelope.submitter
+        if account is None and not envelope.internal:
+            return ""
+        found = {domain_key(author.rpartition("@")[2]) for author in authors}
+        domain = self._of_ours(found.pop()) if len(found) == 1 else ""
+        if account is None or account.rpartition("@")[2] == domain:
+            return domain
+        every = bool(domain) and all(self.may_send_as(account, author) for author in authors)
+        return domain if every else ""
+
+    def _of_ours(self, domain: str | None) -> str:
+        """`domain` where it is ours; of the host's own name the nearest above it; else ""."""
+        if domain is None or self._directory.is_local(domain):
+            return domain or ""
+        if domain == self._hostname:
+            labels = domain.split(".")
+            for start in range(1, len(labels)):
+                above = ".".join(labels[start:])
+                if self._directory.is_local(above):
+                    return above
+        return ""
 
 
 def _as_route(row: AccountRow | AliasRow | None, detail: str) -> Mailbox | Alias | None:

@@ -125,8 +125,8 @@ class Transaction(LibraryEnvelope):
             return None
         return None if round(self.deliver_by.by - self.hold_until) > 0 else OVER_WHILE_HELD
 
-    def to_envelope(self, submitter: str | None) -> Envelope:
-        """The values that the queue wants."""
+    def to_envelope(self, submitter: str | None, *, internal: bool = False) -> Envelope:
+        """The values that the queue wants; the arguments are those of `Envelope`."""
         return Envelope(
             sender=self.mail_from or "",
             recipients=tuple(self.recipients),
@@ -140,6 +140,7 @@ class Transaction(LibraryEnvelope):
             hold=self.hold,
             deliver_by=self.deliver_by,
             priority=self.priority,
+            internal=internal,
         )
 
 

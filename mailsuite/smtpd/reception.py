@@ -80,7 +80,8 @@ class Reception:
         """Raises QueueUnavailable or NoSpace when the queue takes nothing now."""
         self._session = session
         self._context = session.context
-        self._envelope = transaction.to_envelope(session.session.account)
+        local = session.context.settings.kind == "local"
+        self._envelope = transaction.to_envelope(session.session.account, internal=local)
         self._incoming: Incoming = session.context.queue.receive(self._envelope)
         self._message_id = ""
         self._new_priority = transaction.priority_changed
