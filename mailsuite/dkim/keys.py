@@ -107,8 +107,12 @@ class Keys:
         return found
 
     def add(self, domain: str, selector: str) -> bool:
-        """Make a key; False: one is there by that name, and stays. Raises UserError."""
+        """Make a key; False: one is there by that name, and stays. Raises UserError.
+
+        The one that signs goes on to do so.
+        """
         path = self._path(domain, _require_selector(selector))
+        signs = self._signs(domain)
         private = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
         octets = private.private_bytes(
             serialization.Encoding.PEM,
@@ -118,6 +122,8 @@ class Keys:
         try:
             keyfile.make_folder(self._folder)
             keyfile.make_folder(path.parent)
+            if signs is not None:
+                keyfile.put(path.with_name(_ACTIVE), f"{signs}\n".encode("ascii"))
             return keyfile.make_once(path, octets)
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from error

@@ -56,5 +56,5 @@ class Signer:
         except UserError as error:
             log.warning("not signed", id=job.id, why=str(error))
             return b""
-        log.info("signed", id=job.id, dkim=key.record_name)
+        log.info("signed", id=job.id, domain=domain, selector=key.selector)
         return made

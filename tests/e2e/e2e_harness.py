@@ -394,7 +394,7 @@ def message(subject: str, body: str = "Hello.\r\n", sender: str = "eve@elsewhere
     ).encode()
 
 
-TRACE = (b"Return-Path:", b"Delivered-To:", b"Received:", b"\t", b" ")
+TRACE = (b"DKIM-Signature:", b"Return-Path:", b"Delivered-To:", b"Received:", b"\t", b" ")
 
 
 def without_trace(stored: bytes, original: bytes) -> bytes:

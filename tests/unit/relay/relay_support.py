@@ -14,7 +14,7 @@ from mailsuite.base.tasks import Threads
 from mailsuite.dns import Nameserver, Resolver
 from mailsuite.dns import Settings as DnsSettings
 from mailsuite.mail import Envelope, Job, Outcome, QueuedMessage, Recipient
-from mailsuite.relay import Contexts, RelayCourier, Settings, StsPolicies
+from mailsuite.relay import Contexts, RelayCourier, Settings, Signer, StsPolicies
 from mailsuite.relay.dialogue import Want
 from tests.dns_server import Zone, serving
 
@@ -73,6 +73,7 @@ async def relaying(
     *,
     validating: bool | None = None,
     sts_port: int | None = None,
+    signer: Signer | None = None,
     **settings: Any,
 ) -> AsyncIterator[Relay]:
     threads = Threads("relay-test", 3)
@@ -97,7 +98,13 @@ async def relaying(
                 port=sts_port,
             )
         courier = RelayCourier(
-            chosen, resolver, clock=clock, threads=threads, sts=sts, contexts=contexts
+            chosen,
+            resolver,
+            clock=clock,
+            threads=threads,
+            sts=sts,
+            contexts=contexts,
+            signer=signer,
         )
         try:
             yield Relay(courier, zone, clock, folder)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailsuite.accounts import Directory
-from mailsuite.mail import Alias, Mailbox, Remote, Route, Unknown
+from mailsuite.mail import Alias, Envelope, Mailbox, Remote, Route, Unknown
 from mailsuite.routing import Router
 from mailsuite.routing.router import Lookups
 
@@ -216,3 +216,37 @@ def test_the_domain_of_bare_names_without_any_of_ours(tmp_path: Path) -> None:
     directory = Directory(tmp_path / "accounts.db")
     assert Router(directory).origin("laptop.lan") == "laptop.lan"
     directory.close()
+
+
+@pytest.mark.parametrize(
+    ("submitter", "authors", "domain"),
+    [
+        ("alice@example.test", ["alice@example.test"], "example.test"),
+        ("alice@example.test", ["Bob@EXAMPLE.test"], "example.test"),
+        ("alice@example.test", ["nobody@example.test", "bob@example.test."], "example.test"),
+        ("alice@example.test", ["alice@elsewhere.test"], ""),
+        ("alice@example.test", ["alice@example.test", "eve@elsewhere.test"], ""),
+        ("alice@example.test", ["alice@sub.example.test"], ""),
+        ("alice@example.test", ["alice@[127.0.0.1]"], ""),
+        ("alice@example.test", ["alice"], ""),
+        ("alice@example.test", [], ""),
+        # Of another domain here: only what is hers to write from.
+        ("alice@example.test", ["buch@bücher.example"], ""),
+        ("alice@example.test", ["hers@bücher.example"], "xn--bcher-kva.example"),
+        ("alice@example.test", ["hers@bücher.example", "buch@bücher.example"], ""),
+        ("buch@xn--bcher-kva.example", ["buch@XN--bcher-kva.example"], "xn--bcher-kva.example"),
+        # The host's own name stands for the domain above it.
+        ("alice@example.test", ["x@mx.in.example.test"], "example.test"),
+        (None, ["MAILER-DAEMON@mx.in.example.test"], "example.test"),
+        (None, ["buch@bücher.example"], "xn--bcher-kva.example"),
+        (None, ["x@elsewhere.test"], ""),
+    ],
+)
+def test_in_whose_name_mail_is_signed(
+    directory: Directory, submitter: str | None, authors: list[str], domain: str
+) -> None:
+    directory.add_alias("hers@bücher.example", ["alice@example.test"])
+    router = Router(directory, hostname="MX.in.example.test")
+    here = Envelope("x@y.test", (), submitter=submitter, internal=submitter is None)
+    assert router.signing_domain(here, authors) == domain
+    assert router.signing_domain(Envelope("x@y.test", ()), authors) == "", "from outside"

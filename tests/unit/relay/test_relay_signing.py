@@ -1,0 +1,213 @@
+"""DKIM signatures of what the relay sends.
+
+- What arrives at the next host verifies, also what was converted for it, from memory or a file.
+- Nothing that came from outside is signed, whoever it says it is from.
+- A message is signed once, however many hosts it goes to; SIZE tells its size with the signature.
+- Mail does not wait for a key that can't be used.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from relay_support import relaying
+from structlog.testing import capture_logs
+
+from mailsuite.base.clock import SystemClock
+from mailsuite.dkim import Key, Keys
+from mailsuite.mail import Envelope, Sent
+from mailsuite.relay import Rule, Signer, Smarthost
+from tests.dkim_checks import signatures, verified
+from tests.dns_server import Zone
+from tests.next_hop import OFFERS, NextHop, listening
+
+PRIVATE = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+ALICE = {"submitter": "alice@here.test"}
+
+
+class OneKey(Keys):
+    """Counts what is signed, and makes no key for each test."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.used = 0
+
+    def signing(self, domain: str) -> Key:
+        self.used += 1
+        return Key(domain, "sel", PRIVATE)
+
+
+def domain_of(envelope: Envelope, authors: Sequence[str]) -> str:
+    found = {author.rpartition("@")[2] for author in authors}
+    return "here.test" if found == {"here.test"} else ""
+
+
+def signer(keys: Keys) -> Signer:
+    return Signer(keys, domain_of, SystemClock())
+
+
+ZONE = {"sel._domainkey.here.test": Key("here.test", "sel", PRIVATE).record}
+
+
+def zone() -> Zone:
+    names = {(f"{name}.test", "MX"): [f"10 mx.{name}.test."] for name in ("far", "other")}
+    hosts = {(f"mx.{name}.test", "A"): ["127.0.0.1"] for name in ("far", "other")}
+    return Zone(names | hosts)
+
+
+def split(octets: bytes, message: bytes) -> bytes:
+    """The signature in front of the message as it was handed in."""
+    assert octets.endswith(message)
+    field = octets[: len(octets) - len(message)]
+    assert field.startswith(b"DKIM-Signature: ") and field.endswith(b"\r\n")
+    return field
+
+
+HEAD = b"From: alice@here.test\r\nTo: ben@far.test\r\nSubject: test\r\n"
+PLAIN = HEAD + b"\r\n.Hello.\r\n..\r\n\r\n\r\n"
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["memory", "file"])
+@pytest.mark.parametrize(
+    "offers", [OFFERS, ("PIPELINING", "SIZE"), ()], ids=["bdat", "data", "none"]
+)
+async def test_what_arrives_verifies(
+    tmp_path: Path, offers: tuple[str, ...], in_file: bool
+) -> None:
+    message = PLAIN + b"text  and more \t\r\n" * (50_000 if in_file else 1)
+    keys = OneKey(tmp_path)
+    async with (
+        listening(NextHop(offers=offers)) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(keys)) as relay,
+    ):
+        (outcome,) = await relay.send("a@far.test", message=message, in_file=in_file, **ALICE)
+    assert isinstance(outcome, Sent)
+    ((mail, _, octets),) = hop.messages
+    split(octets, message)
+    assert verified(octets, ZONE)
+    if offers:
+        told = re.search(r"SIZE=(\d+)", mail)
+        assert told and int(told[1]) == len(octets)
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["memory", "file"])
+async def test_what_is_signed_is_what_was_converted(tmp_path: Path, in_file: bool) -> None:
+    message = HEAD + "Content-Type: text/plain; charset=utf-8\r\n\r\nGrüße\r\n".encode()
+    async with (
+        listening(NextHop(offers=("PIPELINING", "SIZE"))) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(OneKey(tmp_path))) as relay,
+    ):
+        await relay.send("a@far.test", message=message, in_file=in_file, **ALICE)
+    ((mail, _, octets),) = hop.messages
+    assert octets.isascii() and b"Content-Transfer-Encoding: base64" in octets
+    assert f"SIZE={len(octets)}" in mail
+    assert verified(octets, ZONE)
+
+
+async def test_a_header_with_utf_8(tmp_path: Path) -> None:
+    message = "From: Änne <alice@here.test>\r\nSubject: Grüße\r\n\r\nGrüße\r\n".encode()
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(OneKey(tmp_path))) as relay,
+    ):
+        await relay.send("a@far.test", message=message, smtputf8=True, **ALICE)
+    assert "SMTPUTF8" in hop.messages[0][0]
+    split(hop.octets[0], message)
+    assert verified(hop.octets[0], ZONE)
+
+
+@pytest.mark.parametrize(
+    ("envelope", "message", "is_signed"),
+    [
+        (ALICE, PLAIN, True),
+        ({"internal": True, "sender": ""}, PLAIN, True),
+        ({}, PLAIN, False),
+        ({"sender": ""}, PLAIN, False),
+        ({"collected": "1.2.3"}, PLAIN, False),
+        (ALICE, PLAIN.replace(b"alice@here", b"alice@else"), False),
+        (ALICE, PLAIN.replace(b"alice@here.test", b"alice@here.test, eve@else.test"), False),
+        (ALICE, b"From: eve@else.test\r\n" + PLAIN, False),
+        (ALICE, b"Subject: no author\r\n\r\nx\r\n", False),
+    ],
+)
+async def test_only_what_was_written_here_is_signed(
+    tmp_path: Path, envelope: dict[str, Any], message: bytes, is_signed: bool
+) -> None:
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(OneKey(tmp_path))) as relay,
+    ):
+        await relay.send("a@far.test", message=message, **envelope)
+    (octets,) = hop.octets
+    if is_signed:
+        split(octets, message)
+        assert verified(octets, ZONE)
+    else:
+        assert octets == message
+
+
+async def test_it_is_signed_once_for_all_hosts(tmp_path: Path) -> None:
+    keys = OneKey(tmp_path)
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(keys)) as relay,
+    ):
+        await relay.send("a@far.test", "b@other.test", "c@far.test", message=PLAIN, **ALICE)
+    assert len(hop.messages) == 2 and len(set(hop.octets)) == 1
+    assert verified(hop.octets[0], ZONE)
+    assert keys.used == 1
+
+
+async def test_what_goes_by_a_smarthost_is_signed(tmp_path: Path) -> None:
+    async with listening(NextHop()) as hop:
+        rule = Rule(Smarthost("127.0.0.1", hop.port, tls="off"))
+        keys = OneKey(tmp_path)
+        async with relaying(tmp_path, zone(), default=rule, signer=signer(keys)) as relay:
+            await relay.send("a@far.test", message=PLAIN, **ALICE)
+    assert verified(hop.octets[0], ZONE)
+
+
+async def test_the_setting_turns_it_off_and_on(tmp_path: Path) -> None:
+    async with (
+        listening(NextHop()) as hop,
+        relaying(
+            tmp_path, zone(), port=hop.port, dkim=False, signer=signer(OneKey(tmp_path))
+        ) as relay,
+    ):
+        await relay.send("a@far.test", message=PLAIN, **ALICE)
+        house = relay.courier._house
+        on = replace(house.settings, dkim=True)
+        relay.courier.apply(on, house.contexts, None)
+        await relay.send("a@far.test", message=PLAIN, **ALICE)
+    assert [len(signatures(octets)) for octets in hop.octets] == [0, 1]
+
+
+async def test_a_key_that_can_not_be_used_stops_no_mail(tmp_path: Path) -> None:
+    folder = tmp_path / "dkim" / "here.test"
+    folder.mkdir(parents=True)
+    (folder / "mailsuite.pem").write_bytes(b"broken")
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(Keys(tmp_path / "dkim"))) as relay,
+    ):
+        with capture_logs() as logs:
+            (outcome,) = await relay.send("a@far.test", message=PLAIN, **ALICE)
+    assert isinstance(outcome, Sent)
+    assert hop.octets == [PLAIN]
+    (told,) = [line for line in logs if line["event"] == "not signed"]
+    assert told["log_level"] == "warning" and f"{folder}/mailsuite.pem" in told["why"]
+
+
+async def test_the_log_tells_the_key(tmp_path: Path) -> None:
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(OneKey(tmp_path))) as relay,
+    ):
+        with capture_logs() as logs:
+            await relay.send("a@far.test", message=PLAIN, **ALICE)
+    (told,) = [line for line in logs if line["event"] == "signed"]
+    assert (told["domain"], told["selector"]) == ("here.test", "sel") and told["id"]
