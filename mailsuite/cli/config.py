@@ -91,6 +91,7 @@ def _around(loaded: "Loaded") -> "Iterator[Mistake]":
 
 def _around_files(loaded: "Loaded") -> "Iterator[Mistake]":
     """Files that the server reads, as its user does. Modules are loaded before."""
+    from mailsuite import dkim
     from mailsuite.app.privileges import as_user
     from mailsuite.relay import Contexts
     from mailsuite.relay.credentials import load
@@ -120,6 +121,9 @@ def _around_files(loaded: "Loaded") -> "Iterator[Mistake]":
                 Contexts(str(relay.ca_file))
             except UserError as error:
                 yield loaded.at(("relay", "ca_file"), str(error))
+        if relay.dkim:
+            for text in dkim.troubles(settings.data / "dkim"):
+                yield loaded.at(("relay", "dkim"), text)
 
 
 def _secrets(settings: "Config") -> "Iterator[tuple[tuple[str | int, ...], Path]]":

@@ -1,6 +1,7 @@
 """`mailsuite domain …`: the domains whose mail is kept here."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,9 +111,11 @@ def _keys(config: Path | None, domain: str) -> tuple[list["Key"], list[str]]:
     from mailsuite.dkim import SELECTOR, Keys
 
     try:
-        keys = Keys(data_folder(config, None) / "dkim")
+        data = data_folder(config, None)
+        elsewhere = foreign_domains(config, None)
+        keys = Keys(_of_server(data) / "dkim")
         found = keys.of(domain)
-        if not found and not _is_served(config, domain):
+        if not found and domain not in elsewhere and not _is_kept(data, domain):
             output.note(
                 f"; and for DKIM (TXT) what this command says after `mailsuite domain add {domain}`"
             )
@@ -128,11 +131,18 @@ def _keys(config: Path | None, domain: str) -> tuple[list["Key"], list[str]]:
     return [each.key for each in found if each.key is not None], bad
 
 
-def _is_served(config: Path | None, domain: str) -> bool:
-    if domain in foreign_domains(config, None):
-        return True
-    with open_directory(config, None) as directory:
+def _is_kept(data: Path, domain: str) -> bool:
+    with open_directory(None, data) as directory:
         return directory.is_local(domain)
+
+
+def _of_server(data: Path) -> Path:
+    """The data folder; root goes on as its owner, and so can use just what the server can."""
+    if os.geteuid() == 0 and data.stat().st_uid != 0:
+        from mailsuite.app.privileges import become
+
+        become(data)
+    return data
 
 
 @app.command()
@@ -164,7 +174,7 @@ def dkim(
     if sum(option is not None for option in (new, use, remove_)) > 1:
         raise typer.BadParameter("give one of --new-selector, --use and --remove")
     domain = names.require_domain(name)
-    keys = Keys(data_folder(config, data) / "dkim")
+    keys = Keys(_of_server(data_folder(config, data)) / "dkim")
     if new is not None and not keys.add(domain, new):
         raise UserError(f"{domain} has a key {new} already")
     if use is not None:

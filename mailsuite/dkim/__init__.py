@@ -4,6 +4,6 @@ Promises: a domain has a key when one is first asked for; a key file is readable
 user only; what an operator puts into the folder, or takes out of it, counts at once.
 """
 
-from mailsuite.dkim.keys import SELECTOR, Found, Key, Keys
+from mailsuite.dkim.keys import SELECTOR, Found, Key, Keys, troubles
 
-__all__ = ["SELECTOR", "Found", "Key", "Keys"]
+__all__ = ["SELECTOR", "Found", "Key", "Keys", "troubles"]

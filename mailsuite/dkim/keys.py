@@ -176,7 +176,7 @@ class Keys:
         return [stem for stem in stems if _is_selector(stem)]
 
     def _path(self, domain: str, selector: str) -> Path:
-        if "[" in domain or normalise_domain(domain) != domain:
+        if not _is_domain(domain):
             raise ValueError("not a domain in A-labels")
         return self._folder / domain / f"{selector}{_SUFFIX}"
 
@@ -198,6 +198,30 @@ class Keys:
             self._known.clear()
         self._known[path] = (state, key)
         return key
+
+
+def troubles(folder: Path) -> list[str]:
+    """Why keys in it can't be used; the mail of their domains goes out unsigned."""
+    try:
+        domains = sorted(entry.name for entry in os.scandir(folder) if _is_domain(entry.name))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [f"{folder}: {error.strerror}"]
+    keys, found = Keys(folder), []
+    for domain in domains:
+        try:
+            found += [each.why for each in keys.of(domain) if each.key is None]
+        except UserError as error:
+            found.append(str(error))
+    return found
+
+
+def _is_domain(name: str) -> bool:
+    try:
+        return "[" not in name and normalise_domain(name) == name
+    except ValueError:
+        return False
 
 
 def _parsed(path: Path, octets: bytes) -> rsa.RSAPrivateKey:

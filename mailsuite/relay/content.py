@@ -104,7 +104,8 @@ class Content:
         """
         async with self._lock:
             if not self._asked:
-                self._headed = await self._threads.run(self._head, write)
+                run = self._threads.run if self.size <= SLICED else self._threads.compute
+                self._headed = await run(self._head, write)
                 self._asked = True
         return self._headed or self
 

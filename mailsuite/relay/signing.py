@@ -56,5 +56,9 @@ class Signer:
         except UserError as error:
             log.warning("not signed", id=job.id, why=str(error))
             return b""
+        except Exception as error:
+            # Unsigned it arrives; deferred for what will be no other the next time it would not.
+            log.error("not signed", id=job.id, exc_info=error)
+            return b""
         log.info("signed", id=job.id, domain=domain, selector=key.selector)
         return made

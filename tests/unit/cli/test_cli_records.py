@@ -1,6 +1,12 @@
 """`mailsuite domain records`: the zone's lines, by the settings."""
 
 import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import dns.rdatatype
@@ -68,9 +74,7 @@ def settings(folder: Path, **more: object) -> list[str]:
 
 def txt(out: str) -> dict[str, str]:
     """The names of TXT records for DKIM, with their strings joined."""
-    zone = dns.zone.from_text(
-        "$TTL 60\n" + out, origin="example.", relativize=False, check_origin=False
-    )
+    zone = dns.zone.from_text("$TTL 60\n" + out, origin=".", relativize=False, check_origin=False)
     return {
         name.to_text(omit_final_dot=True): b"".join(data.strings).decode("ascii")
         for name, _, data in zone.iterate_rdatas("TXT")
@@ -157,3 +161,34 @@ def test_a_broken_key_is_told_beside_the_other_records(
     out, err = capsys.readouterr()
     assert "MX" in out and "_domainkey" not in out
     assert f"no record for DKIM: {folder}/old.pem: not a private key" in err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_root_uses_the_keys_as_the_server_does(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="mailsuite-test-"))
+    folder.chmod(0o755)
+    try:
+        file = folder / "mail.yaml"
+        file.write_text("{hostname: mx.example.org, data: data, user: nobody}")
+        assert run(["domain", "add", "example.org", "-c", str(file)]) == 0
+
+        def records() -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "mailsuite", "domain", "records", "example.org"]
+            return subprocess.run(
+                [*command, "-c", str(file)], capture_output=True, text=True, check=False
+            )
+
+        done = records()
+        assert done.returncode == 0 and len(txt(done.stdout)) == 1, done.stderr
+        made = folder / "data" / "dkim" / "example.org" / "mailsuite.pem"
+        assert made.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+        # One that only root can read is none for the server.
+        os.chown(made, 0, 0)
+        done = records()
+        assert done.returncode == 1 and txt(done.stdout) == {}
+        assert f"{made}: Permission denied" in done.stderr
+        capsys.readouterr()
+        assert run(["config", "check", str(file)]) == 0
+        assert f"relay.dkim: {made}: Permission denied" in capsys.readouterr().err
+    finally:
+        shutil.rmtree(folder)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from mailsuite.base.errors import UserError
-from mailsuite.dkim import SELECTOR, Keys
+from mailsuite.dkim import SELECTOR, Keys, troubles
 
 
 def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *, passphrase: bytes = b"") -> bytes:
@@ -192,3 +192,17 @@ def test_what_is_no_selector(keys: Keys, selector: str) -> None:
 def test_what_is_no_domain_in_a_labels(keys: Keys, domain: str) -> None:
     with pytest.raises(ValueError, match="domain"):
         keys.signing(domain)
+
+
+def test_all_troubles_at_once(keys: Keys, tmp_path: Path) -> None:
+    assert troubles(tmp_path / "dkim") == []
+    bad = put(keys, tmp_path, "bad", b"broken")
+    put(keys, tmp_path, "good", pem(rsa_key()))
+    (tmp_path / "dkim" / "else.test").write_bytes(b"")
+    (tmp_path / "dkim" / "no domain").mkdir()
+    found = troubles(tmp_path / "dkim")
+    assert [text.partition(": ")[0] for text in found] == [
+        str(tmp_path / "dkim" / "else.test" / "active"),
+        str(bad),
+    ]
+    assert troubles(bad) == [f"{bad}: Not a directory"]

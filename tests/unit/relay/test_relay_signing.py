@@ -18,9 +18,12 @@ from relay_support import relaying
 from structlog.testing import capture_logs
 
 from mailsuite.base.clock import SystemClock
+from mailsuite.base.tasks import Threads
 from mailsuite.dkim import Key, Keys
-from mailsuite.mail import Envelope, Sent
-from mailsuite.relay import Rule, Signer, Smarthost
+from mailsuite.mail import Envelope, Job, QueuedMessage, Recipient, Sent
+from mailsuite.net import connect
+from mailsuite.relay import Contexts, Rule, Settings, Signer, Smarthost
+from mailsuite.relay.turned import take_over
 from tests.dkim_checks import signatures, verified
 from tests.dns_server import Zone
 from tests.next_hop import OFFERS, NextHop, listening
@@ -184,6 +187,47 @@ async def test_the_setting_turns_it_off_and_on(tmp_path: Path) -> None:
         relay.courier.apply(on, house.contexts, None)
         await relay.send("a@far.test", message=PLAIN, **ALICE)
     assert [len(signatures(octets)) for octets in hop.octets] == [0, 1]
+
+
+async def test_what_a_host_fetches_is_signed(tmp_path: Path) -> None:
+    to = (Recipient("a@far.test"),)
+    queued = QueuedMessage("", 0, len(PLAIN), False, PLAIN)
+    envelope = Envelope("alice@here.test", to, **ALICE)
+    job = Job("0123456789ABC", envelope, to, (0,), queued, 1, False, 1.7e9)
+    threads = Threads("signing-test", 1)
+    async with listening(NextHop()) as hop:
+        courier = await take_over(
+            await connect("127.0.0.1", hop.port, timeout=10.0),
+            name="far.test",
+            why="ATRN by far",
+            account="far",
+            settings=Settings("here.test"),
+            contexts=Contexts(""),
+            clock=SystemClock(),
+            threads=threads,
+            signer=signer(OneKey(tmp_path)),
+        )
+        (outcome,) = await courier.deliver(job)
+        await courier.quit()
+    threads.close()
+    assert isinstance(outcome, Sent)
+    assert verified(hop.octets[0], ZONE)
+
+
+async def test_an_error_of_ours_stops_no_mail(tmp_path: Path) -> None:
+    def fails(envelope: Envelope, authors: Sequence[str]) -> str:
+        raise LookupError("ours")
+
+    wrong = Signer(OneKey(tmp_path), fails, SystemClock())
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=wrong) as relay,
+    ):
+        with capture_logs() as logs:
+            await relay.send("a@far.test", message=PLAIN, **ALICE)
+    assert hop.octets == [PLAIN]
+    (told,) = [line for line in logs if line["event"] == "not signed"]
+    assert told["log_level"] == "error" and isinstance(told["exc_info"], LookupError)
 
 
 async def test_a_key_that_can_not_be_used_stops_no_mail(tmp_path: Path) -> None:
