@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from mailsuite.base import keyfile
 from mailsuite.base.errors import UserError
+from mailsuite.base.log import get_logger
 from mailsuite.message import normalise_domain
+
+log = get_logger("dkim")
 
 SELECTOR = "mailsuite"
 """Of a key that the server makes by itself."""
@@ -88,8 +91,13 @@ class Keys:
         """
         selector = self._signs(domain)
         if selector is None:
-            self.add(domain, SELECTOR)
             selector = SELECTOR
+            if self.add(domain, selector):
+                log.warning(
+                    "a key to sign mail with was made, which receivers do not know yet",
+                    domain=domain,
+                    remedy=f"publish what `mailsuite domain records {domain}` shows",
+                )
         return self._load(domain, selector)
 
     def of(self, domain: str) -> list[Found]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from structlog.testing import capture_logs
 
 from mailsuite.base.errors import UserError
 from mailsuite.dkim import SELECTOR, Keys, troubles
@@ -51,7 +52,10 @@ def put(keys: Keys, tmp_path: Path, selector: str, octets: bytes) -> Path:
 
 def test_the_first_key_is_made_when_it_is_asked_for(keys: Keys, tmp_path: Path) -> None:
     assert keys.of("example.org") == []
-    key = keys.signing("example.org")
+    with capture_logs() as logs:
+        key = keys.signing("example.org")
+    (told,) = logs
+    assert told["remedy"] == "publish what `mailsuite domain records example.org` shows"
     assert key.record_name == "mailsuite._domainkey.example.org"
     tags = dict(tag.strip().split("=", 1) for tag in key.record.split(";"))
     assert (tags["v"], tags["k"]) == ("DKIM1", "rsa")
