@@ -34,6 +34,7 @@ class Contact:
     reply    its words that decided for this recipient, with the reply code; lines end with LF
     tls      version and cipher, and who vouched for the certificate; "none" for a plain connection
     why      what made it so: "opportunistic", "DANE", "MTA-STS", a setting
+    dkim     name of the key that signed what it was sent: "mailsuite._domainkey.example.org"
     """
 
     host: str = ""
@@ -41,6 +42,7 @@ class Contact:
     reply: str = ""
     tls: str = ""
     why: str = ""
+    dkim: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def recorded(
                 if met
                 else {}
             ),
+            **({"dkim": met.dkim} if met and met.dkim else {}),
         )
     return Attempted(job.id, courier, now, results, len(job.envelope.recipients) == 1)
 
@@ -169,6 +170,7 @@ def _clean_contact(contact: Contact | None) -> Contact | None:
         "\n".join(map(clean, contact.reply[:MAX_TEXT].splitlines())),
         clean(contact.tls),
         clean(contact.why),
+        clean(contact.dkim),
     )
 
 

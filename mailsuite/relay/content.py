@@ -8,11 +8,11 @@ import asyncio
 import mmap
 import re
 import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, TypeAlias
 
 from mailsuite.base.tasks import Threads
 from mailsuite.mail import QueuedMessage
@@ -23,12 +23,29 @@ BLOCK = 1 << 18
 HEADER = 1 << 16  # octets of a message that are searched for a header field
 _TLS_OPTIONAL = re.compile(rb"^tls-required[ \t]*:[ \t]*no[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 SLICED = 1 << 16  # a message up to this size is examined at once, larger ones in a thread
+QUICK = 1 << 14  # the same for what is found out about its header
+
+
+class Front(NamedTuple):
+    """Header fields to put in front of a message: ASCII in short lines.
+
+    signed_by  the key whose signature is among them, as in `mail.Contact.dkim`
+    """
+
+    octets: bytes = b""
+    signed_by: str = ""
+
+
+Write: TypeAlias = Callable[[Source, int, int], Front]
+"""Makes them for the message that is there from one octet to another."""
+Look: TypeAlias = Callable[[Source, int, int], Write | None]
 
 
 class Content:
     """A message in memory (`data`), or in a file from `offset` on, perhaps with `front` before it.
 
-    `tls_optional`: its sender would rather have it sent in the clear than not at all.
+    tls_optional  its sender would rather have it sent in the clear than not at all
+    signed_by     the key that has signed it, as in `mail.Contact.dkim`
     """
 
     __slots__ = (
@@ -41,6 +58,7 @@ class Content:
         "_path",
         "_threads",
         "data",
+        "signed_by",
         "tls_optional",
         "traits",
     )
@@ -54,7 +72,7 @@ class Content:
         path: str = "",
         offset: int = 0,
         file: IO[bytes] | None = None,
-        front: bytes = b"",
+        front: Front | None = None,
         tls_optional: bool = False,
     ) -> None:
         """`traits` are of all of it."""
@@ -65,7 +83,8 @@ class Content:
         self._path = path
         self._offset = offset
         self._file = file
-        self._front = front
+        self._front = front.octets if front else b""
+        self.signed_by = front.signed_by if front else ""
         self._asked = False
         self._headed: Content | None = None
         self._lock = asyncio.Lock()
@@ -96,27 +115,37 @@ class Content:
             file.seek(at)
             return file.read(count)
 
-    async def headed(self, write: Callable[[Source, int, int], bytes]) -> "Content":
-        """The message with the header fields in front that `write` gives for it, in a thread.
+    async def headed(self, look: Look) -> "Content":
+        """The message with header fields in front, where `look` gives what makes them.
 
-        They are ASCII in short lines, or none; asked for once, whoever sends the message. Closed
-        with this one. Raises OSError.
+        It is asked once, whoever sends the message, and at once where the header is short; what it
+        gives works in a thread. Closed with this one. Raises OSError.
         """
         async with self._lock:
             if not self._asked:
-                run = self._threads.run if self.size <= SLICED else self._threads.compute
-                self._headed = await run(self._head, write)
+                self._headed = await self._looked(look)
                 self._asked = True
         return self._headed or self
 
-    def _head(self, write: Callable[[Source, int, int], bytes]) -> "Content | None":
-        front = self._written(write)
-        if not front:
+    async def _looked(self, look: Look) -> "Content | None":
+        data = self.data
+        if data is None or len(data) > SLICED or data.find(b"\r\n\r\n", 0, QUICK) < 0:
+            return await self._threads.compute(self._head, look)
+        write = look(data, 0, len(data))
+        if write is None:
+            return None  # as most often; a thread costs more than to find that out
+        return await self._threads.run(self._head, lambda *_: write)
+
+    def _head(self, look: Look) -> "Content | None":
+        with self._source() as (data, start, end):
+            write = look(data, start, end)
+            front = Front() if write is None else write(data, start, end)
+        if not front.octets:
             return None
         return Content(
-            replace(self.traits, size=self.size + len(front)),
+            replace(self.traits, size=self.size + len(front.octets)),
             self._threads,
-            data=None if self.data is None else front + self.data,
+            data=None if self.data is None else front.octets + self.data,
             path=self._path,
             offset=self._offset,
             file=self._file,
@@ -124,16 +153,17 @@ class Content:
             tls_optional=self.tls_optional,
         )
 
-    def _written(self, write: Callable[[Source, int, int], bytes]) -> bytes:
-        if self.data is not None:
-            return write(self.data, 0, len(self.data))
-        if not self.size:
-            return b""
+    @contextmanager
+    def _source(self) -> Iterator[tuple[Source, int, int]]:
+        """Where the octets are, and from where to where."""
+        if self.data is not None or not self.size:
+            yield self.data or b"", 0, len(self.data or b"")
+            return
         with (
             nullcontext(self._file) if self._file else Path(self._path).open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         ):
-            return write(mapped, self._offset, self._offset + self.size)
+            yield mapped, self._offset, self._offset + self.size
 
     async def converted(self, hop: NextHop, *, smtputf8: bool) -> "Content | None":
         """The message as `hop` can take it; None: as it is. Raises message.downgrade.Inconvertible.

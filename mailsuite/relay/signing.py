@@ -1,21 +1,25 @@
 """Signs what is sent (DKIM, RFC 6376): the mail of our domains, and nothing of others.
 
 Promises: mail never waits for a signature; where a key can't be used it goes out without one, and
-the log names the file. Computes and blocks on the disk: for threads.
+the log names the file. A change of keys counts a second later at the latest.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
-from mailsuite.dkim import Keys
+from mailsuite.dkim import Key, Keys
 from mailsuite.mail import Envelope, Job
-from mailsuite.message.dkim import Unsignable, header_of, signature
+from mailsuite.message.dkim import Header, Unsignable, header_of, signature
 from mailsuite.message.traits import Source
+from mailsuite.relay.content import Front, Write
 
 log = get_logger("relay")
+FRESH = 1.0  # seconds; to look at the files for each message costs as much as to sign it
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +32,28 @@ class Signer:
     keys: Keys
     domain: Callable[[Envelope, Sequence[str]], str]
     clock: Clock
+    _known: dict[str, tuple[float, Key]] = field(default_factory=dict)
 
     def concerns(self, envelope: Envelope) -> bool:
         """Whether its mail may be signed at all: nobody outside has brought it."""
         return envelope.internal or envelope.submitter is not None
 
-    def field(self, job: Job, data: Source, start: int, end: int) -> bytes:
-        """The field to put in front of the message from `start` to `end`; b"": none."""
-        try:
+    def look(self, job: Job, data: Source, start: int, end: int) -> Write | None:
+        """What signs the message from `start` to `end`; None: it is not signed.
+
+        Takes microseconds where the header is short.
+        """
+        with _no_reason_to_wait(job):
             header = header_of(data, start, end)
             domain = self.domain(job.envelope, header.authors)
-            if not domain:
-                return b""
-            key = self.keys.signing(domain)
+            return partial(self._front, job, header, domain) if domain else None
+        return None
+
+    def _front(
+        self, job: Job, header: Header, domain: str, data: Source, start: int, end: int
+    ) -> Front:
+        with _no_reason_to_wait(job):
+            key = self._key(domain)
             made = signature(
                 data,
                 end,
@@ -50,15 +63,25 @@ class Signer:
                 now=self.clock.now(),
                 rsa=key.sign,
             )
-        except Unsignable as error:
-            log.info("not signed", id=job.id, why=str(error))
-            return b""
-        except UserError as error:
-            log.warning("not signed", id=job.id, why=str(error))
-            return b""
-        except Exception as error:
-            # Unsigned it arrives; deferred for what will be no other the next time it would not.
-            log.error("not signed", id=job.id, exc_info=error)
-            return b""
-        log.info("signed", id=job.id, domain=domain, selector=key.selector)
-        return made
+            return Front(made, key.record_name)
+        return Front()
+
+    def _key(self, domain: str) -> Key:
+        now = self.clock.monotonic()
+        known = self._known.get(domain)
+        if known is None or not 0 <= now - known[0] < FRESH:
+            known = self._known[domain] = (now, self.keys.signing(domain))
+        return known[1]
+
+
+@contextmanager
+def _no_reason_to_wait(job: Job) -> Iterator[None]:
+    """Unsigned a message arrives; one that waits for us to mend something would not."""
+    try:
+        yield
+    except Unsignable as error:
+        log.info("not signed", id=job.id, why=str(error))
+    except UserError as error:
+        log.warning("not signed", id=job.id, why=str(error))
+    except Exception as error:
+        log.error("not signed", id=job.id, exc_info=error)

@@ -11,7 +11,7 @@ from functools import partial
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
-from mailsuite.mail import Job, Outcome, Recipient
+from mailsuite.mail import Contact, Job, Outcome, Recipient
 from mailsuite.message.downgrade import Inconvertible
 from mailsuite.relay.commands import (
     Unfit,
@@ -71,8 +71,9 @@ class Transactions:
             if not self._room(session):
                 kept = False  # for these a connection of their own
                 break
-            result, places = await self._transaction(session)
-            moved = self._sort(session, result, places)
+            result, places, signed_by = await self._transaction(session)
+            contact = replace(session.contact, dkim=signed_by) if signed_by else session.contact
+            moved = self._sort(session, contact, result, places)
             kept = result.usable
             if not kept or not session.usable or moved:
                 break
@@ -86,7 +87,9 @@ class Transactions:
         nothing = SessionFailed("4.4.1", "no host could be tried")
         return self.failures[0] if self.failures else nothing
 
-    def _sort(self, session: Session, result: Result, places: Sequence[int]) -> bool:
+    def _sort(
+        self, session: Session, contact: Contact, result: Result, places: Sequence[int]
+    ) -> bool:
         """Take the verdicts in; gives whether some are left to another host."""
         moved = False
         endpoint = session.endpoint
@@ -99,12 +102,10 @@ class Transactions:
                     self.tried.add((endpoint.address, endpoint.port))
                 continue
             self.left.remove(place)
-            self.outcomes[place] = outcome_of(
-                verdict, session.contact, session.offers, lmtp=endpoint.lmtp
-            )
+            self.outcomes[place] = outcome_of(verdict, contact, session.offers, lmtp=endpoint.lmtp)
         if moved:
             verdict = next(each for each in result.verdicts if each.fate is Fate.ELSEWHERE)
-            self.failures.append(elsewhere(verdict, session.contact))
+            self.failures.append(elsewhere(verdict, contact))
         return moved
 
     def _room(self, session: Session) -> int:
@@ -114,7 +115,8 @@ class Transactions:
 
     # -- one transaction ------------------------------------------------------------------------
 
-    async def _transaction(self, session: Session) -> tuple[Result, list[int]]:
+    async def _transaction(self, session: Session) -> tuple[Result, list[int], str]:
+        """What came of it for which places, and the key that signed what was sent."""
         recipients = self._job.recipients
         places = self.left[: self._room(session)]
         chosen = [recipients[place] for place in places]
@@ -141,10 +143,10 @@ class Transactions:
                     result = await session.transact(transfer, content)
         except Unfit as error:
             verdict = Verdict(Fate.PERMANENT, None, error.text, error.status)
-            return Result([verdict] * len(places)), places
+            return Result([verdict] * len(places)), places, ""
         answers = iter(result.verdicts)
         verdicts = [next(answers) if isinstance(line, bytes) else line for line in lines]
-        return Result(verdicts, result.usable), places
+        return Result(verdicts, result.usable), places, content.signed_by
 
     def _transfer(
         self,
@@ -171,7 +173,7 @@ class Transactions:
         try:
             signer = self._signer
             if signer is not None and signer.concerns(self._job.envelope):
-                yield await content.headed(partial(signer.field, self._job))
+                yield await content.headed(partial(signer.look, self._job))
             else:
                 yield content
         finally:

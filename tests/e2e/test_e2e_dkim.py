@@ -72,6 +72,8 @@ def test_what_is_written_here_is_signed_and_what_came_from_outside_is_not(
         (tags,) = signatures(octets)
         assert (tags["d"], tags["s"]) == ("one.test", "mailsuite")
         assert f"SIZE={len(octets)}" in hop.messages[0][0]
+        told = "dkim=mailsuite._domainkey.one.test"
+        eventually(lambda: told in server.log(), "the log line", more=server.log)
         # Beyond ASCII, for a host without 8BITMIME, under another name of the domain.
         text = message(token, "Grüße,  \t \r\n\r\n\r\n", "office@one.test")
         client.sendmail(ANN.address, ["x@far.test"], text, mail_options=["BODY=8BITMIME"])
@@ -102,6 +104,10 @@ def test_what_is_written_here_is_signed_and_what_came_from_outside_is_not(
     file = server.data / "dkim" / "one.test" / "mailsuite.pem"
     file.write_bytes(b"broken")
     with server.smtp("submission", ANN) as client:
-        client.sendmail(ANN.address, ["x@far.test"], mine)
-    assert not signatures(sent(server, hop, 7))
+
+        def goes_unsigned() -> bool:
+            client.sendmail(ANN.address, ["x@far.test"], mine)
+            return not signatures(sent(server, hop, len(hop.messages) + 1))
+
+        eventually(goes_unsigned, "the broken file is seen", more=server.log)
     assert f"{file}: not a private key" in server.log()

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from relay_support import relaying
+from relay_support import Clock, relaying
 from structlog.testing import capture_logs
 
 from mailsuite.base.clock import SystemClock
 from mailsuite.base.tasks import Threads
 from mailsuite.dkim import Key, Keys
-from mailsuite.mail import Envelope, Job, QueuedMessage, Recipient, Sent
+from mailsuite.mail import Bounced, Envelope, Job, QueuedMessage, Recipient, Sent
 from mailsuite.net import connect
 from mailsuite.relay import Contexts, Rule, Settings, Signer, Smarthost
 from mailsuite.relay.turned import take_over
@@ -246,12 +246,30 @@ async def test_a_key_that_can_not_be_used_stops_no_mail(tmp_path: Path) -> None:
     assert told["log_level"] == "warning" and f"{folder}/mailsuite.pem" in told["why"]
 
 
-async def test_the_log_tells_the_key(tmp_path: Path) -> None:
+async def test_the_outcome_tells_the_key(tmp_path: Path) -> None:
     async with (
         listening(NextHop()) as hop,
         relaying(tmp_path, zone(), port=hop.port, signer=signer(OneKey(tmp_path))) as relay,
     ):
-        with capture_logs() as logs:
-            await relay.send("a@far.test", message=PLAIN, **ALICE)
-    (told,) = [line for line in logs if line["event"] == "signed"]
-    assert (told["domain"], told["selector"]) == ("here.test", "sel") and told["id"]
+        hop.replies["FINAL"] = ["550 5.7.1 no", "250 2.0.0 taken"]
+        refused, sent = [
+            (await relay.send("a@far.test", message=PLAIN, **ALICE))[0] for _ in range(2)
+        ]
+        (other,) = await relay.send("a@far.test", message=PLAIN)
+    assert isinstance(refused, Bounced) and refused.contact is not None
+    assert isinstance(sent, Sent) and sent.contact is not None
+    assert refused.contact.dkim == sent.contact.dkim == "sel._domainkey.here.test"
+    assert isinstance(other, Sent) and other.contact is not None and not other.contact.dkim
+
+
+async def test_the_files_are_looked_at_once_a_second(tmp_path: Path) -> None:
+    keys = OneKey(tmp_path)
+    clock = Clock()
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=Signer(keys, domain_of, clock)) as relay,
+    ):
+        await relay.send("a@far.test", message=PLAIN, **ALICE)
+        clock.later = 1.0
+        await relay.send("a@far.test", message=PLAIN, **ALICE)
+        assert keys.used == 2
