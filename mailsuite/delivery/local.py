@@ -8,8 +8,9 @@ becomes a message of its own in the queue, so that neither waits for, or repeats
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from mailsuite.base.log import get_logger
 from mailsuite.base.tasks import Threads, all_of
@@ -42,6 +43,7 @@ log = get_logger("delivery")
 HEADER = 1 << 18  # octets of a message that are searched for its earlier trace fields
 LARGE = 1 << 14  # octets in memory from which on a thread searches them
 TOGETHER = 50  # mailboxes that one attempt writes to at the same moment
+LARGE_TOGETHER = 8  # as TOGETHER, of all attempts, where each copy's beginning is LARGE
 FAN_OUT = 100  # recipients of one follow-up message (RFC 5321 §4.5.3.1.8)
 # A message that somebody sends is not to be found among those that the user wrote.
 OWN_FOLDERS = frozenset({r"\Sent", r"\Drafts"})
@@ -59,6 +61,34 @@ class _Tally:
 
     delivered: list[str]
     failed: dict[str, Deferred]
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """A message as it came, less its Return-Path fields: `start`, then `source` from `offset` on.
+
+    passed  whom it has been delivered to
+    ready   it is just that in the spool file, with the trace fields of its one recipient in front
+    """
+
+    passed: set[str]
+    start: bytes
+    source: bytes | Path
+    offset: int
+    ready: bool
+
+    @classmethod
+    def of(cls, message: QueuedMessage) -> Self:
+        """Blocks where it is not in memory. Raises OSError."""
+        data, path = message.data, Path(message.path)
+        head = Head.of(_read_header(message) if data is None else data)
+        if head.own is None:
+            ready = message.prefixed and bool(message.path)
+            source, offset = (path, message.offset) if data is None else (data, 0)
+            return cls(head.passed, b"", source, offset, ready)
+        if data is None:
+            return cls(head.passed, head.own, path, message.offset + head.size, False)
+        return cls(head.passed, b"", head.own + data[head.size :], 0, False)
 
 
 class LocalCourier:
@@ -81,6 +111,7 @@ class LocalCourier:
         self._forwarded_as = forwarded_as
         self._route = route
         self._threads = threads
+        self._large = asyncio.Semaphore(LARGE_TOGETHER)
 
     def direct(self, job: Job) -> bool:
         """See `mail.DirectCourier`: accounts only, since mail may follow from an alias."""
@@ -89,30 +120,31 @@ class LocalCourier:
     async def deliver(self, job: Job) -> Sequence[Outcome]:
         """See `mail.Courier`."""
         octets = job.message.data
-        if octets is None:
-            head = await self._threads.run(lambda: Head.of(_read_header(job.message)))
-        elif len(octets) > LARGE:
-            head = await self._threads.run(Head.of, octets)
+        if octets is None or len(octets) > LARGE:
+            came = await self._threads.run(_Came.of, job.message)
         else:
-            head = Head.of(octets)
+            came = _Came.of(job.message)
         gate = asyncio.Semaphore(TOGETHER)
         if len(job.recipients) == 1:
-            return [await self._recipient(job, 0, head, gate)]
+            return [await self._recipient(job, 0, came, gate)]
         return await all_of(
-            *(self._recipient(job, place, head, gate) for place in range(len(job.recipients)))
+            *(self._recipient(job, place, came, gate) for place in range(len(job.recipients)))
         )
 
     async def _recipient(
-        self, job: Job, place: int, head: Head, gate: asyncio.Semaphore
+        self, job: Job, place: int, came: _Came, gate: asyncio.Semaphore
     ) -> Outcome:
         recipient = job.recipients[place]
-        if key_of(recipient.address) in head.passed and not job.envelope.collected:
+        if key_of(recipient.address) in came.passed and not job.envelope.collected:
             return Bounced("5.4.6", f"mail loop: already delivered to {recipient.address}")
         expansion = expand(recipient.address, self._route)
         if expansion.looped:
             log.warning("alias leads round in a loop or to too many", alias=recipient.address)
         tally = _Tally([], {})
-        await self._all(job, _new_message(job, place, head), expansion, tally, gate)
+        make = partial(_new_message, job, place, came)
+        # Many copies at once, each with a large beginning of its own, would fill the memory.
+        gate = self._large if len(came.start) > LARGE else gate
+        await self._all(job, make, expansion, tally, gate)
         if expansion.alias:
             sender = job.envelope.sender
             if expansion.remote and self._forwarded_as is not None:
@@ -123,7 +155,7 @@ class LocalCourier:
     async def _all(
         self,
         job: Job,
-        message: NewMessage,
+        make: Callable[[], NewMessage],
         expansion: Expansion,
         tally: _Tally,
         gate: asyncio.Semaphore,
@@ -132,7 +164,7 @@ class LocalCourier:
             async with gate:
                 try:
                     store = await self._store.account(account)
-                    async with carried(job, message, store, self._threads) as copy:
+                    async with carried(job, make(), store, self._threads) as copy:
                         await self._append(store, detail, copy)
                 except StoreError as error:
                     tally.failed[address] = _deferred(job, account, error)
@@ -170,25 +202,22 @@ async def _folder(store: AccountStore, detail: str) -> str | None:
     return detail if detail in fitting else min(fitting, default=None)
 
 
-def _new_message(job: Job, place: int, head: Head) -> NewMessage:
+def _new_message(job: Job, place: int, came: _Came) -> NewMessage:
     """The copy for one recipient: a link of the spool file, where that is what it must be."""
     delivery_id = f"{job.id}.{job.indexes[place]}"
     repeat = job.repeat
-    message = job.message
     if job.envelope.collected:
         # After a crash it may have been collected, and queued, a second time.
         delivery_id, repeat = f"{job.envelope.collected}.{job.indexes[place]}", True
-    prefix = return_path(job.envelope.sender) + delivered(job.recipients[place].address)
-    left_out = 0
-    if head.own is not None:
-        prefix, left_out = prefix + head.own, head.size
-    elif message.prefixed and message.path:
-        return NewMessage(Path(message.path), delivery_id=delivery_id, repeat=repeat, exact=True)
+    if came.ready:
+        path = Path(job.message.path)
+        return NewMessage(path, delivery_id=delivery_id, repeat=repeat, exact=True)
+    trace = return_path(job.envelope.sender) + delivered(job.recipients[place].address)
     return NewMessage(
-        Path(message.path) if message.data is None else message.data[left_out:],
+        came.source,
         internal_date=job.received_at,
-        prefix=prefix,
-        offset=message.offset + left_out if message.data is None else 0,
+        prefix=trace + came.start,
+        offset=came.offset,
         delivery_id=delivery_id,
         repeat=repeat,
         exact=True,

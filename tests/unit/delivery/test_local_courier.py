@@ -1,6 +1,7 @@
 """The local courier over a real store: who gets what, once."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,25 @@ async def test_the_only_return_path_is_ours(
         long = foreign + b"X: " + b"x" * HEADER + b"\r\n" + MESSAGE
         await attempt(store, job(tmp_path, CAROL, message=long, id="long", kept=kept))
         assert await octets(store, CAROL) == [trace(CAROL) + long.removeprefix(foreign)]
+
+
+async def test_large_headers_without_their_return_path_are_not_all_in_memory(
+    tmp_path: Path,
+) -> None:
+    line = b"X-Much: " + b"x" * 900 + b"\r\n"
+    given = b"Return-Path: <x@y.test>\r\n" + line * 280 + MESSAGE
+    names = [f"alice+{number}@example.test" for number in range(80)]
+    async with opened(tmp_path) as store:
+        work = job(tmp_path, *names, message=given)
+        tracemalloc.start()
+        try:
+            outcomes = await attempt(store, work)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert all(isinstance(each, Sent) for each in outcomes)
+        assert len(await octets(store, ALICE)) == 80
+    assert peak < 40 * len(given), peak / len(given)
 
 
 async def test_the_null_sender(tmp_path: Path) -> None:
