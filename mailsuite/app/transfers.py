@@ -56,6 +56,11 @@ class _Job:
     error: str = ""
     left: bool = False
 
+    def ended(self, _: asyncio.Task[None]) -> None:
+        """The task has ended; also one that was cancelled before its first step."""
+        if self.state == "running":
+            self.state = "stopped"
+
 
 class Transfers:
     """Made with the server; costs nothing until something is asked of it."""
@@ -88,6 +93,7 @@ class Transfers:
         job = _Job(row.address, Progress())
         self._jobs[self._last] = job
         job.task = self._tasks.start(self._run(job, request), str(self._last))
+        job.task.add_done_callback(job.ended)
         return self._last
 
     def look(self, number: int) -> dict[str, Any]:

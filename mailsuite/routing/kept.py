@@ -19,6 +19,8 @@ log = get_logger("routing")
 MAX = 100_000
 BUSY = 5000  # milliseconds
 VERSION = 1
+# An octet that has changed on the disk may be found by SQLite, or make a text that is none.
+_UNUSABLE = (apsw.Error, OSError, UserError, UnicodeError)
 _SCHEMA = f"""
 CREATE TABLE sender (
     number INTEGER PRIMARY KEY,  -- in the order of time
@@ -44,7 +46,7 @@ class KeptSenders:
         try:
             if path.exists():
                 self._open()
-        except (apsw.Error, OSError, UserError) as error:
+        except _UNUSABLE as error:
             log.warning(
                 "return addresses of forwarded mail not read", file=str(path), why=str(error)
             )
@@ -62,7 +64,7 @@ class KeptSenders:
             return True
         try:
             kept = await self._threads.run(self._write, name, sender, day)
-        except (apsw.Error, OSError, UserError) as error:
+        except _UNUSABLE as error:
             log.warning(
                 "mail is forwarded under its foreign sender, which hosts that check SPF may refuse",
                 sender=sender,

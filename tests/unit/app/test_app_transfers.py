@@ -78,3 +78,13 @@ async def test_only_ones_own_import_is_waited_for(
         number = await again
         assert jobs.look(first)["state"] == "stopped"
         assert await jobs.ended(number, 20) and jobs.look(number)["state"] == "done"
+
+
+async def test_one_that_is_left_at_once_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Its command may have gone while it waited for an earlier one: it never takes a step."""
+    async with opened(tmp_path) as jobs:
+        first = await jobs.start(request(tmp_path, USERS[0]))
+        jobs.leave(first)
+        again = await jobs.start(request(tmp_path, USERS[0]))
+        assert jobs.look(first)["state"] == "stopped"
+        assert await jobs.ended(again, 20) and jobs.look(again)["state"] == "done"

@@ -172,6 +172,20 @@ def test_a_broken_file_is_told_of_and_mail_goes_on(folder: Path) -> None:
         assert made.startswith("SRS0=") and host.router.route(made) == Alias(made, (VERP,))
 
 
+def test_a_text_that_is_none_is_a_broken_file_too(folder: Path) -> None:
+    with running(folder) as host:
+        host.forward(VERP)
+    db = apsw.Connection(str(folder / "srs.db"))
+    db.execute("UPDATE sender SET address = CAST(x'ff41' AS TEXT)")
+    db.close()
+    with structlog.testing.capture_logs() as events, running(folder) as host:
+        assert host.forward(VERP) == VERP
+        assert [each["log_level"] for each in events] == ["warning"] * 2
+        (folder / "srs.db").unlink()
+        made = host.forward(VERP)
+        assert host.router.route(made) == Alias(made, (VERP,))
+
+
 def test_mail_to_the_host_itself_goes_on_from_a_domain_of_ours(folder: Path) -> None:
     """A return address at the host's own name, or at none, would be nobody's."""
     with running(folder) as host:
