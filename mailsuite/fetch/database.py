@@ -15,6 +15,7 @@ import apsw
 
 from mailsuite.base.errors import UserError
 from mailsuite.base.private import make_private
+from mailsuite.base.sqlite import transaction
 from mailsuite.fetch.model import Fares, Remote
 
 BUSY = 10_000  # milliseconds
@@ -105,7 +106,7 @@ class FetchDatabase:
             self._db.pragma("foreign_keys", True)
             version = self._db.pragma("user_version")
             if version in _TO_NOW:
-                with self._db:
+                with transaction(self._db):
                     self._db.execute(_TO_NOW[version])
             elif version != VERSION:
                 raise UserError(f"{path} is of another version ({version}); update mailsuite")
@@ -121,7 +122,7 @@ class FetchDatabase:
     def add(self, remote: Remote) -> Remote:
         """A new one; its `id` is given here. UserError when it is there already."""
         same = (remote.account, remote.protocol, remote.host, remote.user, remote.folder)
-        with self._db:
+        with transaction(self._db):
             if self._db.execute(
                 "SELECT 1 FROM remote WHERE account = ? AND protocol = ? AND host = ?"
                 " AND user = ? AND folder = ?",
@@ -141,13 +142,13 @@ class FetchDatabase:
     def remove(self, number: int) -> Remote:
         """Forget one, with all that is known of it. UserError: there is none."""
         remote = self.require(number)
-        with self._db:
+        with transaction(self._db):
             self._db.execute("DELETE FROM remote WHERE id = ?", (number,))
         return remote
 
     def sign_in_by(self, remote: Remote) -> None:
         """Its method, secret and certificate are these from now on."""
-        with self._db:
+        with transaction(self._db):
             self._db.execute(
                 "UPDATE remote SET method = ?, sealed = ?, certificate = ?, key = ? WHERE id = ?",
                 (remote.method, remote.sealed, remote.certificate, remote.key, remote.id),
@@ -178,7 +179,7 @@ class FetchDatabase:
         """The same, written; but for `fetched`, which counts by itself."""
         names = [name for name in _FARES if name != "fetched"]
         sets = ", ".join(f"{name} = ?" for name in names)
-        with self._db:
+        with transaction(self._db):
             self._db.execute(
                 f"UPDATE fares SET {sets} WHERE id = ?",
                 [*(getattr(fares, name) for name in names), number],
@@ -194,7 +195,7 @@ class FetchDatabase:
 
     def set_place(self, number: int, uidvalidity: int, high: int) -> None:
         """The same, written: what was seen under another UIDVALIDITY is forgotten."""
-        with self._db:
+        with transaction(self._db):
             for table in ("seen", "left_there"):
                 self._db.execute(
                     f"DELETE FROM {table} WHERE remote = ?1 AND EXISTS"
@@ -208,7 +209,7 @@ class FetchDatabase:
 
     def begun(self, number: int) -> None:
         """There was a whole visit."""
-        with self._db:
+        with transaction(self._db):
             self._db.execute("UPDATE fares SET begun = 1 WHERE id = ?", (number,))
 
     def fetched(
@@ -225,7 +226,7 @@ class FetchDatabase:
 
         Without `remember` they are only counted. `digest`: of the octets of the one that it is.
         """
-        with self._db:
+        with transaction(self._db):
             if remember:
                 self._db.executemany(
                     "INSERT OR IGNORE INTO seen SELECT ?1, ?2, ?3, ?4 WHERE EXISTS"
@@ -240,7 +241,7 @@ class FetchDatabase:
 
     def leave(self, number: int, sizes: Mapping[str, int]) -> None:
         """These could not be fetched: what is known of their octets, or 0."""
-        with self._db:
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO left_there SELECT ?1, ?2, ?3 WHERE EXISTS"
                 " (SELECT 1 FROM remote WHERE id = ?1)",
@@ -254,7 +255,7 @@ class FetchDatabase:
 
     def no_longer_left(self, number: int, keys: Iterable[str]) -> None:
         """These are not at the source any more."""
-        with self._db:
+        with transaction(self._db):
             self._arrived(number, keys)
 
     def _arrived(self, number: int, keys: Iterable[str]) -> None:
@@ -264,7 +265,7 @@ class FetchDatabase:
 
     def skip(self, number: int, keys: Iterable[str], at: float) -> None:
         """These were there before, and are not wanted."""
-        with self._db:
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT OR IGNORE INTO seen(remote, key, at) VALUES(?, ?, ?)",
                 ((number, key, at) for key in keys),
@@ -295,7 +296,7 @@ class FetchDatabase:
 
     def renamed(self, number: int, key: str, at: float, digest: str) -> None:
         """One that was fetched at that time goes by this key now."""
-        with self._db:
+        with transaction(self._db):
             self._db.execute(
                 "INSERT OR IGNORE INTO seen SELECT ?1, ?2, ?3, ?4 WHERE EXISTS"
                 " (SELECT 1 FROM remote WHERE id = ?1)",
@@ -309,14 +310,14 @@ class FetchDatabase:
 
     def forget(self, number: int, keys: Iterable[str]) -> None:
         """These are no longer at the source."""
-        with self._db:
+        with transaction(self._db):
             self._db.executemany(
                 "DELETE FROM seen WHERE remote = ? AND key = ?", ((number, key) for key in keys)
             )
 
     def keep_only(self, number: int, keys: Sequence[str]) -> None:
         """Forget all that is not among these, which are at the source."""
-        with self._db:
+        with transaction(self._db):
             present = json.dumps(list(keys))
             for table in ("seen", "left_there"):
                 self._db.execute(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import apsw
 
+from mailsuite.base.sqlite import transaction
+
 BUSY = 10_000  # milliseconds
 VERSION = 1
 SCHEMA = f"""
@@ -30,7 +32,7 @@ def open_for_writing(path: Path) -> apsw.Connection:
         db.pragma("journal_mode", "wal")
         db.pragma("synchronous", "normal")
         if db.pragma("user_version") != VERSION:
-            with db:
+            with transaction(db):
                 db.execute("DROP TABLE IF EXISTS event")
                 db.execute(SCHEMA)
     except BaseException:

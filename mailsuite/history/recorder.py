@@ -13,6 +13,7 @@ import apsw
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.log import get_logger
+from mailsuite.base.sqlite import transaction
 from mailsuite.base.tasks import Tasks, Threads
 from mailsuite.history.database import open_for_writing
 
@@ -78,7 +79,7 @@ class Recorder:
             try:
                 if self._db is None:
                     self._db = open_for_writing(self._path)
-                with self._db:
+                with transaction(self._db):
                     self._db.execute(INSERT, (json.dumps(rows),))
                     self._forget(self._db)
             except apsw.Error as error:

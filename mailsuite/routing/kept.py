@@ -12,6 +12,7 @@ import apsw
 from mailsuite.base.errors import UserError
 from mailsuite.base.log import get_logger
 from mailsuite.base.private import make_private
+from mailsuite.base.sqlite import close, transaction
 from mailsuite.base.tasks import Threads
 from mailsuite.routing.srs import VALID
 
@@ -88,7 +89,7 @@ class KeptSenders:
         """Who is kept under `name` now: `sender`, but where chance gave two the same name."""
         try:
             db = self._db or self._open()
-            with db:
+            with transaction(db):
                 db.execute(
                     "INSERT INTO sender (name, address, day) VALUES (?, ?, ?)"
                     " ON CONFLICT DO NOTHING",
@@ -119,7 +120,7 @@ class KeptSenders:
             db.pragma("synchronous", "full")
             version = db.pragma("user_version")
             if version == 0:
-                with db:
+                with transaction(db):
                     db.execute(_SCHEMA)
             elif version != VERSION:
                 raise UserError("made by another version of mailsuite")
@@ -132,5 +133,5 @@ class KeptSenders:
 
     def _close(self) -> None:
         if self._db is not None:
-            self._db.close()
+            close(self._db)
             self._db = None

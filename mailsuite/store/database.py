@@ -15,6 +15,7 @@ from pathlib import Path
 
 import apsw
 
+from mailsuite.base import sqlite
 from mailsuite.store.errors import StoreUnavailable
 
 IDLE_READERS = 2
@@ -178,7 +179,7 @@ class Database(ABC):
             self._readers.clear()
             if self._writer is not None:
                 writer, self._writer = self._writer, None
-                writer.close()
+                sqlite.close(writer)
 
     def _open(self) -> apsw.Connection:
         try:

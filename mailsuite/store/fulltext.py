@@ -25,6 +25,7 @@ from typing import Literal, TypeAlias
 import apsw
 
 from mailsuite.base.log import get_logger
+from mailsuite.base.sqlite import transaction
 from mailsuite.message import (
     SEPARATOR,
     TEXT_VERSION,
@@ -159,7 +160,7 @@ class FullText(Database):
         """Make the tables, or check for whom they were made. Raises DatabaseDamaged."""
         made = f"{_LAYOUT} {TEXT_VERSION} {UNICODE_VERSION} {self._index.birth}"
         if is_empty(db):
-            with db:
+            with transaction(db):
                 db.execute(_SCHEMA)
                 db.execute("INSERT INTO made VALUES(?)", (made,))
         elif db.execute("SELECT by FROM made").fetchone() != (made,):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import apsw
 
+from mailsuite.base.sqlite import transaction
 from mailsuite.store.database import Database, DatabaseBusy, DatabaseDamaged, is_empty
 from mailsuite.store.values import Facets
 
@@ -143,7 +144,7 @@ class Index(Database):
         if is_empty(db):
             if self._begun:
                 raise IndexDamaged("it has vanished")
-            with db:
+            with transaction(db):
                 db.execute(_SCHEMA)
                 db.pragma("user_version", SCHEMA_VERSION)
                 db.pragma("application_id", secrets.randbits(31))
@@ -159,7 +160,7 @@ class Index(Database):
         if db.execute("SELECT version, names FROM facets").fetchone() == want:
             return
         old = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'facet_*'"
-        with db:
+        with transaction(db):
             for (table,) in db.execute(old).fetchall():
                 db.execute(f"DROP TABLE {table}")
             db.execute("DROP TABLE IF EXISTS facet")

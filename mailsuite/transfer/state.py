@@ -20,6 +20,7 @@ from typing import TypeAlias
 import apsw
 
 from mailsuite.base.errors import UserError
+from mailsuite.base.sqlite import transaction
 
 BUSY = 10_000  # milliseconds
 VERSION = 2
@@ -80,10 +81,10 @@ class State:
             self._db.pragma("synchronous", "normal")
             version = self._db.pragma("user_version")
             if version == 0:
-                with self._db:
+                with transaction(self._db):
                     self._db.execute(_SCHEMA)
             elif version == 1:
-                with self._db:
+                with transaction(self._db):
                     self._db.execute(_FROM_1)
             elif version != VERSION:
                 raise UserError(f"{path} is of another version ({version}): remove it")
@@ -96,7 +97,7 @@ class State:
 
     def folder(self, account: str, source: str, name: str, uidvalidity: int) -> int:
         """The number of a folder over there, under this UIDVALIDITY (0: it has none)."""
-        with self._db:
+        with transaction(self._db):
             self._db.execute(
                 "INSERT OR IGNORE INTO source(account, name) VALUES(?, ?)", (account, source)
             )
@@ -118,7 +119,7 @@ class State:
 
     def placed(self, folder: int, place: str) -> None:
         """It is brought to this mailbox."""
-        with self._db:
+        with transaction(self._db):
             self._db.execute("UPDATE folder SET place = ? WHERE id = ?", (place, folder))
 
     def anew(self, folder: int) -> bool:
@@ -150,7 +151,7 @@ class State:
 
     def record(self, folder: int, rows: Iterable[tuple[Key, Known]]) -> None:
         """These have been brought over, or have other flags now."""
-        with self._db:
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO message VALUES(?, ?, ?, ?, ?)",
                 (
@@ -176,7 +177,7 @@ class State:
 
     def forget(self, folder: int, keys: Iterable[Key]) -> None:
         """These are gone over there, and have been removed here."""
-        with self._db:
+        with transaction(self._db):
             self._db.executemany(
                 "DELETE FROM message WHERE folder = ? AND key = ?", ((folder, key) for key in keys)
             )
