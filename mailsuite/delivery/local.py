@@ -29,6 +29,7 @@ from mailsuite.mail import (
     Route,
     Sent,
 )
+from mailsuite.message import split_header
 from mailsuite.store import (
     AccountStore,
     NewMessage,
@@ -297,6 +298,14 @@ def _forwarded(
 
 
 def _read_header(message: QueuedMessage) -> bytes:
+    """The beginning, with the whole header, or as many whole fields as are in HEADER octets."""
     with Path(message.path).open("rb") as octets:
         octets.seek(message.offset)
-        return octets.read(HEADER)
+        block = octets.read(HEADER)
+    if len(block) < HEADER or split_header(block)[0] < HEADER:
+        return block
+    # What is left out may not leave the lines folded onto it behind.
+    last = block.rfind(b"\n")
+    while last >= 0 and block[last + 1 : last + 2] in (b" ", b"\t", b""):
+        last = block.rfind(b"\n", 0, last)
+    return block[: last + 1]

@@ -81,6 +81,19 @@ async def test_the_only_return_path_is_ours(
         assert await octets(store, CAROL) == [trace(CAROL) + long.removeprefix(foreign)]
 
 
+@pytest.mark.parametrize("within", [1, len(b"Return-Path: <x@y.test>\r\n"), 30])
+async def test_a_return_path_at_the_end_of_what_is_looked_at_goes_whole_or_stays(
+    tmp_path: Path, within: int
+) -> None:
+    start = b"Return-Path: <one@y.test>\r\nX: "
+    filled = start + b"x" * (HEADER - within - len(start) - 2) + b"\r\n"
+    rest = b"Return-Path: <x@y.test>\r\n\t(and more)\r\n" + MESSAGE
+    async with opened(tmp_path) as store:
+        await attempt(store, job(tmp_path, ALICE, message=filled + rest))
+        (found,) = await octets(store, ALICE)
+        assert found == trace(ALICE) + filled[filled.index(b"X: ") :] + rest
+
+
 async def test_large_headers_without_their_return_path_are_not_all_in_memory(
     tmp_path: Path,
 ) -> None:
