@@ -44,6 +44,7 @@ class KeptSenders:
         self._db: apsw.Connection | None = None
         self._known: dict[str, str] = {}
         self._pruned = 0
+        self._told = 0  # on which day the log was told that there is no room
         try:
             if path.exists():
                 self._open()
@@ -95,14 +96,23 @@ class KeptSenders:
                     " ON CONFLICT DO NOTHING",
                     (name, sender, day),
                 )
+                if day != self._pruned:
+                    # A day more: midnight may come before the address is made.
+                    db.execute("DELETE FROM sender WHERE day < ?", (day - VALID - 1,))
                 db.execute(
                     "DELETE FROM sender WHERE number <= (SELECT max(number) FROM sender) - ?",
                     (self._most,),
                 )
-                if day != self._pruned:
-                    # A day more: midnight may come before the address is made.
-                    db.execute("DELETE FROM sender WHERE day < ?", (day - VALID - 1,))
+                early = db.changes()
             self._pruned = day
+            if early and day != self._told:
+                self._told = day
+                log.warning(
+                    "more return addresses of forwarded mail than there is room for:"
+                    " bounces to the oldest are refused before their time",
+                    file=str(self.path),
+                    room=self._most,
+                )
             for (address,) in db.execute("SELECT address FROM sender WHERE name = ?", (name,)):
                 return str(address)
         except BaseException:

@@ -144,8 +144,11 @@ def test_forged_ones_are_nobody(folder: Path) -> None:
 
 def test_the_oldest_go_first(folder: Path) -> None:
     kept = KeptSenders(folder / "srs.db", most=3)
-    for number in range(5):
-        assert asyncio.run(kept.keep(f"n{number}", f"{number}@far.test", 1))
+    with structlog.testing.capture_logs() as events:
+        for number in range(5):
+            assert asyncio.run(kept.keep(f"n{number}", f"{number}@far.test", 1))
+    # Its operator is told, once a day.
+    assert [(each["log_level"], each["room"]) for each in events] == [("warning", 3)]
     assert [kept.find(f"n{number}") for number in range(3)] == [None, None, "2@far.test"]
     kept.close()
     assert rows(folder) == ["2@far.test", "3@far.test", "4@far.test"]
