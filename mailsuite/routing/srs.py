@@ -41,7 +41,7 @@ class Srs:
         """The sender under which mail of `sender` goes on from `domain`, one of ours.
 
         What has no domain stays as it is: "", which is nobody, most of all. None: the address can't
-        carry this sender, since it is quoted or leaves no room in 64 octets.
+        carry this sender, since it is quoted, leaves no room in 64 octets, or looks like one kept.
         """
         local, at, host = sender.rpartition("@")
         if not at:
@@ -51,6 +51,8 @@ class Srs:
         if _SRS1.match(local):
             # The first forwarder is named in it already; only our own hash is new.
             _, first, rest = _groups(_SRS1, local)
+            if first.lower() == KEPT:
+                return None
             new = f"SRS1={self._hash(first, rest)}={first}={rest}"
         elif _SRS0.match(local):
             rest = local[4:]

@@ -110,8 +110,9 @@ def test_what_others_have_made_already(folder: Path) -> None:
     """SRS addresses of hosts before us that leave no room go back to these hosts."""
     theirs = "SRS0=abcd=aa=" + "x" * 40 + ".test=someone@first.test"
     twice = "SRS1=abcd=first.test==abcd=aa=" + "x" * 40 + ".test=someone@second.test"
+    by_name = "SRS1=abcd=kept==abcd=aa=x=aaaaaaaaaaaa@second.test"
     with running(folder) as host:
-        for sender in (theirs, twice):
+        for sender in (theirs, twice, by_name, by_name.replace("kept", "Kept")):
             made = host.forward(sender)
             assert len(local(made)) <= MAX_LOCAL and made.endswith("@example.test")
             assert host.router.route(made) == Alias(made, (sender,))
