@@ -4,6 +4,7 @@ and by relevancy (RFC 6203 §5).
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 from mailsuite.imapd import results
@@ -27,11 +28,16 @@ async def _sort(session: Session, arguments: SearchArguments, *, by_uid: bool) -
     criteria = arguments.criteria
 
     async def order(search: Search, found: Positions) -> Sequence[int]:
-        own: dict[str, list[int]] = {}
+        own: dict[str, Sequence[int]] = {}
         if any(one.key == "RELEVANCY" for one in criteria):
-            # The most relevant first. Scores belong to this search, not to the mailbox.
-            own["RELEVANCY"] = [-search.relevancy(place) for place in range(len(found))]
+            # Scores belong to this search, not to the mailbox.
+            own["RELEVANCY"] = await session.door.threads.compute(_relevancy, search, len(found))
         cache = session.door.sort_cache
         return await cache.sorted(session.selected, criteria, found, session.report, own)
 
     return await results.run(session, arguments, order, by_uid=by_uid)
+
+
+def _relevancy(search: Search, count: int) -> array[int]:
+    """The column by which the most relevant come first."""
+    return array("b", (-search.relevancy(place) for place in range(count)))
