@@ -15,9 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+from mailsuite.base.ordering import ordered, picked
 from mailsuite.base.tasks import Threads
 from mailsuite.imapd import positions, thread_tree
-from mailsuite.imapd.ordering import ordered, picked
 from mailsuite.imapd.progress import Report
 from mailsuite.imapd.syntax.model import SortCriterion
 from mailsuite.imapd.thread_tree import Shape

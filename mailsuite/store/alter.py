@@ -7,6 +7,7 @@ gone is left to the next merge. Calls block and belong to the account's writer.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -122,7 +123,7 @@ def store_flags(
         files.updates.append(update)
     if lost:
         merge.merge(files, folder)
-    return FlagsStored([entry.uid for entry in changed], modified)
+    return FlagsStored(array("I", [entry.uid for entry in changed]), array("I", modified))
 
 
 def _rename(

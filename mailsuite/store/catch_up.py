@@ -54,9 +54,10 @@ def _take_out(files: AccountFiles, folder: Folder, place: Place) -> bool:
     history = folder.history
     with files.index.reader() as db:
         gone, modseq = records.expunges_since(db, place.mailbox, done)
-        if done < history:  # the history of expunges doesn't reach back so far
+        # The history of expunges doesn't reach back so far, and is of no use to an empty index.
+        if done < history and (indexed := files.fulltext.uids(place.mailbox)):
             present = set(records.uids(db, place.mailbox))
-            gone = [uid for uid in files.fulltext.uids(place.mailbox) if uid not in present]
+            gone = [uid for uid in indexed if uid not in present]
     to = max(modseq, history)
     return to <= done or files.fulltext.remove(place, gone, to)
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mailsuite.base.computing import brief_turns
 from mailsuite.base.log import get_logger
 from mailsuite.store import background, reading
 from mailsuite.store.background import Background
@@ -123,5 +124,6 @@ class Filler:
         files = self._account.files
         reading.inherit(files, folder, uids)
         if lacking := reading.lacking_facets(files, folder, uids):
-            for _ in reading.compute(files, folder, lacking):
-                pass  # it is in the index
+            with brief_turns:
+                for _ in reading.compute(files, folder, lacking):
+                    pass  # it is in the index

@@ -122,7 +122,7 @@ class Mailbox(View):
             raise CannotChange(f"no such operation: {operation!r}")
         wanted = self.uids[:] if uids is None else _ascending(uids)
         folder, files = self.folder, self._account.files
-        stored = FlagsStored([], [])
+        stored = FlagsStored(array("I"), array("I"))
         for start in range(0, max(len(wanted), 1), STORE_AT_ONCE):
             some = wanted[start : start + STORE_AT_ONCE]
             request = FlagRequest(some, operation, frozenset(flags), unchanged_since, within)

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mailsuite.base.computing import let_go
 from mailsuite.store import disk, filename, flags, journal, numbering, records, sidecar
 from mailsuite.store.errors import NoSuchMailbox
 from mailsuite.store.folder import Folder, Name
@@ -257,6 +258,7 @@ def _take_in(
     update.flags = [(entry.uid, entry.state) for entry in changed]
     update.expunged = [entry.uid for entry in gone]
     files.updates.append(update)
+    let_go(arrivals)
     return bool(found.fresh)
 
 

@@ -12,6 +12,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailsuite.base.computing import let_go
+from mailsuite.base.ordering import ordered
 from mailsuite.store import content, filename, flags
 from mailsuite.store.filename import FileName
 from mailsuite.store.folder import Folder
@@ -56,6 +58,7 @@ def number(
         _choose_uids(folder, looked, used)
         work = _Numbering(files, folder, folders, words, claim=claim)
         found = [entry for entry in map(work.entry, looked) if entry is not None]
+    let_go(looked)
     return sorted(found, key=lambda entry: entry.uid)
 
 
@@ -71,8 +74,8 @@ def _look(folders: content.Folders, fresh: list[tuple[int, str]]) -> list[_Fresh
             plain = filename.unnumbered(name, status.st_size)
             parsed = filename.parse(name) if plain is None else None
             looked.append(_Fresh(place, name, status.st_mtime, status.st_size, plain, parsed))
-    looked.sort(key=lambda one: (one.mtime, one.name))
-    return looked
+    ages = [(one.mtime, one.name) for one in looked]
+    return [looked[place] for place in ordered(range(len(looked)), [(ages, False)])]
 
 
 def _choose_uids(folder: Folder, looked: list[_Fresh], used: set[int]) -> None:

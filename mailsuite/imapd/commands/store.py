@@ -5,7 +5,7 @@ With UNCHANGEDSINCE only of such as nobody has changed meanwhile (RFC 7162 §3.1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from mailsuite.imapd.flags import settable_flags
@@ -110,7 +110,7 @@ def _lines(view: View, positions: list[int], arguments: StoreArguments, *, by_ui
     return b"".join(b"%b%b)\r\n" % line for line in zip(heads, items, strict=True))
 
 
-def _set(view: View, uids: list[int], *, by_uid: bool) -> str:
+def _set(view: View, uids: Sequence[int], *, by_uid: bool) -> str:
     """These messages as the client has named them."""
     if by_uid:
         return response.sequence_set(uids).decode()

@@ -110,7 +110,7 @@ async def test_damaged_while_running(store: Store, maildir: Path, first: str) ->
     else:
         assert (await account.status("Archive")).messages == 4
     assert [(uid, mailbox.flags(uid)) for uid in mailbox.uids][:4] == flags
-    assert (await mailbox.store_flags([1], "-", [SEEN])).changed == [1]
+    assert list((await mailbox.store_flags([1], "-", [SEEN])).changed) == [1]
     assert await mailbox.read([1]) == [(1, MESSAGE)]
     kinds = [change.kind for change in changes]
     assert kinds == (["appended", "flags"] if first == "write" else ["flags"])

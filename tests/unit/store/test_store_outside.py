@@ -124,7 +124,7 @@ async def test_our_flags_are_put_on_top_of_theirs(store: Store, maildir: Path) -
     flag(here[0], "F")
     here[1].unlink()
     stored = await mailbox.store_flags([1, 2, 3], "+", [SEEN])
-    assert stored.changed == [1, 3]
+    assert list(stored.changed) == [1, 3]
     assert mailbox.flags(1) == {SEEN, FLAGGED, "word"}
     assert list(mailbox.uids) == [1, 3]
     assert [path.name.partition(":2,")[2] for path in files(maildir)] == ["FS", "S"]

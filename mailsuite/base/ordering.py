@@ -1,4 +1,4 @@
-"""Pure. Sorting many messages by several columns, in steps that let other threads run.
+"""Sorting many things by columns of theirs, in steps that let other threads run.
 
 A sort in C holds the interpreter as long as it takes. Large ones are cut by value into pieces that
 are sorted one after the other; and places lie in arrays, since a list of half a million numbers
@@ -25,7 +25,7 @@ def ordered(places: Sequence[int], columns: Sequence[tuple[Sequence[Any], bool]]
 
 
 def picked(order: Sequence[int], inside: bytes) -> array[int]:
-    """Those of `order` that are in the set (`mailsuite.imapd.positions`)."""
+    """Those of `order` that are in the set: `inside` is 1 where a place is, else 0."""
     found = array("I")
     for start in range(0, len(order), AT_ONCE):
         some = order[start : start + AT_ONCE]

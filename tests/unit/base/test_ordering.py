@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailsuite.imapd import ordering
+from mailsuite.base import ordering
 
 few = st.one_of(st.integers(0, 5), st.integers(0, 1000))
 rows = st.lists(st.tuples(few, few, st.binary(max_size=2)), max_size=120)
