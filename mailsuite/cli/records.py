@@ -44,6 +44,9 @@ def records(
     yield Record(f"{domain}.", "MX", f"10 {hostname}.")
     if settings.outbound != "smarthost":  # else its provider says what to write
         yield Record(f"{domain}.", "TXT", '"v=spf1 mx -all"')
+        if hostname.endswith(f".{domain}"):
+            # Of mail with the null reverse-path the name in HELO is checked (RFC 7208 §2.4).
+            yield Record(f"{hostname}.", "TXT", '"v=spf1 a -all"')
     told = f'"v=DMARC1; p=none; rua=mailto:postmaster@{domain}"'
     yield Record(f"_dmarc.{domain}.", "TXT", told)
     for key in keys:

@@ -34,6 +34,7 @@ def test_the_lines_are_those_of_a_zone(tmp_path: Path, capsys: pytest.CaptureFix
     assert found == {
         "example.org. MX": "10 mail.example.org.",
         "example.org. TXT": '"v=spf1 mx -all"',
+        "mail.example.org. TXT": '"v=spf1 a -all"',
         "_imaps._tcp.example.org. SRV": "0 1 993 mail.example.org.",
         "_imap._tcp.example.org. SRV": "10 1 143 mail.example.org.",
         "_pop3s._tcp.example.org. SRV": "0 1 995 mail.example.org.",
