@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -25,6 +25,7 @@ SELECTOR = "mailsuite"
 """Of a key that the server makes by itself."""
 BITS = 2048
 _LEAST, _MOST = 1024, 4096  # bits that every verifier takes (RFC 8301 §3.2)
+_PADDING = padding.PKCS1v15()
 _ACTIVE = "active"
 _SUFFIX = ".pem"
 _MAX_FILE = 1 << 16  # octets
@@ -33,6 +34,9 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _IS_SELECTOR = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
 _MAX_SELECTOR = 63
 _REMEMBERED = 1000  # keys
+_NAMING = "small letters, digits, hyphens, dots; such as 2027a"
+_NO_SELECTOR = f"not named after a selector ({_NAMING}); the DNS takes capitals for small letters"
+_NO_DOMAIN = "not named after a domain in small letters and A-labels (xn--…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Key:
 
     def sign(self, octets: bytes) -> bytes:
         """RSASSA-PKCS1-v1_5 with SHA-256 (RFC 6376 §3.3.2)."""
-        return self.private.sign(octets, padding.PKCS1v15(), hashes.SHA256())
+        return self.private.sign(octets, _PADDING, hashes.SHA256())
 
     @property
     def record_name(self) -> str:
@@ -83,6 +87,7 @@ class Keys:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[Path, tuple[tuple[int, ...], Key]] = {}
+        self._unwritten: dict[Path, bytes] = {}
 
     def signing(self, domain: str) -> Key:
         """The key that mail of `domain` is signed with; made if it has none.
@@ -112,6 +117,11 @@ class Keys:
                 found.append(Found(selector, path, selector == signs, None, str(error)))
             else:
                 found.append(Found(selector, path, selector == signs, key))
+        for stem in sorted(self._stems(domain)):
+            if not _is_selector(stem):
+                path = self._path(domain, stem)
+                why = f"{_shown(str(path))}: {_NO_SELECTOR}"
+                found.append(Found(_shown(stem), path, False, None, why))
         return found
 
     def add(self, domain: str, selector: str) -> bool:
@@ -121,12 +131,7 @@ class Keys:
         """
         path = self._path(domain, _require_selector(selector))
         signs = self._signs(domain)
-        private = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
-        octets = private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        octets = self._unwritten.pop(path, b"") or _made()
         try:
             keyfile.make_folder(self._folder)
             keyfile.make_folder(path.parent)
@@ -134,6 +139,7 @@ class Keys:
                 keyfile.put(path.with_name(_ACTIVE), f"{signs}\n".encode("ascii"))
             return keyfile.make_once(path, octets)
         except OSError as error:
+            self._unwritten[path] = octets  # for the next try: another one would take long again
             raise UserError(f"{path}: {error.strerror}") from error
 
     def use(self, domain: str, selector: str) -> None:
@@ -173,6 +179,10 @@ class Keys:
         return SELECTOR if SELECTOR in found else min(found, default=None)
 
     def _selectors(self, domain: str) -> list[str]:
+        return [stem for stem in self._stems(domain) if _is_selector(stem)]
+
+    def _stems(self, domain: str) -> list[str]:
+        """Names of key files without their ending; some may be no selectors."""
         folder = self._path(domain, SELECTOR).parent
         try:
             names = os.listdir(folder)
@@ -180,8 +190,8 @@ class Keys:
             return []
         except OSError as error:
             raise UserError(f"{folder}: {error.strerror}") from error
-        stems = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
-        return [stem for stem in stems if _is_selector(stem)]
+        seen = [name for name in names if not name.startswith(".")]
+        return [name.removesuffix(_SUFFIX) for name in seen if name.endswith(_SUFFIX)]
 
     def _path(self, domain: str, selector: str) -> Path:
         if not _is_domain(domain):
@@ -211,15 +221,18 @@ class Keys:
 def troubles(folder: Path) -> list[str]:
     """Why keys in it can't be used; the mail of their domains goes out unsigned."""
     try:
-        domains = sorted(entry.name for entry in os.scandir(folder) if _is_domain(entry.name))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
         return []
     except OSError as error:
         return [f"{folder}: {error.strerror}"]
     keys, found = Keys(folder), []
-    for domain in domains:
+    for entry in entries:
         try:
-            found += [each.why for each in keys.of(domain) if each.key is None]
+            if _is_domain(entry.name):
+                found += [each.why for each in keys.of(entry.name) if each.key is None]
+            elif entry.is_dir(follow_symlinks=False):
+                found.append(f"{_shown(entry.path)}: {_NO_DOMAIN}")
         except UserError as error:
             found.append(str(error))
     return found
@@ -232,9 +245,20 @@ def _is_domain(name: str) -> bool:
         return False
 
 
+def _made() -> bytes:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
+    return private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
 def _parsed(path: Path, octets: bytes) -> rsa.RSAPrivateKey:
     try:
-        key = serialization.load_pem_private_key(octets, None)
+        # What the library would look into (are these primes?) takes it up to half a second, in
+        # which no other thread runs: below, the key has to show that its signatures hold.
+        key = serialization.load_pem_private_key(octets, None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         words = "not a private key in PEM form without a passphrase"
         raise UserError(f"{path}: {words}") from error
@@ -244,6 +268,11 @@ def _parsed(path: Path, octets: bytes) -> rsa.RSAPrivateKey:
         raise UserError(
             f"{path}: an RSA key of {key.key_size} bits; receivers take {_LEAST} to {_MOST}"
         )
+    try:
+        signed = key.sign(b"", _PADDING, hashes.SHA256())
+        key.public_key().verify(signed, b"", _PADDING, hashes.SHA256())
+    except (ValueError, InternalError, InvalidSignature) as error:
+        raise UserError(f"{path}: a damaged key, whose signatures do not hold") from error
     return key
 
 
@@ -253,7 +282,10 @@ def _is_selector(text: str) -> bool:
 
 def _require_selector(selector: str) -> str:
     if not _is_selector(selector):
-        raise UserError(
-            f"not a selector: {selector!r} (small letters, digits, hyphens, dots; such as 2027a)"
-        )
+        raise UserError(f"not a selector: {selector!r} ({_NAMING})")
     return selector
+
+
+def _shown(name: str) -> str:
+    # A file system may hold names that no terminal can be sent.
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -14,14 +14,18 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from structlog.testing import capture_logs
 
 from mailsuite.base.errors import UserError
 from mailsuite.dkim import SELECTOR, Keys, troubles
 
 
-def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *, passphrase: bytes = b"") -> bytes:
+def pem(
+    key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey,
+    *,
+    passphrase: bytes = b"",
+) -> bytes:
     """In the form that other programs write."""
     form = serialization.PrivateFormat
     lock = (
@@ -35,6 +39,21 @@ def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, *, passphrase: bytes
 
 def rsa_key(bits: int = 1024) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def damaged() -> bytes:
+    """A key whose exponents have lost a bit."""
+    whole = rsa_key().private_numbers()
+    numbers = rsa.RSAPrivateNumbers(
+        p=whole.p,
+        q=whole.q,
+        d=whole.d ^ 2,
+        dmp1=whole.dmp1 ^ 2,
+        dmq1=whole.dmq1,
+        iqmp=whole.iqmp,
+        public_numbers=whole.public_numbers,
+    )
+    return pem(numbers.private_key(unsafe_skip_rsa_key_validation=True))
 
 
 @pytest.fixture
@@ -101,6 +120,48 @@ def test_a_key_of_another_server_is_taken(keys: Keys, tmp_path: Path) -> None:
     assert [each.selector for each in keys.of("example.org")] == ["s2024.mx"]
 
 
+def test_a_name_that_is_no_selector_is_told(keys: Keys, tmp_path: Path) -> None:
+    path = put(keys, tmp_path, "S2024", pem(rsa_key()))
+    put(keys, tmp_path, ".s2024", b"of an editor")
+    (found,) = keys.of("example.org")
+    assert (found.selector, found.key, found.signs) == ("S2024", None, False)
+    assert found.why.startswith(f"{path}: not named after a selector")
+    (tmp_path / "dkim" / "Example.net").mkdir()
+    (tmp_path / "dkim" / os.fsdecode(b"b\xfccher.test")).mkdir()
+    found_all = troubles(tmp_path / "dkim")
+    assert [text.partition(": ")[2][:23] for text in found_all] == [
+        "not named after a domai",
+        "not named after a domai",
+        "not named after a selec",
+    ]
+    assert not any(0xDC00 <= ord(letter) < 0xE000 for letter in "".join(found_all))
+
+
+def test_a_key_that_could_not_be_written_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    generate = rsa.generate_private_key
+
+    def counting(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        made.append(generate(public_exponent, key_size))
+        return made[-1]
+
+    monkeypatch.setattr(rsa, "generate_private_key", counting)
+    folder = tmp_path / "dkim"
+    folder.mkdir()
+    (folder / "example.org").symlink_to(tmp_path / "not mounted")
+    keys = Keys(folder)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"mailsuite\.pem: No such file"):
+            keys.signing("example.org")
+    (tmp_path / "not mounted").mkdir()
+    key = keys.signing("example.org")
+    assert [one.private_numbers() for one in made] == [key.private.private_numbers()]
+    keys.signing("example.net")
+    assert len(made) == 2, "no two domains have the same"
+
+
 def test_a_file_that_changes_is_read_again(keys: Keys, tmp_path: Path) -> None:
     put(keys, tmp_path, "one", pem(rsa_key()))
     before = keys.signing("example.org").record
@@ -148,8 +209,10 @@ def test_a_change_of_keys(keys: Keys, tmp_path: Path) -> None:
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a private key"),
         (pem(rsa_key(), passphrase=b"secret"), "without a passphrase"),
         (pem(ed25519.Ed25519PrivateKey.generate()), "not an RSA key"),
+        (damaged(), "a damaged key"),
+        (pem(ec.generate_private_key(ec.SECP256R1())), "not an RSA key"),
     ],
-    ids=["empty", "broken", "locked", "ed25519"],
+    ids=["empty", "broken", "locked", "ed25519", "damaged", "ec"],
 )
 def test_a_key_that_can_not_be_used_is_named(
     keys: Keys, tmp_path: Path, octets: bytes, why: str
@@ -203,7 +266,7 @@ def test_all_troubles_at_once(keys: Keys, tmp_path: Path) -> None:
     bad = put(keys, tmp_path, "bad", b"broken")
     put(keys, tmp_path, "good", pem(rsa_key()))
     (tmp_path / "dkim" / "else.test").write_bytes(b"")
-    (tmp_path / "dkim" / "no domain").mkdir()
+    (tmp_path / "dkim" / "README").write_bytes(b"")
     found = troubles(tmp_path / "dkim")
     assert [text.partition(": ")[0] for text in found] == [
         str(tmp_path / "dkim" / "else.test" / "active"),
