@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 
 from mailsuite.base.clock import Clock
 from mailsuite.base.errors import UserError
@@ -32,7 +33,8 @@ class Signer:
     keys: Keys
     domain: Callable[[Envelope, Sequence[str]], str]
     clock: Clock
-    _known: dict[str, tuple[float, Key]] = field(default_factory=dict)
+    _known: dict[str, tuple[float, Key | UserError]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     def concerns(self, envelope: Envelope) -> bool:
         """Whether its mail may be signed at all: nobody outside has brought it."""
@@ -67,11 +69,30 @@ class Signer:
         return Front()
 
     def _key(self, domain: str) -> Key:
-        now = self.clock.monotonic()
+        found = self._fresh(domain)
+        if found is None:
+            # One makes a key that is missing; the others wait for it, and make none to throw away.
+            with self._lock:
+                found = self._fresh(domain) or self._asked(domain)
+        if isinstance(found, UserError):
+            raise UserError(str(found))
+        return found
+
+    def _fresh(self, domain: str) -> Key | UserError | None:
         known = self._known.get(domain)
-        if known is None or not 0 <= now - known[0] < FRESH:
-            known = self._known[domain] = (now, self.keys.signing(domain))
+        if known is None or not 0 <= self.clock.monotonic() - known[0] < FRESH:
+            return None
         return known[1]
+
+    def _asked(self, domain: str) -> Key | UserError:
+        """The key; or why there is none, so that not each message tries to make one."""
+        found: Key | UserError
+        try:
+            found = self.keys.signing(domain)
+        except UserError as error:
+            found = UserError(str(error))
+        self._known[domain] = (self.clock.monotonic(), found)
+        return found
 
 
 @contextmanager

@@ -173,7 +173,11 @@ class Transactions:
         try:
             signer = self._signer
             if signer is not None and signer.concerns(self._job.envelope):
-                yield await content.headed(partial(signer.look, self._job))
+                signed = await content.headed(partial(signer.look, self._job))
+                # Where a signature alone makes it too large, mail goes without.
+                most = session.offers.size
+                fits = most is None or signed.size <= most or content.size > most
+                yield signed if fits else content
             else:
                 yield content
         finally:

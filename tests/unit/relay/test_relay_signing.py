@@ -6,6 +6,7 @@
 - Mail does not wait for a key that can't be used.
 """
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from relay_support import Clock, relaying
 from structlog.testing import capture_logs
 
 from mailsuite.base.clock import SystemClock
+from mailsuite.base.errors import UserError
 from mailsuite.base.tasks import Threads
 from mailsuite.dkim import Key, Keys
 from mailsuite.mail import Bounced, Envelope, Job, QueuedMessage, Recipient, Sent
@@ -244,6 +246,66 @@ async def test_a_key_that_can_not_be_used_stops_no_mail(tmp_path: Path) -> None:
     assert hop.octets == [PLAIN]
     (told,) = [line for line in logs if line["event"] == "not signed"]
     assert told["log_level"] == "warning" and f"{folder}/mailsuite.pem" in told["why"]
+
+
+async def test_a_key_that_fails_is_not_asked_for_with_each_message(tmp_path: Path) -> None:
+    class Failing(OneKey):
+        def signing(self, domain: str) -> Key:
+            super().signing(domain)
+            raise UserError("no room on the disk")
+
+    keys, clock = Failing(tmp_path), Clock()
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=Signer(keys, domain_of, clock)) as relay,
+    ):
+        with capture_logs() as logs:
+            await relay.send("a@far.test", message=PLAIN, **ALICE)
+            await relay.send("a@far.test", message=PLAIN, **ALICE)
+        assert [line["why"] for line in logs if line["event"] == "not signed"] == [
+            "no room on the disk"
+        ] * 2
+        assert keys.used == 1
+        clock.later = 1.0
+        await relay.send("a@far.test", message=PLAIN, **ALICE)
+    assert keys.used == 2 and hop.octets == [PLAIN] * 3
+
+
+async def test_messages_at_once_make_one_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, generate = [], rsa.generate_private_key
+
+    def counting(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        made.append(key_size)
+        return generate(public_exponent, key_size)
+
+    monkeypatch.setattr(rsa, "generate_private_key", counting)
+    async with (
+        listening(NextHop()) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(Keys(tmp_path / "dkim"))) as relay,
+    ):
+        await asyncio.gather(*(relay.send("a@far.test", message=PLAIN, **ALICE) for _ in range(6)))
+    assert [len(signatures(octets)) for octets in hop.octets] == [1] * 6
+    assert made == [2048]
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["memory", "file"])
+@pytest.mark.parametrize(("most", "is_signed"), [(400, False), (4000, True)])
+async def test_a_signature_makes_no_message_too_large(
+    tmp_path: Path, most: int, is_signed: bool, in_file: bool
+) -> None:
+    async with (
+        listening(NextHop(offers=("PIPELINING", f"SIZE {most}"))) as hop,
+        relaying(tmp_path, zone(), port=hop.port, signer=signer(OneKey(tmp_path))) as relay,
+    ):
+        (outcome,) = await relay.send("a@far.test", message=PLAIN, in_file=in_file, **ALICE)
+    assert isinstance(outcome, Sent)
+    assert f"SIZE={len(hop.octets[0])}" in hop.messages[0][0]
+    if is_signed:
+        split(hop.octets[0], PLAIN)
+    else:
+        assert hop.octets == [PLAIN]
 
 
 async def test_the_outcome_tells_the_key(tmp_path: Path) -> None:
