@@ -15,6 +15,9 @@ from mailsuite.routing.srs import KEPT, Srs
 
 MAX_DEPTH = 10  # aliases that lead to aliases
 MAX_VISITED = 1000  # addresses looked at for one question
+OTHERS = (
+    2  # authors of another domain that an account may sign for: a list takes long to look through
+)
 OF_THE_HOST = ("postmaster", "mailer-daemon")
 """Who is somebody at the server's own name too: notices come from there (RFC 3464 §2)."""
 
@@ -213,7 +216,7 @@ class Router:
 
         Only what was written here, and where all authors are of one domain of ours: the host's own
         name stands for the domain above it. An account signs for its own domain, and for another
-        where it may send under these very addresses. Raises as `route`.
+        where it may send under these very addresses, which are OTHERS at most. Raises as `route`.
         """
         account = envelope.submitter
         if account is None and not envelope.internal:
@@ -222,8 +225,9 @@ class Router:
         domain = self._of_ours(found.pop()) if len(found) == 1 else ""
         if account is None or account.rpartition("@")[2] == domain:
             return domain
-        every = bool(domain) and all(self.may_send_as(account, author) for author in authors)
-        return domain if every else ""
+        if not domain or len(authors) > OTHERS:
+            return ""
+        return domain if all(self.may_send_as(account, author) for author in authors) else ""
 
     def _of_ours(self, domain: str | None) -> str:
         """`domain` where it is ours; of the host's own name the nearest above it; else ""."""
