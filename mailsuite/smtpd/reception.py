@@ -43,6 +43,8 @@ log = get_logger("smtpd")
 HEADER_LIMIT = 1 << 18
 LARGE_HEADER = 1 << 14
 """Octets of a header block from which on it is looked at in a thread: it may take its time."""
+FEW_ADDRESSES = 8
+"""In a header from an account, more than which are looked up in a thread."""
 LONGEST_ID = 998  # octets of a Message-ID in the log
 
 NO_SPACE = reply(452, "4.3.1", "Insufficient system storage, try again later")
@@ -179,7 +181,10 @@ class Reception:
             # field at all is a message without a header.)
             await self.refuse(HEADER_TOO_LARGE)
         else:
-            repaired = await _beside(body, lambda: self._repaired(head[:body]))
+            # Each of the authors may be a list with a thousand members.
+            many = head.count(b"@", 0, body) > FEW_ADDRESSES
+            octets = LARGE_HEADER + 1 if many else body
+            repaired = await _beside(octets, lambda: self._repaired(head[:body]))
             self._message_id = _message_id(repaired)
             await self._keep(self._trace() + repaired + head[body:])
 

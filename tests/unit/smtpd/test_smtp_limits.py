@@ -60,6 +60,26 @@ async def test_a_session_that_lasts_too_long_ends_after_its_message() -> None:
         writer.close()
 
 
+async def test_many_authors_are_looked_up_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may be the address of a list with a thousand members."""
+    look = reception.repair_submission
+    threads: list[int] = []
+
+    def seen(*given: Any, **named: Any) -> Any:
+        threads.append(threading.get_ident())
+        return look(*given, **named)
+
+    monkeypatch.setattr(reception, "repair_submission", seen)
+    async with house(replace(SETTINGS, kind="local"), FakeQueue()) as opened:
+        reader, writer = await opened.connect()
+        for count in (1, 50):
+            authors = b",\r\n ".join(b"list+%d@b" % number for number in range(count))
+            writer.write(ENVELOPE + b"From: " + authors + b"\r\n\r\n.\r\n")
+            assert b"queued" in await until(reader, b"250 2.0.0 ")
+        writer.close()
+    assert [thread == threading.get_ident() for thread in threads] == [True, False]
+
+
 @pytest.mark.parametrize("kind", ["smtp", "local"])
 async def test_a_large_header_is_looked_at_in_a_thread(
     kind: Literal["smtp", "local"], monkeypatch: pytest.MonkeyPatch
