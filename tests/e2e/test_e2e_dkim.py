@@ -106,8 +106,9 @@ def test_what_is_written_here_is_signed_and_what_came_from_outside_is_not(
     with server.smtp("submission", ANN) as client:
 
         def goes_unsigned() -> bool:
+            before = len(hop.messages)
             client.sendmail(ANN.address, ["x@far.test"], mine)
-            return not signatures(sent(server, hop, len(hop.messages) + 1))
+            return not signatures(sent(server, hop, before + 1))
 
         eventually(goes_unsigned, "the broken file is seen", more=server.log)
     assert f"{file}: not a private key" in server.log()
