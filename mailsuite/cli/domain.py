@@ -174,7 +174,11 @@ def dkim(
     if sum(option is not None for option in (new, use, remove_)) > 1:
         raise typer.BadParameter("give one of --new-selector, --use and --remove")
     domain = names.require_domain(name)
-    keys = Keys(_of_server(data_folder(config, data)) / "dkim")
+    folder, elsewhere = data_folder(config, data), foreign_domains(config, data)
+    keys = Keys(_of_server(folder) / "dkim")
+    # Of a domain that was removed the keys may be, too.
+    if not keys.of(domain) and domain not in elsewhere and not _is_kept(folder, domain):
+        raise UserError(f"no such domain: {domain} (add it: mailsuite domain add {domain})")
     if new is not None and not keys.add(domain, new):
         raise UserError(f"{domain} has a key {new} already")
     if use is not None:

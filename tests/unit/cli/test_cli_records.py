@@ -104,7 +104,11 @@ def test_a_domain_that_is_not_here_gets_no_key(
     given = settings(tmp_path, users_file={"path": "/none", "domains": "listed.example"})
     assert run(["domain", "records", "other.example", *given]) == 0
     assert "mailsuite domain add other.example" in capsys.readouterr().err
+    assert run(["domain", "dkim", "other.example", *given, "--new-selector", "2027a"]) == 1
+    assert "no such domain: other.example" in capsys.readouterr().err
     assert not (tmp_path / "data" / "dkim").exists()
+    assert run(["domain", "dkim", "listed.example", *given]) == 0
+    capsys.readouterr()
     assert run(["domain", "records", "listed.example", *given]) == 0
     assert "mailsuite._domainkey.listed.example. " in capsys.readouterr().out
 
